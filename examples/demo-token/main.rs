@@ -70,7 +70,10 @@ fn claims(mut arguments: impl Iterator<Item = String>) -> Result<Value, Box<dyn 
         *option = arguments.next().ok_or(USAGE)?;
     }
 
-    let groups: Vec<&str> = groups.split(',').filter(|group| !group.is_empty()).collect();
+    let groups: Vec<&str> = groups
+        .split(',')
+        .filter(|group| !group.is_empty())
+        .collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let mut claims = json!({
         "iss": issuer,

@@ -51,7 +51,7 @@ pub(crate) async fn create(
         })
     };
     let reply = json!({
-        "id": request.id("chatcmpl"),
+        "id": request.id("chatcmpl-"),
         "object": "chat.completion",
         "created": request.created,
         "model": request.model,
@@ -119,7 +119,7 @@ impl Chat {
 
     fn event(&self, choices: &Value) -> Value {
         json!({
-            "id": self.request.id("chatcmpl"),
+            "id": self.request.id("chatcmpl-"),
             "object": "chat.completion.chunk",
             "created": self.request.created,
             "model": self.request.model,

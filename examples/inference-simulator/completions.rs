@@ -95,7 +95,7 @@ impl Completion {
 
     fn event(&self, choices: Vec<Value>) -> Value {
         json!({
-            "id": self.request.id("cmpl"),
+            "id": self.request.id("cmpl-"),
             "object": "text_completion",
             "created": self.request.created,
             "model": self.request.model,

@@ -40,7 +40,7 @@ pub(crate) async fn create(
         })
         .collect();
     Ok(Json(json!({
-        "id": request.id("embd"),
+        "id": request.id("embd-"),
         "object": "list",
         "created": request.created,
         "model": request.model,

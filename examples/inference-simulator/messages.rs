@@ -91,7 +91,7 @@ fn stream(request: &Request, prompt_tokens: u64, length: Length, options: &Optio
 
 fn message(request: &Request, content: &Value, stop_reason: Option<&str>, usage: &Value) -> Value {
     json!({
-        "id": request.id("chatcmpl"),
+        "id": request.id("chatcmpl-"),
         "type": "message",
         "role": "assistant",
         "content": content,

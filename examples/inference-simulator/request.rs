@@ -71,7 +71,7 @@ impl Request {
 
     /// The id of the reply: a prefix and, as with vLLM, the `x-request-id` of the request.
     pub(crate) fn id(&self, prefix: &str) -> String {
-        format!("{prefix}-{}", self.id)
+        format!("{prefix}{}", self.id)
     }
 
     /// A member that may be left out.

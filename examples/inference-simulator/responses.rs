@@ -27,7 +27,7 @@ pub(crate) async fn create(
     let answer = Answer {
         prompt_tokens: prompt + text::count(request.member("instructions")),
         length: request.length(&["max_output_tokens"])?,
-        item_id: request.id("msg"),
+        item_id: request.id("msg_"),
         request,
     };
     if answer.request.streams()? {
@@ -102,7 +102,11 @@ impl Answer {
             numbered(delta, first_token + position)
         });
         sse::reply(
-            opening.into_iter().zip(0..).map(|(event, number)| numbered(event, number)).collect(),
+            opening
+                .into_iter()
+                .zip(0..)
+                .map(|(event, number)| numbered(event, number))
+                .collect(),
             tokens,
             closing
                 .into_iter()
@@ -142,7 +146,7 @@ impl Answer {
             _ => Value::Null,
         };
         json!({
-            "id": self.request.id("resp"),
+            "id": self.request.id("resp_"),
             "object": "response",
             "created_at": self.request.created,
             "model": self.request.model,

@@ -3,22 +3,18 @@
 use serde_json::Value;
 
 /// What every answer says, over and over if more is asked for.
-const WORDS: [&str; 16] = [
-    "Hello", "from", "the", "simulated", "inference", "server.", "Every", "word", "here", "is",
-    "one", "token,", "and", "nothing", "was", "learned.",
-];
+const ANSWER: &str = "Hello from the simulated inference server. \
+                      Every word here is one token, and nothing was learned.";
 
-/// Tokens of an answer that `max_tokens` does not limit.
-pub(crate) const DEFAULT_TOKENS: u64 = WORDS.len() as u64;
+/// Tokens of an answer that `max_tokens` does not limit: the words of `ANSWER`.
+pub(crate) const DEFAULT_TOKENS: u64 = 16;
 
 /// The token at `position` of an answer, with the space that parts it from the one before.
 pub(crate) fn token(position: u64) -> String {
-    let word = WORDS
-        .iter()
-        .zip(0..)
-        .find_map(|(word, index)| (index == position % DEFAULT_TOKENS).then_some(*word));
+    let mut words = ANSWER.split(' ').zip(0..);
+    let word = words.find(|(_, place)| *place == position % DEFAULT_TOKENS);
     let space = if position == 0 { "" } else { " " };
-    format!("{space}{}", word.unwrap_or_default())
+    format!("{space}{}", word.map_or("", |(word, _)| word))
 }
 
 /// The first `tokens` tokens of an answer.
