@@ -36,8 +36,10 @@ POLL_SECONDS = 0.1
 # A line of the bootstrap that may be changed says so at its end.
 MARKED = re.compile(r"^(?P<key>\s*[\w-]+:) \S+ # make run: (?P<name>.+)$", re.MULTILINE)
 
-# The lines of Envoy's log that say why it does not work.
-TELLING = re.compile(r"\[(warning|error|critical)\]|^error|exception", re.IGNORECASE | re.MULTILINE)
+# How an entry of Envoy's log begins; one of these levels says why it does not work. An entry may have several lines.
+ENTRY = re.compile(r"^\[[^]]*\]\[\d+\]\[(?P<level>\w+)\]")
+TELLING_LEVELS = ("warning", "error", "critical")
+TELLING_LINES = 30
 
 
 class Failure(Exception):
@@ -121,9 +123,17 @@ def send(process, number):
 
 
 def telling_lines(log):
+    """The lines of a log that say what went wrong, or its last lines if none does."""
     lines = log.read_text(errors="replace").splitlines()
-    telling = [line for line in lines if TELLING.search(line)] or lines
-    return "\n".join(f"  {line}" for line in telling[-15:])
+    telling = []
+    tells = False
+    for line in lines:
+        entry = ENTRY.match(line)
+        if entry:
+            tells = entry["level"] in TELLING_LEVELS
+        if tells:
+            telling.append(line)
+    return "\n".join(f"  {line}" for line in (telling or lines)[-TELLING_LINES:])
 
 
 def say(text):
@@ -203,14 +213,13 @@ def write_bootstrap(values):
 def start_envoy(processes, envoy, bootstrap, admin):
     """Starts Envoy and waits until it is ready."""
     log = RUN / "envoy.log"
-    # The access log is on stdout, here in the terminal. A base id of its own lets other Envoys run on the machine.
+    command = [*shlex.split(envoy), "-c", str(bootstrap), "--concurrency", "2"]
+    # A base id of its own lets other Envoys run on the machine.
+    command += ["--use-dynamic-base-id"]
+    # The access log goes to stdout, here the terminal, where Envoy's default of ten seconds is long to wait for a line.
+    command += ["--file-flush-interval-msec", "500"]
     with open(log, "wb") as output:
-        processes.start(
-            "Envoy",
-            [*shlex.split(envoy), "-c", str(bootstrap), "--concurrency", "2", "--use-dynamic-base-id"],
-            log,
-            stderr=output,
-        )
+        processes.start("Envoy", command, log, stderr=output)
     deadline = time.monotonic() + READY_SECONDS
     while not is_ready(admin):
         processes.watch()
