@@ -95,11 +95,13 @@ toolchain:
 	  cargo fmt --version >/dev/null && cargo clippy --version >/dev/null || \
 	  rustup toolchain install || rustup show
 
+# With the dependencies that its authors tested; or, where a registry mirror has not got them all, with those it has.
 .PHONY: wasm-bindgen
 wasm-bindgen:
 	@version=$(WASM_BINDGEN_VERSION) && stamp=$(TOOLS)/wasm-bindgen-$$version && \
 	  if [ ! -e $$stamp ]; then \
-	    cargo install wasm-bindgen-cli --version $$version --locked --root $(TOOLS) && touch $$stamp; \
+	    install="cargo install wasm-bindgen-cli --version $$version --root $(TOOLS)" && \
+	    { $$install --locked || $$install; } && touch $$stamp; \
 	  fi
 
 .PHONY: node

@@ -137,7 +137,11 @@ def telling_lines(log):
 
 
 def say(text):
-    print(text, flush=True)
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Nobody reads any more (`make run | head`): go on in silence, stopping must still work.
+        sys.stdout = open(os.devnull, "w")
 
 
 def port(variable, default):
