@@ -91,14 +91,14 @@ class Processes:
         if self.interrupted:
             raise Interrupted
 
-    def watch(self):
+    def watch(self, died="has ended"):
         """Lets a moment pass in which nobody may die."""
         self.wait()
         for name, process, log in self.running:
             if process.poll() is not None:
                 code = process.returncode
                 end = f"exit code {code}" if code >= 0 else f"signal {-code}"
-                raise Failure(f"{name} has ended ({end}). From {log.relative_to(ROOT)}:\n{telling_lines(log)}")
+                raise Failure(f"{name} {died} ({end}). From {log.relative_to(ROOT)}:\n{telling_lines(log)}")
 
     def stop(self):
         for _, process, _ in self.running:
@@ -194,7 +194,7 @@ def start_simulator(processes, executable):
         first_line, newline, _ = log.read_text().partition("\n")
         if newline:
             return upstream_address(first_line.replace("listening on ", ""))
-        processes.watch()
+        processes.watch("did not start")
 
 
 def write_bootstrap(values):
@@ -226,7 +226,7 @@ def start_envoy(processes, envoy, bootstrap, admin):
         processes.start("Envoy", command, log, stderr=output)
     deadline = time.monotonic() + READY_SECONDS
     while not is_ready(admin):
-        processes.watch()
+        processes.watch("did not start")
         if time.monotonic() > deadline:
             raise Failure(f"Envoy is not ready after {READY_SECONDS} s. From its log:\n{telling_lines(log)}")
     return log
