@@ -247,8 +247,11 @@ def commands_to_try(base, admin, simulated):
         body = {"model": model, "messages": [{"role": "user", "content": "Hello, who are you?"}]}
         if streamed:
             body.update(stream=True, stream_options={"include_usage": True})
-        header = f' -H "authorization: Bearer {credential}"' if credential else ""
-        return f"curl -iN {base}/v1/chat/completions{header} \\\n    -H 'content-type: application/json' \\\n    -d '{json.dumps(body)}'"
+        lines = [f"curl -iN {base}/v1/chat/completions"]
+        if credential:
+            lines.append(f'-H "authorization: Bearer {credential}"')
+        lines += ["-H 'content-type: application/json'", f"-d '{json.dumps(body)}'"]
+        return " \\\n    ".join(lines)
 
     acme, globex = "sk-tollgate-acme-demo", "sk-tollgate-globex-demo"
     token = "$(cat target/run/demo-token)"
@@ -263,7 +266,7 @@ def commands_to_try(base, admin, simulated):
         ("No key: 401, x-tollgate-code: missing_credential", chat(llama, None)),
         ("A key of a tenant that may not use the model: 403, x-tollgate-code: model_not_allowed", chat(qwen, globex)),
         ("A token of the group `sales`: 200", chat(llama, token)),
-        ("The same token for a model of the group `research`: 403, x-tollgate-code: model_not_allowed", chat(qwen, token)),
+        ("That token for a model of the group `research`: 403, x-tollgate-code: model_not_allowed", chat(qwen, token)),
         (
             'What it cost: after the first, tollgate_tokens_total{tenant="acme",model="llama-3.1-8b",type="output"} 16',
             f"curl -s {admin}/stats/prometheus | grep '^tollgate_'",
