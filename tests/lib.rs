@@ -1,0 +1,15 @@
+//! What the tests of the built filter share.
+
+use std::path::PathBuf;
+
+/// The filter: `$TOLLGATE_WASM`, else where `make build` leaves it.
+///
+/// # Panics
+/// When it is not there: it has to be built first.
+#[allow(clippy::panic, reason = "a test cannot go on without the filter")]
+#[must_use]
+pub fn filter() -> PathBuf {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/wasm32-wasip1/release/tollgate.wasm");
+    let path = std::env::var_os("TOLLGATE_WASM").map_or_else(|| PathBuf::from(default), PathBuf::from);
+    path.canonicalize().unwrap_or_else(|error| panic!("{}: {error}; run `make build` first", path.display()))
+}
