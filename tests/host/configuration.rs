@@ -79,23 +79,26 @@ fn refuses_with_one_line_for_each_fault_and_its_path() {
     }
 }
 
+/// Puts the secret into the configuration where it does not belong.
+type Change = fn(&mut Value, &str);
+
 #[test]
 fn prints_no_secret_when_it_refuses() {
     let secret = "sk-live-do-not-print-me";
-    let rows: [(&str, fn(&mut Value, &str)); 6] = [
+    let rows: [(&str, Change); 6] = [
         ("key as hash", |config, secret| {
             config["keys"][0]["keyHash"] = json!(secret)
         }),
         ("key with prefix as hash", |config, secret| {
             config["keys"][0]["keyHash"] = json!(format!("sha256:{secret}"))
         }),
-        ("key as field", |config, secret| {
-            config["keys"][0][secret] = json!(1)
+        ("keys as a map", |config, secret| {
+            config["keys"] = json!({secret: "acme"})
         }),
         ("key as tenant", |config, secret| {
             config["keys"][0]["tenant"] = json!(secret)
         }),
-        ("key as number of wrong type", |config, secret| {
+        ("key as the list of groups", |config, secret| {
             config["keys"][0]["groups"] = json!(secret)
         }),
         ("key as the whole entry", |config, secret| {

@@ -5,11 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
 use crate::abi::Callback;
-use crate::scenarios::{ALL, Scenario};
+use crate::scenarios::{ALL, Scenario, warm_host};
+
+/// What the allocator may take more or less in a callback, depending on which blocks happen to be free.
+const ALLOCATOR: u64 = 200;
 
 /// By scenario and callback (a number behind the name tells repeated callbacks apart).
 type Table<T> = BTreeMap<String, BTreeMap<String, T>>;
@@ -50,7 +54,7 @@ impl Cost {
 #[test]
 fn makes_exactly_the_host_calls_of_the_table() {
     let measured = Cost::measure();
-    let pinned = pinned(&measured);
+    let pinned = pinned();
     for (name, calls) in &measured.host_calls {
         assert_eq!(
             Some(calls),
@@ -67,7 +71,7 @@ fn makes_exactly_the_host_calls_of_the_table() {
 #[test]
 fn takes_at_most_a_tenth_more_instructions_than_the_table_says() {
     let measured = Cost::measure();
-    let pinned = pinned(&measured);
+    let pinned = pinned();
     let mut risen = Vec::new();
     for (name, steps) in &measured.instructions {
         for (step, &count) in steps {
@@ -77,7 +81,7 @@ fn takes_at_most_a_tenth_more_instructions_than_the_table_says() {
                 .and_then(|steps| steps.get(step))
                 .copied()
                 .unwrap_or_default();
-            if count > allowed + allowed / 10 {
+            if count > allowed + allowed / 10 + ALLOCATOR {
                 risen.push(format!(
                     "{name}, {step}: {count} instructions, {allowed} in the table"
                 ));
@@ -92,17 +96,37 @@ fn takes_at_most_a_tenth_more_instructions_than_the_table_says() {
 }
 
 #[test]
-fn takes_the_same_instructions_for_the_same_request() {
+fn takes_the_same_instructions_for_the_same_request_in_a_new_vm() {
     assert_eq!(Cost::measure(), Cost::measure());
+}
+
+/// Within one VM the allocator and the hash maps are never twice in the same state, so the counts only come close.
+#[test]
+fn takes_nearly_the_same_instructions_for_the_same_request_in_one_vm() {
+    for scenario in &ALL {
+        let mut host = warm_host(scenario);
+        let mut total = || {
+            let steps = scenario.run(&mut host).steps;
+            steps.iter().map(|step| step.instructions).sum::<u64>()
+        };
+        let counts: Vec<u64> = (0..50).map(|_| total()).collect();
+        let (least, most) = (counts.iter().min(), counts.iter().max());
+        let (least, most) = (least.expect("fifty"), most.expect("fifty"));
+        assert!(
+            most - least < least / 20,
+            "{}: from {least} to {most} instructions",
+            scenario.name
+        );
+    }
 }
 
 /// The budget of the design: a number to argue about, where the table only shows what is.
 #[test]
 fn stays_within_the_budget_of_host_calls() {
     let rows = [
-        ("allowed chat", None, 45),
-        ("allowed chat with token", None, 50),
-        ("denied by key", Some(Callback::RequestHeaders), 3),
+        ("allowed chat", None, 32),
+        ("allowed chat with token", None, 32),
+        ("denied by key", Some(Callback::RequestHeaders), 4),
         ("denied by model", Some(Callback::RequestBody), 3),
         ("allowed streamed chat", Some(Callback::ResponseBody), 2),
     ];
@@ -148,13 +172,17 @@ fn named_steps(scenario: &Scenario) -> Vec<(String, crate::world::Step)> {
     scenario.warm().steps.into_iter().map(name).collect()
 }
 
-fn pinned(measured: &Cost) -> Cost {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/host/cost.json");
-    if std::env::var_os("TOLLGATE_ACCEPT").is_some() {
-        let text = serde_json::to_string_pretty(measured).expect("numbers and names");
-        std::fs::write(&path, text + "\n").expect("a writable repository");
-    }
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+/// The table in the repository, which is first written anew if so ordered.
+fn pinned() -> &'static Cost {
+    static PINNED: OnceLock<Cost> = OnceLock::new();
+    PINNED.get_or_init(|| {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/host/cost.json");
+        if std::env::var_os("TOLLGATE_ACCEPT").is_some() {
+            let text = serde_json::to_string_pretty(&Cost::measure()).expect("numbers and names");
+            std::fs::write(&path, text + "\n").expect("a writable repository");
+        }
+        let text = std::fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    })
 }

@@ -221,6 +221,22 @@ fn denies_in_the_step_in_which_the_fault_shows() {
     }
 }
 
+/// Over HTTP/1 an upstream has its whole request with the last byte of content-length, before any "end" is seen here.
+#[test]
+fn stops_the_frame_that_reaches_content_length_while_the_document_is_open() {
+    let frames = [r#"{"model":"#, r#""llama-3.1-8b","#];
+    let mut headers = chat_headers(ACME_KEY);
+    headers.push(("content-length", frames.concat().len().to_string()));
+    let mut host = Host::configured(&configuration().to_string());
+    let ended = host.request(&headers).body(&frames).log(flags::NONE);
+    assert_eq!(ended.upstream_body, frames[0].as_bytes());
+    let reply = ended.local_reply.expect("a denial");
+    assert_eq!(
+        reply.header("x-tollgate-code").as_deref(),
+        Some("malformed_body")
+    );
+}
+
 #[test]
 fn speaks_the_dialect_of_anthropic_on_its_paths() {
     let mut host = Host::configured(&configuration().to_string());

@@ -5,6 +5,7 @@ use crate::fixtures::{
     ACME_KEY, JSON_REPLY, MODEL, STREAM_REPLY, chat_body, chat_headers, configuration,
 };
 use crate::host::{Host, flags, pairs, readable};
+use crate::world::LocalReply;
 
 #[test]
 fn stands_hostile_headers() {
@@ -50,7 +51,7 @@ fn stands_hostile_headers() {
         (
             "empty credential next to a good one",
             changed("x-api-key", b""),
-            true,
+            false,
         ),
         (
             "long credential",
@@ -60,7 +61,6 @@ fn stands_hostile_headers() {
         ("value of 0xFF", with(b"x-whatever", b"\xff\x80\xc0"), true),
         ("name of 0xFF", with(b"x-\xff", b"v"), true),
         ("empty name", with(b"", b"v"), true),
-        ("owned prefix and 0xFF", with(b"x-llm-d-\xff", b"vip"), true),
         (
             "model header of 0xFF",
             with(b"x-ai-eg-model", b"\xff"),
@@ -104,9 +104,10 @@ fn stands_hostile_headers() {
             .reply(&["{}"])
             .log(flags::NONE);
         assert_eq!(
-            ended.upstream_complete, may_pass,
+            ended.upstream_complete,
+            may_pass,
             "{name}: {:?}",
-            ended.local_reply
+            ended.local_reply.as_ref().map(LocalReply::text)
         );
         for (header, value) in ended.upstream_headers.iter().flatten() {
             assert_ne!(
@@ -117,6 +118,24 @@ fn stands_hostile_headers() {
             );
         }
     }
+}
+
+/// Envoy's own codecs let no such name through; a filter before this one might.
+#[test]
+fn strips_an_owned_name_that_is_no_utf8() {
+    let mut headers = pairs(&chat_headers(ACME_KEY));
+    headers.push((b"x-llm-d-\xff".to_vec(), b"vip".to_vec()));
+    let mut host = Host::configured(&configuration().to_string());
+    let id = host.open();
+    let ended = host
+        .resume(id)
+        .request_headers(headers, false)
+        .log(flags::NONE);
+    let upstream = ended.upstream_headers.as_deref().map(readable);
+    assert!(
+        !upstream.iter().flatten().any(|line| line.ends_with("vip")),
+        "{upstream:#?}"
+    );
 }
 
 #[test]

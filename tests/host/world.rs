@@ -189,7 +189,7 @@ fn single(pairs: &Pairs, name: &str) -> Option<String> {
 }
 
 /// What one callback did and cost.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) callback: Callback,
     pub(crate) action: Option<Action>,
