@@ -1,0 +1,286 @@
+//! Caller + operation + model ▶ [`Permit`], or a refusal.
+//!
+//! A model without a rule is nobody's: there is no silent "everybody may use everything". The exact name beats the
+//! longest prefix, which beats `*`. A key's own list of models narrows what its groups allow, never widens it.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::denial::{Code, Denial};
+use crate::headers::{HeaderMap, Occurrence};
+use crate::identity::{Caller, Identity};
+use crate::model::{Judge, ModelName};
+use crate::operation::{Operation, PathRule, Target};
+use crate::policy::{GroupId, GroupSet, Policy};
+
+/// Who may use a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// Everybody, with or without an identity.
+    Anonymous,
+    /// Every identity.
+    Authenticated,
+    /// Members of one of these groups.
+    Groups(GroupSet),
+}
+
+/// A model name, or a prefix that ends in `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelPattern {
+    /// This name alone.
+    Exact(Box<str>),
+    /// Every name that begins so; empty for `*`.
+    Prefix(Box<str>),
+}
+
+/// The rules of the `models` section.
+#[derive(Debug, Default)]
+pub struct ModelRules {
+    exact: HashMap<Box<str>, Rule>,
+    /// Longest first.
+    prefixes: Vec<(Box<str>, Rule)>,
+}
+
+/// The models that a key is narrowed to. Empty allows nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelLimit(pub Rc<[ModelPattern]>);
+
+/// A path beyond the table of operations.
+#[derive(Debug)]
+pub struct ExtraPath {
+    /// Exact method and path.
+    pub rule: PathRule,
+    /// Who may use it.
+    pub groups: GroupSet,
+}
+
+/// The proof that a request may go on, as long as its body passes. Only [`admit`] makes one.
+#[derive(Debug)]
+pub struct Permit {
+    pub(crate) caller: Caller,
+    pub(crate) operation: Operation,
+    /// Judges the body of an operation that names a model there.
+    judge: Option<Judge>,
+    /// The model, once the body has named it and the caller may use it.
+    model: Option<ModelName>,
+}
+
+impl ModelPattern {
+    /// Reads `name`, `prefix*` or `*`. `None` for what cannot be (the beginning of) a model name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_suffix('*') {
+            Some("") => Some(Self::Prefix("".into())),
+            Some(prefix) => ModelName::new(prefix).map(|_| Self::Prefix(prefix.into())),
+            None => ModelName::new(text).map(|_| Self::Exact(text.into())),
+        }
+    }
+
+    fn matches(&self, model: &str) -> bool {
+        match self {
+            Self::Exact(name) => **name == *model,
+            Self::Prefix(prefix) => model.starts_with(&**prefix),
+        }
+    }
+}
+
+impl ModelRules {
+    /// Adds a rule. Names are unique in the configuration, so nothing is replaced.
+    pub(crate) fn insert(&mut self, pattern: ModelPattern, rule: Rule) {
+        match pattern {
+            ModelPattern::Exact(name) => {
+                self.exact.insert(name, rule);
+            }
+            ModelPattern::Prefix(prefix) => {
+                let shorter = |(other, _): &(Box<str>, Rule)| other.len() < prefix.len();
+                let at = self
+                    .prefixes
+                    .iter()
+                    .position(shorter)
+                    .unwrap_or(self.prefixes.len());
+                self.prefixes.insert(at, (prefix, rule));
+            }
+        }
+    }
+
+    /// Whether the configuration spells this name out, so that it may be a metric label of its own.
+    #[must_use]
+    pub fn names(&self, model: &str) -> bool {
+        self.exact.contains_key(model)
+    }
+
+    fn rule(&self, model: &str) -> Option<&Rule> {
+        self.exact.get(model).or_else(|| {
+            let matching = |(prefix, _): &&(Box<str>, Rule)| model.starts_with(&**prefix);
+            self.prefixes.iter().find(matching).map(|(_, rule)| rule)
+        })
+    }
+
+    /// Whether this caller may use this model.
+    ///
+    /// # Errors
+    /// [`Code::MissingCredential`] where an identity would be needed to tell, else [`Code::ModelNotAllowed`].
+    pub fn check(&self, caller: &Caller, model: &ModelName) -> Result<(), Denial> {
+        let rule = self.rule(model.as_str());
+        let allowed = match (caller, rule) {
+            (_, Some(Rule::Anonymous)) => true,
+            (Caller::Anonymous, _) => return Err(Code::MissingCredential.into()),
+            (Caller::Known(_), None) => false,
+            (Caller::Known(_), Some(Rule::Authenticated)) => true,
+            (Caller::Known(identity), Some(Rule::Groups(groups))) => identity.is_in_any(groups),
+        };
+        let narrowed = caller
+            .identity()
+            .and_then(|identity| identity.models.as_ref());
+        if allowed
+            && narrowed.is_none_or(|limit| {
+                limit
+                    .0
+                    .iter()
+                    .any(|pattern| pattern.matches(model.as_str()))
+            })
+        {
+            Ok(())
+        } else {
+            Err(Denial::model_not_allowed(model))
+        }
+    }
+
+    /// Whether any rule lets anonymous callers in, so that a request without a credential may be worth a look.
+    fn admit_anonymous(&self) -> bool {
+        let open = |rule: &Rule| *rule == Rule::Anonymous;
+        self.exact.values().any(open) || self.prefixes.iter().any(|(_, rule)| open(rule))
+    }
+}
+
+impl Identity {
+    fn is_in_any(&self, groups: &[GroupId]) -> bool {
+        groups
+            .iter()
+            .any(|group| self.groups.binary_search(group).is_ok())
+    }
+}
+
+impl Permit {
+    /// Whether the body has to pass [`Permit::judge`] frame by frame.
+    #[must_use]
+    pub const fn judges_body(&self) -> bool {
+        self.judge.is_some()
+    }
+
+    /// Judges the next frame of the body, which must not move on before. `last` says that nothing follows it.
+    ///
+    /// # Errors
+    /// The refusal of the whole request.
+    pub fn judge(&mut self, bytes: &[u8], last: bool, policy: &Policy) -> Result<(), Denial> {
+        let Some(judge) = &mut self.judge else {
+            return Ok(());
+        };
+        if let Some(model) = judge.frame(bytes, last)? {
+            policy.models.check(&self.caller, &model)?;
+            self.model = Some(model);
+        }
+        Ok(())
+    }
+
+    /// The model, once known and allowed.
+    #[must_use]
+    pub const fn model(&self) -> Option<&ModelName> {
+        self.model.as_ref()
+    }
+}
+
+/// Decides in the headers step whether the request may go on, and what its body still has to pass.
+///
+/// # Errors
+/// The refusal of the request.
+pub fn admit(
+    caller: Caller,
+    target: &Target<'_>,
+    headers: &HeaderMap,
+    has_body: bool,
+    policy: &Policy,
+) -> Result<Permit, Denial> {
+    let operation = target.operation;
+    let judge = match operation {
+        Operation::Public | Operation::Preflight => None,
+        Operation::ListModels => {
+            identity_of(&caller)?;
+            None
+        }
+        Operation::ShowModel => {
+            let model = target
+                .model
+                .and_then(ModelName::new)
+                .ok_or(Code::OperationNotAllowed)?;
+            policy.models.check(&caller, &model)?;
+            None
+        }
+        Operation::Extra => {
+            let identity = identity_of(&caller)?;
+            let extra = policy
+                .extra_paths
+                .iter()
+                .find(|extra| extra.rule.matches(target.method, target.path));
+            if !extra.is_some_and(|extra| identity.is_in_any(&extra.groups)) {
+                return Err(Code::OperationNotAllowed.into());
+            }
+            None
+        }
+        _ => Some(judge(&caller, headers, has_body, policy)?),
+    };
+    Ok(Permit {
+        caller,
+        operation,
+        judge,
+        model: None,
+    })
+}
+
+/// The judge of a body that names the model. What the headers alone can refuse is refused here, before the
+/// upstream has seen a byte.
+fn judge(
+    caller: &Caller,
+    headers: &HeaderMap,
+    has_body: bool,
+    policy: &Policy,
+) -> Result<Judge, Denial> {
+    if matches!(caller, Caller::Anonymous) && !policy.models.admit_anonymous() {
+        return Err(Code::MissingCredential.into());
+    }
+    let repeated = match headers.unique(&policy.model_header.name) {
+        Occurrence::Repeated => return Err(Code::AmbiguousModel.into()),
+        Occurrence::Absent if policy.model_header.required => return Err(Code::MissingModel.into()),
+        Occurrence::Absent => None,
+        Occurrence::Single(value) => {
+            let text = std::str::from_utf8(value).map_err(|_| Code::AmbiguousModel)?;
+            let model = ModelName::new(text).ok_or(if text.is_empty() {
+                Code::MissingModel
+            } else {
+                Code::AmbiguousModel
+            })?;
+            policy.models.check(caller, &model)?;
+            Some(model)
+        }
+    };
+    if headers
+        .values("content-encoding")
+        .any(|encoding| !encoding.eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(Code::UnsupportedEncoding.into());
+    }
+    if !has_body {
+        return Err(Code::MissingModel.into());
+    }
+    let length = headers
+        .first("content-length")
+        .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    Ok(Judge::new(repeated, length))
+}
+
+fn identity_of(caller: &Caller) -> Result<&Identity, Code> {
+    caller.identity().ok_or(Code::MissingCredential)
+}
+
+#[cfg(test)]
+mod tests;

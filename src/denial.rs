@@ -1,0 +1,262 @@
+//! Every way to say no: status, stable code and a body that the OpenAI and Anthropic SDKs turn into the right exception.
+//!
+//! A code is an interface: dashboards, alerts and clients match on it, so a code is never reworded. Policy answers 4xx
+//! only; SDKs retry 408, 409, 429 and 5xx, and a retry cannot change a policy. A denial never carries what the client
+//! sent, save a model name that has passed the character check.
+
+use std::borrow::Cow;
+
+use serde_json::json;
+
+use crate::model::ModelName;
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// No credential was sent to a path that needs one.
+    MissingCredential,
+    /// The credential is not a configured key, and no verified token stands for it.
+    InvalidCredential,
+    /// The key is known, but it is past its `expiresAt`, before its `notBefore`, or disabled.
+    ExpiredCredential,
+    /// Two different credentials were sent.
+    AmbiguousCredential,
+    /// The gateway verified the token, but its issuer is not in the configuration.
+    UnlistedIssuer,
+    /// The token has more groups than are read.
+    TooManyGroups,
+    /// The token names a tenant that is not configured, or none where one is needed.
+    UnknownTenant,
+    /// The token names several tenants.
+    AmbiguousTenant,
+    /// The identity may not use this model.
+    ModelNotAllowed,
+    /// Method and path are not in the table of operations, or the identity may not use them.
+    OperationNotAllowed,
+    /// The request names no model.
+    MissingModel,
+    /// Header and body disagree on the model, or the model is named more than once.
+    AmbiguousModel,
+    /// The body is not one JSON document that every reader reads alike.
+    MalformedBody,
+    /// The path is written in a way that two readers may read differently.
+    MalformedPath,
+    /// The body is encoded (`content-encoding`), so it cannot be judged.
+    UnsupportedEncoding,
+    /// Envoy refused a call that the filter depends on; the request stops here, unseen by the upstream.
+    Internal,
+}
+
+/// Which API's error shape the client expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI: `error.message`, `error.type`, `error.param`, `error.code`.
+    OpenAi,
+    /// Anthropic: `type: error`, `error.type`, `error.message`.
+    Anthropic,
+}
+
+/// One refusal: the code, and what the client is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    code: Code,
+    message: Cow<'static, str>,
+    model: Option<ModelName>,
+}
+
+impl Code {
+    /// The stable name, as in `x-tollgate-code`, metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingCredential => "missing_credential",
+            Self::InvalidCredential => "invalid_credential",
+            Self::ExpiredCredential => "expired_credential",
+            Self::AmbiguousCredential => "ambiguous_credential",
+            Self::UnlistedIssuer => "unlisted_issuer",
+            Self::TooManyGroups => "too_many_groups",
+            Self::UnknownTenant => "unknown_tenant",
+            Self::AmbiguousTenant => "ambiguous_tenant",
+            Self::ModelNotAllowed => "model_not_allowed",
+            Self::OperationNotAllowed => "operation_not_allowed",
+            Self::MissingModel => "missing_model",
+            Self::AmbiguousModel => "ambiguous_model",
+            Self::MalformedBody => "malformed_body",
+            Self::MalformedPath => "malformed_path",
+            Self::UnsupportedEncoding => "unsupported_encoding",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The HTTP status: 401 asks who you are, 403 says not for you, 400 says it cannot be judged.
+    #[must_use]
+    pub const fn status(self) -> u32 {
+        match self {
+            Self::MissingCredential
+            | Self::InvalidCredential
+            | Self::ExpiredCredential
+            | Self::UnlistedIssuer
+            | Self::TooManyGroups => 401,
+            Self::UnknownTenant
+            | Self::AmbiguousTenant
+            | Self::ModelNotAllowed
+            | Self::OperationNotAllowed => 403,
+            Self::AmbiguousCredential
+            | Self::MissingModel
+            | Self::AmbiguousModel
+            | Self::MalformedBody
+            | Self::MalformedPath => 400,
+            Self::UnsupportedEncoding => 415,
+            Self::Internal => 500,
+        }
+    }
+
+    /// Where in the request the fault lies, as OpenAI's `param` says it.
+    const fn param(self) -> Option<&'static str> {
+        match self {
+            Self::ModelNotAllowed | Self::MissingModel | Self::AmbiguousModel => Some("model"),
+            _ => None,
+        }
+    }
+
+    const fn default_message(self) -> &'static str {
+        match self {
+            Self::MissingCredential => {
+                "No API key was sent. Send it as `Authorization: Bearer <key>` or as `x-api-key: <key>`."
+            }
+            Self::InvalidCredential => "The API key or token is not valid.",
+            Self::ExpiredCredential => {
+                "The API key is expired, not yet valid or disabled. Ask your operator for a new one."
+            }
+            Self::AmbiguousCredential => "Two different credentials were sent. Send one.",
+            Self::UnlistedIssuer => "Tokens of this issuer are not accepted here.",
+            Self::TooManyGroups => "The token has too many groups to be read.",
+            Self::UnknownTenant => "The token belongs to no tenant that is known here.",
+            Self::AmbiguousTenant => "The token names more than one tenant.",
+            Self::ModelNotAllowed => "You do not have access to this model.",
+            Self::OperationNotAllowed => "This method and path are not available to you.",
+            Self::MissingModel => {
+                "The request must name its model: one JSON member `model` with a non-empty string."
+            }
+            Self::AmbiguousModel => {
+                "The model is named more than once, or the body and the model header name different models."
+            }
+            Self::MalformedBody => {
+                "The body must be one complete JSON object in UTF-8, with nothing after it."
+            }
+            Self::MalformedPath => {
+                "The path must be written plainly: no `%`, `\\`, `;`, empty or dot segments."
+            }
+            Self::UnsupportedEncoding => "The body must be sent without content-encoding.",
+            Self::Internal => "The gateway could not process the request.",
+        }
+    }
+}
+
+impl From<Code> for Denial {
+    fn from(code: Code) -> Self {
+        Self {
+            code,
+            message: code.default_message().into(),
+            model: None,
+        }
+    }
+}
+
+impl Denial {
+    /// The refusal of one model.
+    #[must_use]
+    pub fn model_not_allowed(model: &ModelName) -> Self {
+        let message = format!("You do not have access to the model `{}`.", model.as_str());
+        Self {
+            code: Code::ModelNotAllowed,
+            message: message.into(),
+            model: Some(model.clone()),
+        }
+    }
+
+    /// The model that was refused, where that is the reason.
+    #[must_use]
+    pub const fn model(&self) -> Option<&ModelName> {
+        self.model.as_ref()
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The HTTP status of the reply.
+    #[must_use]
+    pub const fn status(&self) -> u32 {
+        self.code.status()
+    }
+
+    /// The headers of the reply. `request_id` is sent under OpenAI's and Anthropic's name, so that each SDK finds it.
+    #[must_use]
+    pub fn headers<'a>(&self, request_id: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
+        let mut headers = vec![
+            ("content-type", "application/json"),
+            ("cache-control", "no-store"),
+            ("x-should-retry", "false"),
+            ("x-tollgate-code", self.code.as_str()),
+        ];
+        // RFC 9110, section 15.5.2: a 401 must carry a challenge; RFC 6750, section 3.1: no error code when no
+        // credential was sent.
+        match (self.code, self.status()) {
+            (Code::MissingCredential, _) => {
+                headers.push(("www-authenticate", r#"Bearer realm="tollgate""#))
+            }
+            (_, 401) => headers.push((
+                "www-authenticate",
+                r#"Bearer realm="tollgate", error="invalid_token""#,
+            )),
+            _ => {}
+        }
+        if let Some(id) = request_id {
+            headers.extend([("x-request-id", id), ("request-id", id)]);
+        }
+        headers
+    }
+
+    /// The JSON body of the reply in the client's dialect.
+    #[must_use]
+    pub fn body(&self, dialect: Dialect, request_id: Option<&str>) -> String {
+        let error = match dialect {
+            Dialect::OpenAi => json!({
+                "message": self.message,
+                "type": openai_type(self.status()),
+                "param": self.code.param(),
+                "code": self.code.as_str(),
+            }),
+            Dialect::Anthropic => {
+                json!({"type": anthropic_type(self.status()), "message": self.message})
+            }
+        };
+        let mut body = json!({"type": "error", "error": error});
+        if let (Some(id), Some(members)) = (request_id, body.as_object_mut()) {
+            members.insert("request_id".to_owned(), id.into());
+        }
+        body.to_string()
+    }
+}
+
+const fn openai_type(status: u32) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        403 => "permission_error",
+        500.. => "server_error",
+        _ => "invalid_request_error",
+    }
+}
+
+const fn anthropic_type(status: u32) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        500.. => "api_error",
+        _ => "invalid_request_error",
+    }
+}

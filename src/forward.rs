@@ -1,0 +1,215 @@
+//! [`Permit`] ▶ [`Forwarded`]: what is stripped from the request and what is set, on every path alike.
+//!
+//! A client's word about itself never reaches the scheduler: every header that the gateway, the scheduler or this
+//! filter owns is removed, whoever sent it and however it is spelled, and then set from the verified identity. Headers
+//! are set, never added, because an added value would leave a spoofed one in front of it.
+
+use std::rc::Rc;
+
+use crate::access::Permit;
+use crate::headers::HeaderMap;
+use crate::policy::{Fairness, Policy};
+
+/// Names that begin so are ours, the gateway's or the scheduler's. Compared in lower case with `_` read as `-`, since
+/// servers that turn headers into variables (CGI, WSGI) cannot tell the two apart.
+const OWNED_PREFIXES: [&str; 4] = ["x-llm-d-", "x-gateway-", "x-slo-", "x-tollgate-"];
+
+/// Headers by which a client could change the method, or Envoy's retries, timeouts and statistics
+/// (Envoy: "HTTP header manipulation" and the router filter's request headers).
+const OWNED_NAMES: [&str; 14] = [
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-envoy-hedge-on-per-try-timeout",
+    "x-envoy-max-retries",
+    "x-envoy-retriable-header-names",
+    "x-envoy-retriable-status-codes",
+    "x-envoy-retry-grpc-on",
+    "x-envoy-retry-on",
+    "x-envoy-upstream-alt-stat-name",
+    "x-envoy-upstream-rq-per-try-timeout-ms",
+    "x-envoy-upstream-rq-timeout-alt-response",
+    "x-envoy-upstream-rq-timeout-ms",
+    "x-envoy-upstream-stream-duration-ms",
+];
+
+/// The scheduler's name for the fairness id, and the one that it had before.
+const FAIRNESS: [&str; 2] = [
+    "x-llm-d-inference-fairness-id",
+    "x-gateway-inference-fairness-id",
+];
+const OBJECTIVE: [&str; 2] = [
+    "x-llm-d-inference-objective",
+    "x-gateway-inference-objective",
+];
+const TENANT: &str = "x-tollgate-tenant";
+
+/// Query parameters in which clients put credentials.
+const SECRET_PARAMETERS: [&str; 2] = ["access_token", "api_key"];
+
+/// What has to be written to the request's headers before it may go on.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Headers to remove, all copies, each name once.
+    pub remove: Vec<String>,
+    /// Headers to set, replacing all copies.
+    pub set: Vec<(&'static str, Rc<str>)>,
+    /// The path without the credentials that its query carried.
+    pub path: Option<String>,
+}
+
+/// The proof that strip-and-set was worked out. Only [`forward`] makes one, and only from a [`Permit`].
+#[derive(Debug)]
+pub struct Forwarded {
+    /// The permit that led here.
+    pub permit: Permit,
+    /// What to write.
+    pub changes: Changes,
+}
+
+/// Works out the header changes of an admitted request: only what differs, because each one is a host call.
+#[must_use]
+pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Forwarded {
+    let set = identity_headers(&permit, policy);
+    let mut remove = removals(headers, policy);
+    remove.retain(|name| !set.iter().any(|(owned, _)| owned == name));
+    if permit.operation.names_model() && headers.first("accept-encoding").is_some() {
+        // An encoded reply cannot be counted, so none is asked for.
+        remove.push("accept-encoding".to_owned());
+    }
+    let path = headers
+        .first(":path")
+        .and_then(|path| std::str::from_utf8(path).ok())
+        .and_then(without_secrets);
+    Forwarded {
+        permit,
+        changes: Changes { remove, set, path },
+    }
+}
+
+/// The headers to remove from any message of a client: credentials and owned names. Request trailers as well.
+#[must_use]
+pub fn removals(headers: &HeaderMap, policy: &Policy) -> Vec<String> {
+    let mut remove: Vec<String> = Vec::new();
+    for (name, _) in headers.iter() {
+        let Ok(name) = std::str::from_utf8(name) else {
+            continue;
+        };
+        if (is_credential(name, policy) || is_owned(name, policy))
+            && !remove.iter().any(|other| other == name)
+        {
+            remove.push(name.to_owned());
+        }
+    }
+    remove
+}
+
+fn identity_headers(permit: &Permit, policy: &Policy) -> Vec<(&'static str, Rc<str>)> {
+    let mut set = Vec::new();
+    if !permit.operation.needs_identity() {
+        return set;
+    }
+    let Some(identity) = permit.caller.identity() else {
+        return set;
+    };
+    let tenant = identity.tenant();
+    let fairness = match policy.fairness {
+        Fairness::Tenant => Some(Rc::clone(&tenant.name)),
+        Fairness::Key => identity.key().map(Rc::clone),
+        Fairness::User => identity
+            .user
+            .as_deref()
+            .filter(|user| is_safe_value(user))
+            .map(Rc::from),
+    };
+    for (names, value) in [(FAIRNESS, fairness), (OBJECTIVE, tenant.objective.clone())] {
+        if let Some(value) = value {
+            set.extend(names.map(|name| (name, Rc::clone(&value))));
+        }
+    }
+    set.push((TENANT, Rc::clone(&tenant.name)));
+    set
+}
+
+fn is_credential(name: &str, policy: &Policy) -> bool {
+    policy
+        .sources
+        .iter()
+        .any(|source| same_name(name, &source.header))
+}
+
+fn is_owned(name: &str, policy: &Policy) -> bool {
+    if *name == *policy.model_header.name {
+        return false;
+    }
+    OWNED_PREFIXES.iter().any(|prefix| {
+        name.get(..prefix.len())
+            .is_some_and(|start| same_name(start, prefix))
+    }) || OWNED_NAMES.iter().any(|owned| same_name(name, owned))
+        || same_name(name, &policy.model_header.name)
+}
+
+/// Whether a header name is `owned` (lower case, hyphens) to a reader that ignores case and takes `_` for `-`.
+fn same_name(name: &str, owned: &str) -> bool {
+    let canonical = |byte: u8| {
+        if byte == b'_' {
+            b'-'
+        } else {
+            byte.to_ascii_lowercase()
+        }
+    };
+    name.len() == owned.len()
+        && name
+            .bytes()
+            .zip(owned.bytes())
+            .all(|(left, right)| canonical(left) == canonical(right))
+}
+
+/// What may be a header value that the scheduler uses as a metrics label.
+fn is_safe_value(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The path without secret parameters; `None` where there are none.
+fn without_secrets(path: &str) -> Option<String> {
+    let (path, query) = path.split_once('?')?;
+    let is_secret = |parameter: &&str| {
+        let name = parameter
+            .split_once('=')
+            .map_or(*parameter, |(name, _)| name);
+        SECRET_PARAMETERS
+            .iter()
+            .any(|secret| is_parameter(name, secret))
+    };
+    query
+        .split('&')
+        .any(|parameter| is_secret(&parameter))
+        .then(|| {
+            let kept: Vec<&str> = query
+                .split('&')
+                .filter(|parameter| !is_secret(parameter))
+                .collect();
+            if kept.is_empty() {
+                path.to_owned()
+            } else {
+                format!("{path}?{}", kept.join("&"))
+            }
+        })
+}
+
+/// Whether a query parameter's name, percent-decoded, is `plain` in any letter case, with `-` read as `_`.
+fn is_parameter(name: &str, plain: &str) -> bool {
+    let canonical = |byte: u8| {
+        if byte == b'-' {
+            b'_'
+        } else {
+            byte.to_ascii_lowercase()
+        }
+    };
+    percent_encoding::percent_decode_str(name)
+        .map(canonical)
+        .eq(plain.bytes())
+}
+
+#[cfg(test)]
+mod tests;

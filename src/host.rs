@@ -1,0 +1,332 @@
+//! The Proxy-Wasm calls that we use, declared once, each returning a result.
+//!
+//! The SDK's own wrappers panic on every status they do not expect and on header values that are no UTF-8; a panic
+//! kills the worker's VM and with it the traffic of everybody on that worker. Here a refused call is a [`Refused`], and
+//! the caller decides: whoever guards access fails closed, whoever only observes carries on.
+//!
+//! The ABI: <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>.
+#![allow(
+    unsafe_code,
+    reason = "foreign functions cannot be called otherwise; this is the only file that may"
+)]
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ptr;
+
+use crate::config::Fault;
+use crate::forward::Changes;
+use crate::headers::HeaderMap;
+use crate::identity::Claim;
+use crate::metrics::{Kind, Movement, Series};
+
+/// Envoy refused a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refused;
+
+type Result<T> = std::result::Result<T, Refused>;
+
+/// Which header map a call works on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Map {
+    RequestHeaders = 0,
+    RequestTrailers = 1,
+    ResponseHeaders = 2,
+}
+
+/// Which body or text a call works on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Buffer {
+    RequestBody = 0,
+    ResponseBody = 1,
+    PluginConfiguration = 7,
+}
+
+/// Levels of Envoy's log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Level {
+    Info = 2,
+    Error = 4,
+}
+
+const OK: u32 = 0;
+const NOT_FOUND: u32 = 1;
+
+unsafe extern "C" {
+    fn proxy_log(level: u32, text: *const u8, size: usize) -> u32;
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        size: usize,
+        value: *mut *mut u8,
+        value_size: *mut usize,
+    ) -> u32;
+    fn proxy_set_property(path: *const u8, size: usize, value: *const u8, value_size: usize)
+    -> u32;
+    fn proxy_get_header_map_pairs(map: u32, value: *mut *mut u8, value_size: *mut usize) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, size: usize) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        max_size: usize,
+        value: *mut *mut u8,
+        value_size: *mut usize,
+    ) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+    fn proxy_close_stream(stream: u32) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, size: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, by: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
+}
+
+/// Writes one line to Envoy's log.
+pub(crate) fn log(level: Level, text: &str) {
+    // SAFETY: the host only reads `text`. A log line that is lost is not worth failing for.
+    unsafe { proxy_log(level as u32, text.as_ptr(), text.len()) };
+}
+
+/// Logs why a configuration is refused: one line for each fault.
+pub(crate) fn log_faults(faults: &[Fault]) {
+    for fault in faults {
+        log(Level::Error, &format!("tollgate: config rejected: {fault}"));
+    }
+}
+
+/// The host's clock in nanoseconds since the epoch; zero where it cannot be read.
+pub(crate) fn now() -> u64 {
+    let mut time = 0;
+    // SAFETY: the host writes one u64.
+    unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
+    time
+}
+
+/// All headers of a map.
+pub(crate) fn headers(map: Map) -> Result<HeaderMap> {
+    // SAFETY: `receive` passes pointers that the host may write through.
+    let bytes =
+        receive(|value, size| unsafe { proxy_get_header_map_pairs(map as u32, value, size) })?;
+    HeaderMap::decode(bytes).ok_or(Refused)
+}
+
+/// Removes every copy of a header.
+pub(crate) fn remove_header(map: Map, name: &str) -> Result<()> {
+    // SAFETY: the host only reads `name`.
+    checked(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
+}
+
+/// Sets a header, replacing every copy of it.
+pub(crate) fn set_header(map: Map, name: &str, value: &str) -> Result<()> {
+    // SAFETY: the host only reads `name` and `value`.
+    checked(unsafe {
+        proxy_replace_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
+/// Writes the changes of an admitted request. Every one must succeed: a header that could not be stripped is a leak.
+pub(crate) fn apply(changes: &Changes) -> Result<()> {
+    for name in &changes.remove {
+        remove_header(Map::RequestHeaders, name)?;
+    }
+    for (name, value) in &changes.set {
+        set_header(Map::RequestHeaders, name, value)?;
+    }
+    changes.path.as_ref().map_or(Ok(()), |path| {
+        set_header(Map::RequestHeaders, ":path", path)
+    })
+}
+
+/// The first `size` bytes of a body or of the configuration; fewer than that is a refusal.
+pub(crate) fn buffer(buffer: Buffer, size: usize) -> Result<Vec<u8>> {
+    if size == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: as in `headers`.
+    let bytes = receive(|value, value_size| unsafe {
+        proxy_get_buffer_bytes(buffer as u32, 0, size, value, value_size)
+    })?;
+    if bytes.len() == size {
+        Ok(bytes)
+    } else {
+        Err(Refused)
+    }
+}
+
+/// A number that Envoy knows about the stream, such as `response.code` or `response.flags`.
+pub(crate) fn number(path: &[&str]) -> Option<u64> {
+    let bytes = property(path).ok()??;
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}
+
+/// One claim of a verified token, from the metadata of `jwt_authn`. `path` starts with the metadata key.
+pub(crate) fn claim(path: &[&str]) -> Claim {
+    let full_path = [
+        &[
+            "metadata",
+            "filter_metadata",
+            "envoy.filters.http.jwt_authn",
+        ],
+        path,
+    ]
+    .concat();
+    match property(&full_path) {
+        Ok(Some(bytes)) => Claim::Value(bytes),
+        Ok(None) => Claim::Absent,
+        Err(Refused) => Claim::Unreadable,
+    }
+}
+
+/// Writes a value to filter state, where access logs and later filters read it as `wasm.<name>`.
+pub(crate) fn set_filter_state(name: &str, value: &str) {
+    // SAFETY: the host only reads both. A log field that is lost is not worth failing for.
+    unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+}
+
+/// Answers the client instead of the upstream. `details` shows as `%RESPONSE_CODE_DETAILS%`.
+pub(crate) fn reply(
+    status: u32,
+    details: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<()> {
+    let headers = serialise(headers);
+    // SAFETY: the host only reads the four buffers. -1 leaves the gRPC status to Envoy, which maps the HTTP status
+    // for gRPC clients.
+    checked(unsafe {
+        proxy_send_local_response(
+            status,
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            -1,
+        )
+    })
+}
+
+/// Ends the request without an answer: the last resort where even a refusal cannot be sent.
+pub(crate) fn close_request() {
+    const HTTP_REQUEST: u32 = 0;
+    // SAFETY: no pointers.
+    unsafe { proxy_close_stream(HTTP_REQUEST) };
+}
+
+/// Moves one series. A metric that Envoy refuses is not worth failing for.
+pub(crate) fn move_series(movement: &Movement) {
+    let Some(id) = METRIC_IDS
+        .try_with(|ids| metric_id(&mut ids.borrow_mut(), &movement.series))
+        .ok()
+        .flatten()
+    else {
+        return;
+    };
+    match movement.series.metric().kind() {
+        // A counter refuses to move by nothing.
+        Kind::Counter if movement.value == 0 => {}
+        Kind::Counter => {
+            let by = i64::try_from(movement.value).unwrap_or(i64::MAX);
+            // SAFETY: no pointers.
+            unsafe { proxy_increment_metric(id, by) };
+        }
+        Kind::Gauge | Kind::Histogram => {
+            // SAFETY: no pointers.
+            unsafe { proxy_record_metric(id, movement.value) };
+        }
+    }
+}
+
+thread_local! {
+    // One VM serves one configuration after the other; a metric defined twice would cost Envoy an entry each time.
+    static METRIC_IDS: RefCell<HashMap<Series, u32>> = RefCell::default();
+}
+
+fn metric_id(ids: &mut HashMap<Series, u32>, series: &Series) -> Option<u32> {
+    if let Some(id) = ids.get(series) {
+        return Some(*id);
+    }
+    let name = series.name();
+    let kind = match series.metric().kind() {
+        Kind::Counter => 0,
+        Kind::Gauge => 1,
+        Kind::Histogram => 2,
+    };
+    let mut id = 0;
+    // SAFETY: the host reads `name` and writes one u32.
+    checked(unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) }).ok()?;
+    ids.insert(series.clone(), id);
+    Some(id)
+}
+
+/// A property, or `None` where there is no such one.
+fn property(path: &[&str]) -> Result<Option<Vec<u8>>> {
+    let path = path.join("\0");
+    let mut status = OK;
+    // SAFETY: as in `headers`; the host only reads `path`.
+    let value = receive(|value, size| {
+        status = unsafe { proxy_get_property(path.as_ptr(), path.len(), value, size) };
+        status
+    });
+    if status == NOT_FOUND {
+        Ok(None)
+    } else {
+        value.map(Some)
+    }
+}
+
+/// Takes over bytes that the host has placed in our memory.
+fn receive(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>> {
+    let mut value: *mut u8 = ptr::null_mut();
+    let mut size = 0;
+    checked(call(&raw mut value, &raw mut size))?;
+    if value.is_null() {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the host got this memory from `proxy_on_memory_allocate`, which boxes a slice of exactly `size` bytes,
+    // has filled it, and has left its ownership to us.
+    Ok(unsafe { Vec::from_raw_parts(value, size, size) })
+}
+
+/// The map layout that [`HeaderMap::decode`] reads.
+fn serialise(headers: &[(&str, &str)]) -> Vec<u8> {
+    let length = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let mut out = u32::try_from(headers.len())
+        .unwrap_or(u32::MAX)
+        .to_le_bytes()
+        .to_vec();
+    for (name, value) in headers {
+        out.extend(length(name));
+        out.extend(length(value));
+    }
+    for text in headers.iter().flat_map(|(name, value)| [name, value]) {
+        out.extend(text.as_bytes());
+        out.push(0);
+    }
+    out
+}
+
+const fn checked(status: u32) -> Result<()> {
+    if status == OK { Ok(()) } else { Err(Refused) }
+}

@@ -1,0 +1,91 @@
+//! Headers and verified claims ▶ who is asking, or a refusal.
+//!
+//! One identity per request. Keys and tokens are equal: both end as the same [`Identity`], judged by the same rules. A
+//! credential that fails never falls through to another one, and never to anonymous.
+
+mod api_key;
+mod credentials;
+mod jwt;
+
+use std::rc::Rc;
+
+use crate::access::ModelLimit;
+use crate::denial::Code;
+use crate::headers::HeaderMap;
+use crate::policy::{GroupSet, Policy, Tenant};
+
+pub use credentials::Source;
+pub use jwt::{Claim, Issuer};
+
+/// Who is asking.
+#[derive(Debug)]
+pub enum Caller {
+    /// Nobody identified themselves. May only use what is open to everybody.
+    Anonymous,
+    /// A configured key or a verified token.
+    Known(Identity),
+}
+
+/// A proven identity. Only [`identify`] makes one.
+#[derive(Debug)]
+pub struct Identity {
+    pub(crate) tenant: Rc<Tenant>,
+    pub(crate) groups: GroupSet,
+    pub(crate) key: Option<Rc<str>>,
+    pub(crate) user: Option<Box<str>>,
+    pub(crate) models: Option<ModelLimit>,
+}
+
+impl Caller {
+    /// The identity, unless the caller is anonymous.
+    #[must_use]
+    pub const fn identity(&self) -> Option<&Identity> {
+        match self {
+            Self::Anonymous => None,
+            Self::Known(identity) => Some(identity),
+        }
+    }
+}
+
+impl Identity {
+    /// The tenant it belongs to.
+    #[must_use]
+    pub const fn tenant(&self) -> &Rc<Tenant> {
+        &self.tenant
+    }
+
+    /// The public id of the API key; `None` for a token.
+    #[must_use]
+    pub const fn key(&self) -> Option<&Rc<str>> {
+        self.key.as_ref()
+    }
+}
+
+/// Finds out who is asking. `now` is in seconds since the epoch; `claims` reads the verified payload that `jwt_authn`
+/// left in dynamic metadata, where no client can write.
+///
+/// # Errors
+/// A credential that is unknown, expired, malformed or sent in two versions; a verified token that the configuration
+/// does not accept. No credential at all is no error here: whether that is enough is up to the model's rule.
+pub fn identify(
+    headers: &HeaderMap,
+    policy: &Policy,
+    now: i64,
+    claims: &dyn Fn(&[&str]) -> Claim,
+) -> Result<Caller, Code> {
+    let credential = credentials::find(headers, &policy.sources)?;
+    let token = jwt::verified(&policy.issuers, claims)?;
+    match (credential, token) {
+        (None, None) => Ok(Caller::Anonymous),
+        (None, Some(issuer)) => jwt::identity(issuer, policy, claims).map(Caller::Known),
+        (Some(credential), None) => api_key::identity(credential, policy, now).map(Caller::Known),
+        // The token itself usually is the bearer credential. Anything else beside a verified token is a second one.
+        (Some(credential), Some(issuer)) if credential.looks_like_token() => {
+            jwt::identity(issuer, policy, claims).map(Caller::Known)
+        }
+        (Some(_), Some(_)) => Err(Code::AmbiguousCredential),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! Where clients put their credential: `Authorization: Bearer` (OpenAI, newer Anthropic SDKs), `x-api-key` (older
+//! Anthropic SDKs), `api-key` (Azure).
+
+use crate::denial::Code;
+use crate::headers::HeaderMap;
+
+/// Longest credential that is looked at, in bytes. Real keys are below 200; tokens are longer, but they are verified
+/// by `jwt_authn` and never hashed here.
+const MAX_KEY_LENGTH: usize = 512;
+
+/// A header that may carry a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The header's name in lower case.
+    pub header: Box<str>,
+    /// The scheme in front of the credential, matched without regard to case (RFC 9110, section 11.1). `None` for a
+    /// bare credential.
+    pub scheme: Option<Box<str>>,
+}
+
+impl Source {
+    /// The three places that the SDKs use.
+    #[must_use]
+    pub fn defaults() -> Vec<Self> {
+        vec![
+            Self {
+                header: "authorization".into(),
+                scheme: Some("Bearer".into()),
+            },
+            Self {
+                header: "x-api-key".into(),
+                scheme: None,
+            },
+            Self {
+                header: "api-key".into(),
+                scheme: None,
+            },
+        ]
+    }
+
+    /// The credential in one value of the header.
+    fn credential<'a>(&self, value: &'a [u8]) -> Result<Credential<'a>, Code> {
+        let bare = match &self.scheme {
+            None => value,
+            Some(scheme) => {
+                let (found, rest) = value
+                    .split_at_checked(scheme.len())
+                    .ok_or(Code::InvalidCredential)?;
+                if !found.eq_ignore_ascii_case(scheme.as_bytes()) || !rest.starts_with(b" ") {
+                    return Err(Code::InvalidCredential);
+                }
+                rest
+            }
+        };
+        let bytes = bare.trim_ascii();
+        // RFC 6750's b64token and every known key format are visible ASCII. A comma or space means that something in
+        // front of us joined several headers into one.
+        let visible = |byte: &u8| byte.is_ascii_graphic() && *byte != b',';
+        if bytes.is_empty() || !bytes.iter().all(visible) {
+            return Err(Code::InvalidCredential);
+        }
+        Ok(Credential(bytes))
+    }
+}
+
+/// What the client sent to prove who it is. It has no `Debug`, so that it cannot be logged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Credential<'a>(&'a [u8]);
+
+impl<'a> Credential<'a> {
+    /// The bytes to hash, unless they are too long for a key.
+    pub(super) fn key_bytes(self) -> Option<&'a [u8]> {
+        (self.0.len() <= MAX_KEY_LENGTH).then_some(self.0)
+    }
+
+    /// Whether it has the three parts of a JWS in compact form (RFC 7515, section 7.1).
+    pub(super) fn looks_like_token(self) -> bool {
+        self.0.iter().filter(|byte| **byte == b'.').count() == 2
+    }
+}
+
+/// The one credential of a request. The same value in several places is one credential.
+///
+/// An empty header counts as a failed credential, not as none: a client that means to be anonymous sends nothing.
+///
+/// # Errors
+/// [`Code::InvalidCredential`] for what cannot be a credential, [`Code::AmbiguousCredential`] for two different ones.
+pub(super) fn find<'a>(
+    headers: &'a HeaderMap,
+    sources: &[Source],
+) -> Result<Option<Credential<'a>>, Code> {
+    let mut found = None;
+    for source in sources {
+        for value in headers.values(&source.header) {
+            let credential = source.credential(value)?;
+            match found {
+                Some(other) if other != credential => return Err(Code::AmbiguousCredential),
+                _ => found = Some(credential),
+            }
+        }
+    }
+    Ok(found)
+}

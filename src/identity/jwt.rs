@@ -1,0 +1,174 @@
+//! Tokens: the payload that Envoy's `jwt_authn` has verified and left in dynamic metadata.
+//!
+//! A payload is never parsed from a header: nothing that a client sends can appear in metadata. Lists are read element
+//! by element, because Envoy's serialised list cannot be told from a string that a user controls.
+
+use std::rc::Rc;
+
+use super::Identity;
+use crate::denial::Code;
+use crate::policy::{Fairness, GroupId, Policy, Tenant};
+
+/// Groups read from one token. A token with more is refused rather than half read.
+const MAX_GROUPS: usize = 64;
+
+/// One value of the payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// The payload has no such claim, or no such element.
+    Absent,
+    /// The bytes of a string; other kinds of value come as bytes that are no plain text.
+    Value(Vec<u8>),
+    /// The claim is there but Envoy cannot hand it over, as with a JSON null.
+    Unreadable,
+}
+
+/// One issuer whose tokens are accepted, and what is read from them.
+#[derive(Debug)]
+pub struct Issuer {
+    /// Where `jwt_authn` leaves the payload.
+    pub metadata_key: String,
+    /// The exact `iss` claim.
+    pub issuer: String,
+    /// Path of the groups claim.
+    pub groups_claim: Option<Vec<String>>,
+    /// Path of the tenant claim.
+    pub tenant_claim: Option<Vec<String>>,
+    /// Path of the user claim.
+    pub user_claim: Option<Vec<String>>,
+    /// Groups that name a tenant, asked in order.
+    pub tenant_from_group: Vec<(GroupId, Rc<Tenant>)>,
+    /// The tenant of tokens that name none.
+    pub default_tenant: Option<Rc<Tenant>>,
+    /// Put before every group.
+    pub group_prefix: String,
+}
+
+/// The issuer of the verified payload, if there is one.
+///
+/// # Errors
+/// [`Code::UnlistedIssuer`] for a verified token that no entry accepts, [`Code::AmbiguousCredential`] where two
+/// providers each verified a token.
+pub(super) fn verified<'p>(
+    issuers: &'p [Issuer],
+    claims: &dyn Fn(&[&str]) -> Claim,
+) -> Result<Option<&'p Issuer>, Code> {
+    let mut found = None;
+    let mut asked: Vec<&str> = Vec::new();
+    for entry in issuers {
+        let key = entry.metadata_key.as_str();
+        if asked.contains(&key) {
+            continue;
+        }
+        asked.push(key);
+        let claimed = match claims(&[key, "iss"]) {
+            Claim::Absent => continue,
+            Claim::Unreadable => return Err(Code::UnlistedIssuer),
+            Claim::Value(bytes) => bytes,
+        };
+        let issuer = issuers
+            .iter()
+            .find(|candidate| {
+                candidate.metadata_key == key && candidate.issuer.as_bytes() == claimed
+            })
+            .ok_or(Code::UnlistedIssuer)?;
+        if found.replace(issuer).is_some() {
+            return Err(Code::AmbiguousCredential);
+        }
+    }
+    Ok(found)
+}
+
+/// The identity that the payload states.
+///
+/// # Errors
+/// [`Code::TooManyGroups`], [`Code::UnknownTenant`] where the token leads to no configured tenant,
+/// [`Code::AmbiguousTenant`] where it names several.
+pub(super) fn identity(
+    issuer: &Issuer,
+    policy: &Policy,
+    claims: &dyn Fn(&[&str]) -> Claim,
+) -> Result<Identity, Code> {
+    let read = |path: &Option<Vec<String>>| {
+        path.as_ref()
+            .map_or(Ok(Vec::new()), |path| issuer.texts(path, claims))
+    };
+    let mut groups: Vec<GroupId> = Vec::new();
+    for group in read(&issuer.groups_claim)? {
+        let prefixed = if issuer.group_prefix.is_empty() {
+            group
+        } else {
+            issuer.group_prefix.clone() + &group
+        };
+        groups.extend(policy.groups.find(&prefixed));
+    }
+    groups.sort_unstable();
+    let named = read(&issuer.tenant_claim)?;
+    let tenant = match named.as_slice() {
+        [] => issuer
+            .tenant_from_group
+            .iter()
+            .find_map(|(group, tenant)| groups.binary_search(group).is_ok().then_some(tenant))
+            .or(issuer.default_tenant.as_ref()),
+        [name] => policy.tenants.get(name.as_str()),
+        _ => return Err(Code::AmbiguousTenant),
+    };
+    let tenant = tenant.ok_or(Code::UnknownTenant)?;
+    let user = if policy.fairness == Fairness::User {
+        read(&issuer.user_claim)?.into_iter().next()
+    } else {
+        None
+    };
+    Ok(Identity {
+        tenant: Rc::clone(tenant),
+        groups: groups.into(),
+        key: None,
+        user: user.map(Into::into),
+        models: None,
+    })
+}
+
+impl Issuer {
+    /// The texts of a claim: the elements of a list, or the words of a string that holds several, separated by spaces
+    /// or commas (RFC 8693, section 4.2, writes scopes so).
+    fn texts(
+        &self,
+        path: &[String],
+        claims: &dyn Fn(&[&str]) -> Claim,
+    ) -> Result<Vec<String>, Code> {
+        let full_path: Vec<&str> = std::iter::once(self.metadata_key.as_str())
+            .chain(path.iter().map(String::as_str))
+            .collect();
+        let mut texts = Vec::new();
+        for index in 0..=MAX_GROUPS {
+            let index_text = index.to_string();
+            match claims(&[full_path.as_slice(), &[&index_text]].concat()) {
+                Claim::Absent if index == 0 => break,
+                Claim::Absent => return Ok(texts),
+                _ if index == MAX_GROUPS => return Err(Code::TooManyGroups),
+                Claim::Unreadable => {}
+                Claim::Value(bytes) => texts.extend(plain_text(bytes)),
+            }
+        }
+        let Claim::Value(bytes) = claims(&full_path) else {
+            return Ok(texts);
+        };
+        let Some(text) = plain_text(bytes) else {
+            return Ok(texts);
+        };
+        let words = text.split([' ', ',']).filter(|word| !word.is_empty());
+        texts.extend(words.map(str::to_owned));
+        if texts.len() > MAX_GROUPS {
+            Err(Code::TooManyGroups)
+        } else {
+            Ok(texts)
+        }
+    }
+}
+
+/// A claim's bytes as text. Numbers, booleans, lists and objects are serialised with control bytes in them, which no
+/// name has.
+fn plain_text(bytes: Vec<u8>) -> Option<String> {
+    let text = String::from_utf8(bytes).ok()?;
+    (!text.is_empty() && !text.chars().any(char::is_control)).then_some(text)
+}

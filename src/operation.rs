@@ -1,0 +1,266 @@
+//! Method and path ▶ what the request wants to do, from a closed table, or a refusal.
+//!
+//! Authenticated is not authorised: inference servers serve `/sleep`, `/collective_rpc` or `/v1/load_lora_adapter` on
+//! the same port. What is not in the table is refused unless the operator listed it.
+//!
+//! Paths are matched raw. A path that two readers could take for two different ones (percent-encoding, dot segments,
+//! empty segments, `\`, `;`) is refused before it is looked up.
+
+use crate::denial::{Code, Dialect};
+use crate::headers::HeaderMap;
+use crate::policy::Policy;
+
+/// What a request may ask an inference server for, as the `operation` label says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// OpenAI chat completions.
+    Chat,
+    /// OpenAI text completions.
+    Completions,
+    /// OpenAI responses.
+    Responses,
+    /// Anthropic messages.
+    Messages,
+    /// Anthropic token counting; generates nothing.
+    CountTokens,
+    /// Embeddings.
+    Embeddings,
+    /// Rerank.
+    Rerank,
+    /// Score.
+    Score,
+    /// The list of models.
+    ListModels,
+    /// One model of the list.
+    ShowModel,
+    /// A path from `extraPaths`.
+    Extra,
+    /// A path from `publicPaths`.
+    Public,
+    /// A CORS preflight.
+    Preflight,
+}
+
+impl Operation {
+    /// The label value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completions => "completions",
+            Self::Responses => "responses",
+            Self::Messages => "messages",
+            Self::CountTokens => "count_tokens",
+            Self::Embeddings => "embeddings",
+            Self::Rerank => "rerank",
+            Self::Score => "score",
+            Self::ListModels => "list_models",
+            Self::ShowModel => "show_model",
+            Self::Extra => "extra",
+            Self::Public => "public",
+            Self::Preflight => "preflight",
+        }
+    }
+
+    /// Whether anybody is asked who they are.
+    #[must_use]
+    pub const fn needs_identity(self) -> bool {
+        !matches!(self, Self::Public | Self::Preflight)
+    }
+
+    /// Whether the body must name a model, which is then judged.
+    #[must_use]
+    pub const fn names_model(self) -> bool {
+        matches!(
+            self,
+            Self::Chat
+                | Self::Completions
+                | Self::Responses
+                | Self::Messages
+                | Self::CountTokens
+                | Self::Embeddings
+                | Self::Rerank
+                | Self::Score
+        )
+    }
+}
+
+/// Path suffixes of the inference APIs that vLLM, SGLang, llama.cpp and TGI serve, all asked with `POST`.
+const INFERENCE: [(&str, Operation); 11] = [
+    ("/v1/chat/completions", Operation::Chat),
+    ("/v1/completions", Operation::Completions),
+    ("/v1/responses", Operation::Responses),
+    ("/v1/messages", Operation::Messages),
+    ("/v1/messages/count_tokens", Operation::CountTokens),
+    ("/v1/embeddings", Operation::Embeddings),
+    ("/v1/rerank", Operation::Rerank),
+    ("/v2/rerank", Operation::Rerank),
+    ("/rerank", Operation::Rerank),
+    ("/v1/score", Operation::Score),
+    ("/score", Operation::Score),
+];
+
+/// Prefixes under which gateways serve the same APIs.
+const PREFIXES: [&str; 3] = ["/openai", "/anthropic", "/cohere"];
+
+/// An exact method and path from the configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PathRule {
+    /// The method in upper case.
+    pub method: Box<str>,
+    /// The exact path.
+    pub path: Box<str>,
+}
+
+impl PathRule {
+    /// Whether the request line is this one.
+    #[must_use]
+    pub fn matches(&self, method: &str, path: &str) -> bool {
+        *self.method == *method && *self.path == *path
+    }
+}
+
+/// A request line that was understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// What is asked for.
+    pub operation: Operation,
+    /// The method.
+    pub method: &'a str,
+    /// The path without its query.
+    pub path: &'a str,
+    /// The model that the path names ([`Operation::ShowModel`] only).
+    pub model: Option<&'a str>,
+}
+
+/// Finds the operation of a request. Configured public paths come first, then the table, then `extraPaths`.
+///
+/// # Errors
+/// [`Code::MalformedPath`] for a path that cannot be read in one way only, [`Code::OperationNotAllowed`] for everything
+/// that is not in the table, upgrades and `CONNECT` included.
+pub fn target<'a>(headers: &'a HeaderMap, policy: &Policy) -> Result<Target<'a>, Code> {
+    let text = |name| {
+        headers
+            .first(name)
+            .and_then(|value| std::str::from_utf8(value).ok())
+    };
+    let method = text(":method").ok_or(Code::OperationNotAllowed)?;
+    let full_path = text(":path").ok_or(Code::MalformedPath)?;
+    if method == "CONNECT" || headers.first("upgrade").is_some() {
+        return Err(Code::OperationNotAllowed);
+    }
+    let path = full_path
+        .split_once('?')
+        .map_or(full_path, |(path, _)| path);
+    if is_preflight(method, headers) {
+        return Ok(Target {
+            operation: Operation::Preflight,
+            method,
+            path,
+            model: None,
+        });
+    }
+    if !is_plain_path(path.as_bytes()) {
+        return Err(Code::MalformedPath);
+    }
+    let found = |operation, model| {
+        Ok(Target {
+            operation,
+            method,
+            path,
+            model,
+        })
+    };
+    if policy
+        .public_paths
+        .iter()
+        .any(|rule| rule.matches(method, path))
+    {
+        return found(Operation::Public, None);
+    }
+    let suffix = without_prefix(path);
+    match method {
+        "POST" => {
+            if let Some((_, operation)) = INFERENCE.iter().find(|(known, _)| *known == suffix) {
+                return found(*operation, None);
+            }
+        }
+        "GET" | "HEAD" => match suffix.strip_prefix("/v1/models") {
+            Some("") => return found(Operation::ListModels, None),
+            Some(rest) => {
+                if let Some(model) = rest.strip_prefix('/') {
+                    return found(Operation::ShowModel, Some(model));
+                }
+            }
+            None => {}
+        },
+        _ => {}
+    }
+    if policy
+        .extra_paths
+        .iter()
+        .any(|extra| extra.rule.matches(method, path))
+    {
+        return found(Operation::Extra, None);
+    }
+    Err(Code::OperationNotAllowed)
+}
+
+/// Which error shape the client of this path expects: Anthropic's SDK talks to `…/v1/messages`.
+#[must_use]
+pub fn dialect(headers: &HeaderMap) -> Dialect {
+    let path = headers.first(":path").unwrap_or_default();
+    let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+    if path.ends_with(b"/v1/messages") || path.ends_with(b"/v1/messages/count_tokens") {
+        Dialect::Anthropic
+    } else {
+        Dialect::OpenAi
+    }
+}
+
+/// Whether every server reads this path alike: it starts with `/` and has no percent-encoding, `\`, `;`, `#`, control
+/// byte, empty segment or dot segment.
+#[must_use]
+pub fn is_plain_path(path: &[u8]) -> bool {
+    let Some(segments) = path.strip_prefix(b"/") else {
+        return false;
+    };
+    let plain = |byte: &u8| byte.is_ascii_graphic() && !b"%\\;#?".contains(byte);
+    if !segments.iter().all(plain) {
+        return false;
+    }
+    let mut segments = segments.split(|byte| *byte == b'/').peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        // The root path and one trailing slash are the only empty segments that every server reads alike.
+        if matches!(segment, b"." | b"..") || (segment.is_empty() && !last) {
+            return false;
+        }
+    }
+    true
+}
+
+/// A CORS preflight as the Fetch standard defines it (section 4.8), with no body: it carries no credential, so nobody
+/// can be asked for one. Whatever its path is, no inference server does work for it.
+fn is_preflight(method: &str, headers: &HeaderMap) -> bool {
+    method == "OPTIONS"
+        && headers.first("origin").is_some()
+        && headers.first("access-control-request-method").is_some()
+        && headers.first("transfer-encoding").is_none()
+        && headers
+            .first("content-length")
+            .is_none_or(|length| length == b"0")
+}
+
+fn without_prefix(path: &str) -> &str {
+    PREFIXES
+        .iter()
+        .find_map(|prefix| {
+            path.strip_prefix(prefix)
+                .filter(|rest| rest.starts_with('/'))
+        })
+        .unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,317 @@
+//! The shell: Envoy's callbacks, each a sentence in the words of the core.
+//!
+//! What guards access fails closed: a call that Envoy refuses ends the request. What only observes (the reply, metrics,
+//! filter state) fails open: the bytes pass.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, ContextType};
+
+use crate::access::{self, Permit};
+use crate::config;
+use crate::denial::{Code, Denial, Dialect};
+use crate::forward::{self, forward};
+use crate::headers::HeaderMap;
+use crate::host::{self, Buffer, Level, Map, Refused};
+use crate::identity::{Caller, identify};
+use crate::meter::Meter;
+use crate::metrics::{Labels, Metric, Movement, Series};
+use crate::operation::{self, Operation};
+use crate::policy::Policy;
+use crate::record::{Ending, Record, Times};
+
+#[allow(
+    unsafe_code,
+    reason = "the SDK's macro exports the module's entry point"
+)]
+mod entry {
+    use super::Root;
+
+    proxy_wasm::main! {{
+        proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+    }}
+}
+
+/// One configured plugin in one worker.
+#[derive(Default)]
+struct Root {
+    policy: Option<Rc<Policy>>,
+}
+
+/// One request and its reply.
+struct Stream {
+    /// `None` only before the first configuration, when Envoy sends no traffic; then everything is refused.
+    policy: Option<Rc<Policy>>,
+    dialect: Dialect,
+    request_id: Option<String>,
+    operation: Option<Operation>,
+    permit: Option<Permit>,
+    denial: Option<Denial>,
+    /// The tenant, from the moment that it is known.
+    tenant: Option<Rc<str>>,
+    meter: Option<Meter>,
+    times: Times,
+    dropped_by_scheduler: bool,
+}
+
+thread_local! {
+    // Envoy keeps a series for as long as it runs, so the bound on label values outlives a configuration.
+    static LABELS: RefCell<Labels> = RefCell::default();
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, size: usize) -> bool {
+        let text = host::buffer(Buffer::PluginConfiguration, size).unwrap_or_default();
+        match config::compile(&text) {
+            Ok(policy) => {
+                describe(&policy);
+                self.policy = Some(Rc::new(policy));
+                true
+            }
+            Err(faults) => {
+                host::log_faults(&faults);
+                false
+            }
+        }
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream::new(self.policy.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.times.started = host::now();
+        match self.admit(!end_of_stream) {
+            Ok(()) => Action::Continue,
+            Err(denial) => self.refuse(denial),
+        }
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        match self.judge(size, end_of_stream) {
+            Ok(()) => Action::Continue,
+            Err(denial) => self.refuse(denial),
+        }
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        match self.end_with_trailers() {
+            Ok(()) => Action::Continue,
+            Err(denial) => self.refuse(denial),
+        }
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        if let (Some(permit), None) = (&self.permit, &self.denial)
+            && let Ok(headers) = host::headers(Map::ResponseHeaders)
+        {
+            self.dropped_by_scheduler = headers.first("x-llm-d-request-dropped-reason").is_some();
+            self.meter = Some(Meter::new(permit.operation, &headers));
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
+        if let Some(meter) = &mut self.meter
+            && let Ok(bytes) = host::buffer(Buffer::ResponseBody, size)
+        {
+            meter.push(&bytes);
+            if self.times.first_token.is_none() && meter.content_seen() {
+                self.times.first_token = Some(host::now());
+            }
+        }
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        self.times.ended = host::now();
+        let record = self.record();
+        let movements = LABELS
+            .try_with(|labels| record.movements(&mut labels.borrow_mut()))
+            .unwrap_or_default();
+        for movement in &movements {
+            host::move_series(movement);
+        }
+        if self
+            .policy
+            .as_ref()
+            .is_some_and(|policy| policy.filter_state)
+        {
+            for (name, value) in record.filter_state() {
+                host::set_filter_state(name, &value);
+            }
+        }
+    }
+}
+
+impl Stream {
+    const fn new(policy: Option<Rc<Policy>>) -> Self {
+        Self {
+            policy,
+            dialect: Dialect::OpenAi,
+            request_id: None,
+            operation: None,
+            permit: None,
+            denial: None,
+            tenant: None,
+            meter: None,
+            times: Times::new(),
+            dropped_by_scheduler: false,
+        }
+    }
+
+    /// The headers step: who asks, for what, may they, and what goes on.
+    fn admit(&mut self, has_body: bool) -> Result<(), Denial> {
+        let policy = self.policy.clone().ok_or(Code::Internal)?;
+        let headers = host::headers(Map::RequestHeaders)?;
+        self.dialect = operation::dialect(&headers);
+        self.request_id = request_id(&headers);
+        let target = operation::target(&headers, &policy)?;
+        self.operation = Some(target.operation);
+        let caller = if target.operation.needs_identity() {
+            let now = i64::try_from(self.times.started / 1_000_000_000).unwrap_or(i64::MAX);
+            identify(&headers, &policy, now, &host::claim)?
+        } else {
+            Caller::Anonymous
+        };
+        self.tenant = caller
+            .identity()
+            .map(|identity| Rc::clone(&identity.tenant().name));
+        let permit = access::admit(caller, &target, &headers, has_body, &policy)?;
+        let forwarded = forward(permit, &headers, &policy);
+        host::apply(&forwarded.changes)?;
+        self.permit = Some(forwarded.permit);
+        Ok(())
+    }
+
+    /// One frame of the request's body. It moves on only if this says yes.
+    fn judge(&mut self, size: usize, last: bool) -> Result<(), Denial> {
+        let (Some(policy), Some(permit), None) = (&self.policy, &mut self.permit, &self.denial)
+        else {
+            return Err(Code::Internal.into());
+        };
+        if !permit.judges_body() {
+            return Ok(());
+        }
+        let bytes = host::buffer(Buffer::RequestBody, size)?;
+        permit.judge(&bytes, last, policy)
+    }
+
+    /// Trailers end the body without a last frame, and may carry what was stripped from the headers.
+    fn end_with_trailers(&mut self) -> Result<(), Denial> {
+        self.judge(0, true)?;
+        let policy = self.policy.as_ref().ok_or(Code::Internal)?;
+        let trailers = host::headers(Map::RequestTrailers)?;
+        for name in forward::removals(&trailers, policy) {
+            host::remove_header(Map::RequestTrailers, &name)?;
+        }
+        Ok(())
+    }
+
+    /// The one door by which refusals leave.
+    fn refuse(&mut self, denial: Denial) -> Action {
+        if self.denial.is_none() {
+            let request_id = self.request_id.as_deref();
+            let details = format!("tollgate_{}", denial.code().as_str());
+            let body = denial.body(self.dialect, request_id);
+            if host::reply(
+                denial.status(),
+                &details,
+                &denial.headers(request_id),
+                &body,
+            )
+            .is_err()
+            {
+                host::close_request();
+            }
+            self.denial = Some(denial);
+        }
+        Action::Pause
+    }
+
+    /// What is known of the request at its end, whatever the ending.
+    fn record(&mut self) -> Record {
+        let ending = Ending {
+            status: host::number(&["response", "code"]),
+            flags: host::number(&["response", "flags"]).unwrap_or_default(),
+            dropped_by_scheduler: self.dropped_by_scheduler,
+        };
+        let permitted = || self.permit.as_ref()?.model();
+        let model = self
+            .denial
+            .as_ref()
+            .and_then(Denial::model)
+            .or_else(permitted)
+            .cloned();
+        let model = model.map(|model| {
+            let configured = self
+                .policy
+                .as_ref()
+                .is_some_and(|policy| policy.models.names(model.as_str()));
+            (model, configured)
+        });
+        Record::new(
+            self.tenant.clone(),
+            self.operation,
+            model,
+            self.denial.take(),
+            ending,
+            self.meter.take(),
+            self.times,
+        )
+    }
+}
+
+impl From<Refused> for Denial {
+    fn from(_: Refused) -> Self {
+        Code::Internal.into()
+    }
+}
+
+/// The id that Envoy gave the request, if it is fit to be repeated to the client.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.first("x-request-id")?;
+    let fit = id.len() <= 128
+        && id
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte));
+    if fit && !id.is_empty() {
+        String::from_utf8(id.to_vec()).ok()
+    } else {
+        None
+    }
+}
+
+/// Tells the operator what is running now.
+fn describe(policy: &Policy) {
+    let gauge = |metric, value: usize| Movement {
+        series: Series::new(metric),
+        value: value.try_into().unwrap_or(u64::MAX),
+    };
+    host::move_series(&gauge(Metric::ConfiguredKeys, policy.keys.len()));
+    host::move_series(&gauge(Metric::ConfiguredTenants, policy.tenants.len()));
+    host::move_series(&Movement {
+        series: Series::new(Metric::ConfigHash),
+        value: policy.fingerprint.into(),
+    });
+    let text = format!(
+        "tollgate: configured {} keys, {} tenants, {} issuers (config {:08x})",
+        policy.keys.len(),
+        policy.tenants.len(),
+        policy.issuers.len(),
+        policy.fingerprint
+    );
+    host::log(Level::Info, &text);
+}

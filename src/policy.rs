@@ -1,0 +1,130 @@
+//! The configuration, ready to use: every reference resolved, every name checked, every header value prepared.
+//!
+//! A [`Policy`] is only made by [`compile`](crate::config::compile), so it cannot be invalid; requests share it by `Rc`
+//! and never copy it.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::access::{ExtraPath, ModelLimit, ModelRules};
+use crate::identity::{Issuer, Source};
+use crate::operation::PathRule;
+
+/// Everything that requests are judged by.
+#[derive(Debug)]
+pub struct Policy {
+    /// Keys by the digest of their exact bytes.
+    pub keys: HashMap<Digest, Key>,
+    /// Every group that a rule or a tenant names; other groups cannot matter.
+    pub groups: Groups,
+    /// All tenants, by name.
+    pub tenants: HashMap<Rc<str>, Rc<Tenant>>,
+    /// Where credentials are looked for; all are stripped.
+    pub sources: Vec<Source>,
+    /// Issuers whose verified payloads are accepted.
+    pub issuers: Vec<Issuer>,
+    /// Who may use which model.
+    pub models: ModelRules,
+    /// The header that repeats the model.
+    pub model_header: ModelHeader,
+    /// Paths beyond the table of operations, for members of certain groups.
+    pub extra_paths: Vec<ExtraPath>,
+    /// Paths that need no identity.
+    pub public_paths: Vec<PathRule>,
+    /// What the fairness id is made from.
+    pub fairness: Fairness,
+    /// Whether counts go to filter state.
+    pub filter_state: bool,
+    /// The first eight hex digits of the configuration's SHA-256, to compare gateways with.
+    pub fingerprint: u32,
+}
+
+/// SHA-256 of a key's bytes.
+pub type Digest = [u8; 32];
+
+/// A tenant: a closed set, so its name may be a metric label, a fairness id and a log field.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// The configured name.
+    pub name: Rc<str>,
+    /// Groups of everybody in it.
+    pub groups: GroupSet,
+    /// The scheduler's objective.
+    pub objective: Option<Rc<str>>,
+}
+
+/// An API key without the key.
+#[derive(Debug)]
+pub struct Key {
+    /// Its public name.
+    pub id: Rc<str>,
+    /// Whom it belongs to.
+    pub tenant: Rc<Tenant>,
+    /// The tenant's groups and its own.
+    pub groups: GroupSet,
+    /// What most keys do not have. Boxed, so that 100,000 plain keys stay small.
+    pub limits: Option<Box<KeyLimits>>,
+}
+
+/// When and for what a key may be used.
+#[derive(Debug, Default)]
+pub struct KeyLimits {
+    /// Seconds since the epoch before which the key is refused.
+    pub not_before: Option<i64>,
+    /// Seconds since the epoch from which on the key is refused.
+    pub expires_at: Option<i64>,
+    /// Refused whatever the time.
+    pub disabled: bool,
+    /// Models that it is narrowed to.
+    pub models: Option<ModelLimit>,
+}
+
+/// A configured group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(u32);
+
+/// Some groups, sorted and shared.
+pub type GroupSet = Rc<[GroupId]>;
+
+/// The names of all configured groups.
+#[derive(Debug, Default)]
+pub struct Groups(HashMap<Box<str>, GroupId>);
+
+impl Groups {
+    /// The id of a group, made on first mention.
+    pub(crate) fn intern(&mut self, name: &str) -> GroupId {
+        if let Some(id) = self.find(name) {
+            return id;
+        }
+        // More than u32::MAX groups do not fit a wasm32 memory.
+        let id = GroupId(u32::try_from(self.0.len()).unwrap_or(u32::MAX));
+        self.0.insert(name.into(), id);
+        id
+    }
+
+    /// The id of a configured group. `None` for a group that no rule, tenant or key names.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<GroupId> {
+        self.0.get(name).copied()
+    }
+}
+
+/// The header in which a gateway in front repeats the model.
+#[derive(Debug)]
+pub struct ModelHeader {
+    /// Its name in lower case.
+    pub name: Box<str>,
+    /// Whether a request without it is refused.
+    pub required: bool,
+}
+
+/// What the fairness id is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fairness {
+    /// The tenant's name, so that the scheduler's metrics join ours.
+    Tenant,
+    /// The key's id. Tokens have none, so for them the header is absent.
+    Key,
+    /// The token's user claim. Keys have none, so for them the header is absent.
+    User,
+}

@@ -1,0 +1,357 @@
+//! What one request came to: made once, in `on_log`, on every ending.
+
+use std::rc::Rc;
+
+use crate::denial::Denial;
+use crate::meter::{End, Meter, Metered};
+use crate::metrics::{ANONYMOUS, Label, Labels, Metric, Movement, OTHER, Series, UNKNOWN};
+use crate::model::ModelName;
+use crate::operation::Operation;
+
+/// Envoy's response flags that tell how a request ended (`%RESPONSE_FLAGS%`; source/common/stream_info in Envoy).
+mod flag {
+    pub(super) const UPSTREAM_REQUEST_TIMEOUT: u64 = 0x4;
+    pub(super) const LOCAL_RESET: u64 = 0x8;
+    pub(super) const UPSTREAM_REMOTE_RESET: u64 = 0x10;
+    pub(super) const UPSTREAM_CONNECTION_FAILURE: u64 = 0x20;
+    pub(super) const UPSTREAM_CONNECTION_TERMINATION: u64 = 0x40;
+    pub(super) const DOWNSTREAM_CONNECTION_TERMINATION: u64 = 0x4000;
+    pub(super) const STREAM_IDLE_TIMEOUT: u64 = 0x1_0000;
+    pub(super) const UPSTREAM_MAX_STREAM_DURATION_REACHED: u64 = 0x8_0000;
+    pub(super) const DURATION_TIMEOUT: u64 = 0x40_0000;
+    pub(super) const UPSTREAM_PROTOCOL_ERROR: u64 = 0x80_0000;
+    pub(super) const DOWNSTREAM_REMOTE_RESET: u64 = 0x1000_0000;
+
+    pub(super) const CLIENT_ABORTED: u64 =
+        DOWNSTREAM_CONNECTION_TERMINATION | DOWNSTREAM_REMOTE_RESET;
+    pub(super) const TIMEOUT: u64 = UPSTREAM_REQUEST_TIMEOUT
+        | STREAM_IDLE_TIMEOUT
+        | UPSTREAM_MAX_STREAM_DURATION_REACHED
+        | DURATION_TIMEOUT;
+    pub(super) const UPSTREAM_RESET: u64 = LOCAL_RESET
+        | UPSTREAM_REMOTE_RESET
+        | UPSTREAM_CONNECTION_FAILURE
+        | UPSTREAM_CONNECTION_TERMINATION
+        | UPSTREAM_PROTOCOL_ERROR;
+}
+
+/// How a request ended, as the `outcome` label says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The upstream's reply went out whole.
+    Ok,
+    /// Refused by this filter.
+    Denied,
+    /// The client went away first.
+    ClientAborted,
+    /// The reply is a 4xx.
+    Upstream4xx,
+    /// The reply is a 5xx.
+    Upstream5xx,
+    /// The connection to the upstream broke.
+    UpstreamReset,
+    /// A timeout of Envoy's ended it.
+    Timeout,
+    /// The inference scheduler dropped it and said so.
+    DroppedByScheduler,
+}
+
+impl Outcome {
+    /// The label value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Denied => "denied",
+            Self::ClientAborted => "client_aborted",
+            Self::Upstream4xx => "upstream_4xx",
+            Self::Upstream5xx => "upstream_5xx",
+            Self::UpstreamReset => "upstream_reset",
+            Self::Timeout => "timeout",
+            Self::DroppedByScheduler => "dropped_by_scheduler",
+        }
+    }
+}
+
+/// What Envoy knows at the end of a request that was not denied.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ending {
+    /// The reply's status; `None` where none was sent.
+    pub status: Option<u64>,
+    /// Envoy's response flags.
+    pub flags: u64,
+    /// Whether the scheduler's reply says that it dropped the request.
+    pub dropped_by_scheduler: bool,
+}
+
+impl Ending {
+    /// The outcome. What broke off the exchange tells more than the status that had been sent by then.
+    #[must_use]
+    pub const fn outcome(self) -> Outcome {
+        if self.dropped_by_scheduler {
+            Outcome::DroppedByScheduler
+        } else if self.flags & flag::CLIENT_ABORTED != 0 {
+            Outcome::ClientAborted
+        } else if self.flags & flag::TIMEOUT != 0 {
+            Outcome::Timeout
+        } else if self.flags & flag::UPSTREAM_RESET != 0 {
+            Outcome::UpstreamReset
+        } else {
+            match self.status {
+                Some(400..=499) => Outcome::Upstream4xx,
+                Some(500..=599) => Outcome::Upstream5xx,
+                Some(1..) => Outcome::Ok,
+                Some(0) | None => Outcome::ClientAborted,
+            }
+        }
+    }
+}
+
+/// Moments in nanoseconds since the epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// The request's headers arrived.
+    pub started: u64,
+    /// The first generated content passed.
+    pub first_token: Option<u64>,
+    /// The request was over.
+    pub ended: u64,
+}
+
+impl Times {
+    /// Nothing has happened yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            started: 0,
+            first_token: None,
+            ended: 0,
+        }
+    }
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+const fn milliseconds(from: u64, to: u64) -> u64 {
+    to.saturating_sub(from) / 1_000_000
+}
+
+/// One finished request.
+#[derive(Debug)]
+pub struct Record {
+    tenant: Option<Label>,
+    operation: Option<Operation>,
+    model: Option<ModelName>,
+    /// Whether the configuration spells the model's name out.
+    model_is_configured: bool,
+    denial: Option<Denial>,
+    outcome: Outcome,
+    metered: Metered,
+    times: Times,
+}
+
+impl Record {
+    /// Sums up a request.
+    #[must_use]
+    pub fn new(
+        tenant: Option<Label>,
+        operation: Option<Operation>,
+        model: Option<(ModelName, bool)>,
+        denial: Option<Denial>,
+        ending: Ending,
+        meter: Option<Meter>,
+        times: Times,
+    ) -> Self {
+        let outcome = if denial.is_some() {
+            Outcome::Denied
+        } else {
+            ending.outcome()
+        };
+        let end = match outcome {
+            Outcome::ClientAborted => End::ClientAborted,
+            Outcome::Timeout | Outcome::UpstreamReset => End::UpstreamBroke,
+            _ => End::Complete,
+        };
+        let metered = meter.map_or_else(Metered::default, |meter| meter.finish(end));
+        let (model, model_is_configured) = model.unzip();
+        Self {
+            tenant,
+            operation,
+            model,
+            model_is_configured: model_is_configured.unwrap_or_default(),
+            denial,
+            outcome,
+            metered,
+            times,
+        }
+    }
+
+    /// Which series move, and by how much.
+    #[must_use]
+    pub fn movements(&self, labels: &mut Labels) -> Vec<Movement> {
+        let mut movements = Movements::default();
+        let tenant = self.tenant_label();
+        let (model, overflow) = self.model_label(labels);
+        if overflow {
+            movements.add(
+                Series::new(Metric::LabelOverflow).with("label", &"model".into()),
+                1,
+            );
+        }
+        let series = |metric| {
+            Series::new(metric)
+                .with("tenant", &tenant)
+                .with("model", &model)
+        };
+        let operation = self.operation.map_or("none", Operation::as_str);
+        let outcome = self.outcome.as_str();
+        movements.add(
+            series(Metric::Requests)
+                .with("operation", &operation.into())
+                .with("outcome", &outcome.into()),
+            1,
+        );
+        if let Some(denial) = &self.denial {
+            let tenant = self.tenant.clone().unwrap_or_else(|| UNKNOWN.into());
+            let code = denial.code().as_str();
+            movements.add(
+                Series::new(Metric::Denials)
+                    .with("tenant", &tenant)
+                    .with("code", &code.into()),
+                1,
+            );
+            return movements.0;
+        }
+        let typed = |metric, kind: &str| series(metric).with("type", &kind.into());
+        let usage = &self.metered.usage;
+        for (kind, count) in [("input", usage.input), ("output", usage.output)] {
+            movements.add_known(typed(Metric::Tokens, kind), count);
+        }
+        for (kind, count) in [
+            ("cached_input", usage.cached_input),
+            ("cache_creation_input", usage.cache_creation_input),
+            ("reasoning", usage.reasoning),
+        ] {
+            movements.add_known(typed(Metric::TokenDetails, kind), count);
+        }
+        if let Some(estimate) = self.metered.estimate {
+            movements.add(typed(Metric::EstimatedTokens, "output"), estimate);
+        }
+        if let Some(missing) = self.metered.missing {
+            movements.add(
+                series(Metric::UsageMissing).with("reason", &missing.as_str().into()),
+                1,
+            );
+        }
+        if self.operation.is_some_and(Operation::names_model) {
+            movements.add(
+                series(Metric::RequestDuration),
+                milliseconds(self.times.started, self.times.ended),
+            );
+        }
+        if let Some(first_token) = self.times.first_token {
+            movements.add(
+                series(Metric::TimeToFirstToken),
+                milliseconds(self.times.started, first_token),
+            );
+            if let Some(gaps @ 1..) = usage.output.map(|output| output.saturating_sub(1)) {
+                let per_token = milliseconds(first_token, self.times.ended)
+                    .checked_div(gaps)
+                    .unwrap_or_default();
+                movements.add(series(Metric::TimePerOutputToken), per_token);
+            }
+        }
+        movements.0
+    }
+
+    /// Name and value of each filter state entry, for access logs and Envoy's own rate limit. What is not known is
+    /// left out, save `charge_tokens`, which a rate limit needs on every request.
+    #[must_use]
+    pub fn filter_state(&self) -> Vec<(&'static str, String)> {
+        let usage = &self.metered.usage;
+        let known = usage
+            .input
+            .unwrap_or_default()
+            .saturating_add(usage.output.unwrap_or_default());
+        let charge = known.saturating_add(self.metered.estimate.unwrap_or_default());
+        let entries = [
+            ("tollgate.tenant", self.tenant.as_deref().map(str::to_owned)),
+            (
+                "tollgate.model",
+                self.model.as_ref().map(|model| model.as_str().to_owned()),
+            ),
+            (
+                "tollgate.input_tokens",
+                usage.input.map(|count| count.to_string()),
+            ),
+            (
+                "tollgate.output_tokens",
+                usage.output.map(|count| count.to_string()),
+            ),
+            ("tollgate.charge_tokens", Some(charge.to_string())),
+            (
+                "tollgate.usage_source",
+                Some(self.metered.source.as_str().to_owned()),
+            ),
+            ("tollgate.outcome", Some(self.outcome.as_str().to_owned())),
+            (
+                "tollgate.denial",
+                self.denial
+                    .as_ref()
+                    .map(|denial| denial.code().as_str().to_owned()),
+            ),
+        ];
+        entries
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
+
+    fn tenant_label(&self) -> Label {
+        let nobody = if self.denial.is_some() {
+            UNKNOWN
+        } else {
+            ANONYMOUS
+        };
+        self.tenant
+            .as_ref()
+            .map_or_else(|| nobody.into(), Rc::clone)
+    }
+
+    /// The label of the model, and whether it had to be folded. A refused name that is not configured gets no label of
+    /// its own: clients could fill the bounded set with names that nobody may use.
+    fn model_label(&self, labels: &mut Labels) -> (Label, bool) {
+        let Some(model) = &self.model else {
+            return (UNKNOWN.into(), false);
+        };
+        if self.denial.is_some() && !self.model_is_configured {
+            return (OTHER.into(), false);
+        }
+        let label = labels.model(model.as_str(), self.model_is_configured);
+        let overflow = label.is_none();
+        (label.unwrap_or_else(|| OTHER.into()), overflow)
+    }
+}
+
+#[derive(Default)]
+struct Movements(Vec<Movement>);
+
+impl Movements {
+    fn add(&mut self, series: Series, value: u64) {
+        self.0.push(Movement { series, value });
+    }
+
+    /// Adds a count that is known and not zero: a counter does not move by nothing.
+    fn add_known(&mut self, series: Series, count: Option<u64>) {
+        if let Some(count @ 1..) = count {
+            self.add(series, count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
