@@ -68,11 +68,6 @@ const BODIES: &[(&str, &[u8], Verdict)] = &[
         AMBIGUOUS,
     ),
     (
-        "two models, the allowed one last",
-        br#"{"model":"qwen-3-32b","model":"llama-3.1-8b"}"#,
-        AMBIGUOUS,
-    ),
-    (
         "the same model twice",
         br#"{"model":"llama-3.1-8b","model":"llama-3.1-8b"}"#,
         AMBIGUOUS,
@@ -170,6 +165,48 @@ fn the_body_is_judged_before_it_is_whole_at_the_upstream_however_it_is_framed() 
         }
     }
     expect_served(gateway, &cases);
+}
+
+#[test]
+fn a_model_of_another_group_is_refused_as_soon_as_it_is_seen_and_with_a_second_one_in_any_case() {
+    let body = br#"{"model":"qwen-3-32b","model":"llama-3.1-8b"}"#;
+    let gateway = Gateway::start();
+    let mut cases = Vec::new();
+    for ((framing, exchange), verdict) in
+        FRAMINGS
+            .iter()
+            .zip([AMBIGUOUS, NOT_ALLOWED, AMBIGUOUS, NOT_ALLOWED])
+    {
+        let answer = exchange(&gateway, by_globex().header("x-case", framing), body);
+        assert_eq!(answer.verdict(), verdict, "{framing}: {answer:?}");
+        cases.push(((*framing).to_owned(), verdict));
+    }
+    expect_served(gateway, &cases);
+}
+
+#[test]
+fn the_models_of_an_upstream_are_shown_only_to_those_who_may_use_them() {
+    let gateway = Gateway::start();
+    for (path, key, verdict) in [
+        ("/v1/models", None, (401, Some("missing_credential"))),
+        ("/v1/models", Some(GLOBEX_KEY), OK),
+        ("/v1/models/llama-3.1-8b", Some(GLOBEX_KEY), OK),
+        ("/openai/v1/models/qwen-3-32b", Some(ACME_KEY), OK),
+        ("/v1/models/qwen-3-32b", Some(GLOBEX_KEY), NOT_ALLOWED),
+        ("/v1/models/gpt-5", Some(GLOBEX_KEY), NOT_ALLOWED),
+        (
+            "/v1/models/llama-3.1-8b",
+            None,
+            (401, Some("missing_credential")),
+        ),
+    ] {
+        let mut request = gateway.get(path);
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
+        }
+        let answer = send(request);
+        assert_eq!(answer.verdict(), verdict, "{path} by {key:?}: {answer:?}");
+    }
 }
 
 #[test]

@@ -98,6 +98,7 @@ fn envoy_does_not_start_and_the_log_holds_no_secret() {
         ),
     ];
     for (name, edit, path) in edits {
+        println!("{name}");
         let mut wrong = config();
         edit(&mut wrong);
         let lines = Gateway::builder().config(wrong).start_refused();

@@ -18,7 +18,7 @@ pub(crate) use tokens::Token;
 pub(crate) use upstream::{Piece, Reply, Seen};
 
 /// Long enough for a busy machine; nothing waits this long unless it is about to fail.
-const DEADLINE: Duration = Duration::from_secs(15);
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Asks again and again until there is an answer; panics with `what` and the last refusal when [`DEADLINE`] has passed.
 pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {

@@ -82,6 +82,22 @@ fn garbage_in_any_header_is_answered_and_harms_nothing() {
 }
 
 #[test]
+fn garbage_over_http2_is_answered_and_harms_nothing() {
+    let gateway = Gateway::start();
+    for (header, verdict) in HEADERS {
+        let mut request = gateway
+            .post_http2("/v1/chat/completions")
+            .header(*header, b"a\xff".as_slice());
+        if *verdict != INVALID {
+            request = request.header("x-api-key", ACME_KEY);
+        }
+        let answer = send(request.json(&chat(LLAMA)));
+        assert_eq!(answer.verdict(), *verdict, "{header}: {answer:?}");
+        assert_unharmed(&gateway, header);
+    }
+}
+
+#[test]
 fn garbage_in_the_content_type_or_the_path_is_no_server_error() {
     let gateway = Gateway::start();
     let long = "a".repeat(60 * 1024);

@@ -102,6 +102,11 @@ fn every_identity_gets_its_models_and_no_others() {
             };
             let answer = send(request.json(&chat(model)));
             assert_eq!(answer.verdict(), verdict, "{case}: {answer:?}");
+            let text = String::from_utf8(answer.body).unwrap();
+            assert!(
+                credential.is_empty() || !text.contains(&credential),
+                "{case}: {text}"
+            );
             expected.push((case, verdict == OK));
         }
     }

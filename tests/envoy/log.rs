@@ -71,7 +71,7 @@ fn a_denied_request_logs_the_code_and_what_was_known_of_it() {
             "an operation",
             gateway.post("/sleep").bearer_auth(ACME_KEY),
             403,
-            Some("acme"),
+            None,
             "operation_not_allowed",
         ),
     ] {
@@ -119,4 +119,22 @@ fn filter_state_is_not_written_unless_the_operator_asks_for_it() {
     let gateway = Gateway::builder().config(config).start();
     assert_eq!(send(gateway.chat(LLAMA)).status, 200);
     assert_eq!(fields(&gateway.access_log(1)[0]), json!({}));
+}
+
+#[test]
+fn a_denied_request_adds_no_line_to_the_log_of_envoy() {
+    let gateway = Gateway::start();
+    let before = gateway.log();
+    assert!(
+        before.contains("tollgate: configured 2 keys, 2 tenants"),
+        "{before}"
+    );
+    for _ in 0..3 {
+        let request = gateway
+            .post("/v1/chat/completions")
+            .bearer_auth("sk-unknown");
+        assert_eq!(send(request.json(&chat(LLAMA))).status, 401);
+    }
+    gateway.access_log(3);
+    assert_eq!(gateway.log(), before);
 }

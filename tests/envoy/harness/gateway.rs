@@ -306,7 +306,7 @@ impl Process {
             .arg("--admin-address-path")
             .arg(folder.join("admin.address"))
             .args(["--concurrency", &workers.to_string()])
-            .args(["--disable-hot-restart", "--log-level", "info", "--file-flush-interval-msec", "50"])
+            .args(["--disable-hot-restart", "--log-level", "warning", "--component-log-level", "wasm:info", "--file-flush-interval-msec", "50"])
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
