@@ -82,14 +82,6 @@ fn envoy_does_not_start_and_the_log_holds_no_secret() {
             |config| config["keys"][0]["expiresAt"] = json!(key_hash(ACME_KEY)),
             "keys[0].expiresAt",
         ),
-        (
-            "nobody is known",
-            |config| {
-                config["keys"] = json!([]);
-                config["jwt"] = json!([]);
-            },
-            "",
-        ),
         ("no models", |config| config["models"] = json!({}), "models"),
         (
             "a misspelled section",
@@ -113,5 +105,22 @@ fn envoy_does_not_start_and_the_log_holds_no_secret() {
                 assert!(!line.contains(secret), "{name}: {line}");
             }
         }
+    }
+}
+
+#[test]
+fn a_configuration_that_identifies_nobody_is_refused() {
+    for keys in [None, Some(json!([]))] {
+        let mut wrong = config();
+        let sections = wrong.as_object_mut().unwrap();
+        sections.remove("keys");
+        sections.remove("jwt");
+        sections.extend(keys.map(|keys| ("keys".to_owned(), keys)));
+        println!("{wrong}");
+        let lines = Gateway::builder().config(wrong).start_refused();
+        assert_eq!(
+            faults(&lines),
+            ["nothing identifies anybody: expected `keys`, `jwt` or both"]
+        );
     }
 }

@@ -5,6 +5,7 @@ mod client;
 pub(crate) mod demo;
 mod gateway;
 mod metrics;
+mod process;
 mod tokens;
 mod upstream;
 

@@ -86,7 +86,7 @@ fn only_operations_of_the_table_pass_and_only_on_plainly_written_paths() {
 }
 
 #[test]
-fn an_operation_outside_the_table_is_refused_without_asking_who_is_there() {
+fn an_operation_outside_the_table_is_refused_to_strangers_too() {
     let gateway = Gateway::start();
     let answer = gateway
         .connect()

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs::{self, File};
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use reqwest::blocking::{Client, RequestBuilder};
@@ -16,8 +13,9 @@ use serde_json::{Value, json};
 use super::bootstrap::Bootstrap;
 use super::client::{Connection, send};
 use super::metrics::{Series, series};
+use super::process::{Process, client, scratch_folder};
 use super::upstream::{Reply, Seen, Upstream};
-use super::{DEADLINE, demo, eventually};
+use super::{demo, eventually};
 
 /// Everything a test may choose; what it does not choose is the demo.
 pub(crate) struct Builder {
@@ -288,108 +286,6 @@ impl Gateway {
     }
 }
 
-/// Envoy's process and the folder with its bootstrap and logs.
-struct Process {
-    child: Child,
-    folder: PathBuf,
-}
-
-impl Process {
-    fn start(folder: PathBuf, workers: u32) -> Self {
-        let command = env::var("ENVOY").unwrap_or_else(|_| "envoy".to_owned());
-        let mut words = command.split_whitespace();
-        let output = File::create(folder.join("envoy.log")).unwrap();
-        let child = Command::new(words.next().expect("ENVOY names a command"))
-            .args(words)
-            .arg("--config-path")
-            .arg(folder.join("bootstrap.json"))
-            .arg("--admin-address-path")
-            .arg(folder.join("admin.address"))
-            .args(["--concurrency", &workers.to_string()])
-            .args(["--disable-hot-restart", "--log-level", "warning", "--component-log-level", "wasm:info", "--file-flush-interval-msec", "50"])
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!(
-                    "cannot start `{command}`: {error}. Put `envoy` on the PATH, or set ENVOY to the command that \
-                     starts it, for example ENVOY=\"func-e run\""
-                )
-            });
-        Self { child, folder }
-    }
-
-    fn await_admin_address(&mut self) -> SocketAddr {
-        eventually("Envoy's admin address", || {
-            self.assert_running();
-            let text = fs::read_to_string(self.folder.join("admin.address"));
-            let text = text.map_err(|error| error.to_string())?;
-            text.trim()
-                .parse()
-                .map_err(|_| format!("not yet an address: {text}"))
-        })
-    }
-
-    fn assert_running(&mut self) {
-        if let Some(status) = self.child.try_wait().unwrap() {
-            panic!("Envoy ended with {status}");
-        }
-    }
-
-    fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.folder.join("envoy.log")).unwrap_or_default())
-            .into_owned()
-    }
-
-    /// Asks first, so that a launcher such as `func-e` does not leave Envoy behind; then insists.
-    fn stop(&mut self) {
-        if self.child.try_wait().unwrap().is_some() {
-            return;
-        }
-        let admin = fs::read_to_string(self.folder.join("admin.address")).unwrap_or_default();
-        let asked = client()
-            .build()
-            .unwrap()
-            .post(format!("http://{}/quitquitquit", admin.trim()))
-            .send();
-        let patience = if asked.is_ok() { 200 } else { 0 };
-        for _ in 0..patience {
-            if self.child.try_wait().unwrap().is_some() {
-                return;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.stop();
-        if thread::panicking() {
-            println!(
-                "Envoy's files are in {}; its log:\n{}",
-                self.folder.display(),
-                self.log()
-            );
-        } else {
-            let _ = fs::remove_dir_all(&self.folder);
-        }
-    }
-}
-
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-fn client() -> reqwest::blocking::ClientBuilder {
-    Client::builder().no_proxy().timeout(DEADLINE)
-}
-
 /// The reply of the default upstream: 11 tokens in, 7 out.
 fn completion() -> Value {
     json!({
@@ -412,13 +308,4 @@ fn built_filter() -> PathBuf {
         path.display()
     );
     path
-}
-
-fn scratch_folder() -> PathBuf {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("envoy-{}-{number}", std::process::id());
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::create_dir_all(&folder).unwrap();
-    folder
 }
