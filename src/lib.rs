@@ -18,6 +18,8 @@
 pub mod access;
 pub mod config;
 pub mod denial;
+#[cfg(test)]
+mod fixtures;
 pub mod forward;
 pub mod headers;
 pub mod identity;

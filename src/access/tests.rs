@@ -1,1 +1,267 @@
+use wasm_bindgen_test::wasm_bindgen_test;
 
+use super::*;
+use crate::fixtures::{self, ACME_KEY, GLOBEX_KEY, chat, no_token, request};
+use crate::identity::identify;
+use crate::operation::target;
+
+/// Takes a request through all steps up to the end of its body.
+fn ask(policy: &Policy, headers: &HeaderMap, body: &[u8]) -> Result<(), Code> {
+    let target = target(headers, policy)?;
+    let caller = identify(headers, policy, 0, &no_token)?;
+    let permit = admit(caller, &target, headers, !body.is_empty(), policy);
+    permit
+        .and_then(|mut permit| permit.judge(body, true, policy))
+        .map_err(|denial| denial.code())
+}
+
+fn ask_model(policy: &Policy, key: Option<&str>, model: &str) -> Result<(), Code> {
+    let header = key.map(|key| ("x-api-key", key));
+    ask(
+        policy,
+        &chat(header.as_slice()),
+        format!(r#"{{"model":"{model}"}}"#).as_bytes(),
+    )
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn groups_decide_who_may_use_a_model() {
+    let policy = fixtures::policy(&fixtures::demo());
+    for (key, model, expected) in [
+        (Some(ACME_KEY), "llama-3.1-8b", Ok(())),
+        (Some(ACME_KEY), "qwen-3-32b", Ok(())),
+        (Some(GLOBEX_KEY), "llama-3.1-8b", Ok(())),
+        (Some(GLOBEX_KEY), "qwen-3-32b", Err(Code::ModelNotAllowed)),
+        (Some(ACME_KEY), "unlisted", Err(Code::ModelNotAllowed)),
+        (None, "llama-3.1-8b", Err(Code::MissingCredential)),
+    ] {
+        assert_eq!(ask_model(&policy, key, model), expected, "{key:?} {model}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_exact_name_beats_the_longest_prefix_beats_the_star() {
+    let mut config = fixtures::demo();
+    config["models"] = serde_json::json!({
+        "*": {"access": "authenticated"},
+        "llama-*": {"groups": ["research"]},
+        "llama-3*": {"groups": ["sales"]},
+        "llama-3.1-8b": {"groups": ["research"]},
+        "public/*": {"access": "anonymous"},
+    });
+    let policy = fixtures::policy(&config);
+    for (name, key, model, expected) in [
+        ("exact", Some(ACME_KEY), "llama-3.1-8b", Ok(())),
+        (
+            "exact, not for sales",
+            Some(GLOBEX_KEY),
+            "llama-3.1-8b",
+            Err(Code::ModelNotAllowed),
+        ),
+        ("longer prefix", Some(GLOBEX_KEY), "llama-3.3-70b", Ok(())),
+        (
+            "longer prefix, not for research",
+            Some(ACME_KEY),
+            "llama-3.3-70b",
+            Err(Code::ModelNotAllowed),
+        ),
+        ("shorter prefix", Some(ACME_KEY), "llama-2", Ok(())),
+        ("star", Some(GLOBEX_KEY), "qwen", Ok(())),
+        (
+            "star needs an identity",
+            None,
+            "qwen",
+            Err(Code::MissingCredential),
+        ),
+        ("open to everybody", None, "public/tiny", Ok(())),
+        (
+            "open to everybody, with a key",
+            Some(ACME_KEY),
+            "public/tiny",
+            Ok(()),
+        ),
+        (
+            "open to everybody, with a wrong key",
+            Some("sk-unknown"),
+            "public/tiny",
+            Err(Code::InvalidCredential),
+        ),
+    ] {
+        assert_eq!(ask_model(&policy, key, model), expected, "{name}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_key_narrows_but_never_widens() {
+    for (name, models, model, expected) in [
+        (
+            "listed",
+            serde_json::json!(["llama-*"]),
+            "llama-3.1-8b",
+            Ok(()),
+        ),
+        (
+            "not listed",
+            serde_json::json!(["llama-*"]),
+            "qwen-3-32b",
+            Err(Code::ModelNotAllowed),
+        ),
+        (
+            "an empty list",
+            serde_json::json!([]),
+            "llama-3.1-8b",
+            Err(Code::ModelNotAllowed),
+        ),
+        ("no list", serde_json::json!(null), "qwen-3-32b", Ok(())),
+        (
+            "listed without the group",
+            serde_json::json!(["*"]),
+            "unlisted",
+            Err(Code::ModelNotAllowed),
+        ),
+    ] {
+        let mut config = fixtures::demo();
+        config["keys"][0]["models"] = models;
+        assert_eq!(
+            ask_model(&fixtures::policy(&config), Some(ACME_KEY), model),
+            expected,
+            "{name}"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_key_may_have_groups_of_its_own() {
+    let mut config = fixtures::demo();
+    config["keys"][1]["groups"] = serde_json::json!(["research"]);
+    assert_eq!(
+        ask_model(&fixtures::policy(&config), Some(GLOBEX_KEY), "qwen-3-32b"),
+        Ok(())
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_model_header_is_judged_before_the_body() {
+    let policy = fixtures::policy(&fixtures::demo());
+    let mut required = fixtures::demo();
+    required["modelHeader"] = serde_json::json!({"name": "x-ai-eg-model", "required": true});
+    let required = fixtures::policy(&required);
+    let body = br#"{"model":"llama-3.1-8b"}"#;
+    let header = |value| ("x-ai-eg-model", value);
+    for (name, policy, headers, expected) in [
+        ("it agrees", &policy, &[header("llama-3.1-8b")][..], Ok(())),
+        (
+            "it names another model",
+            &policy,
+            &[header("qwen-3-32b")],
+            Err(Code::AmbiguousModel),
+        ),
+        (
+            "twice",
+            &policy,
+            &[header("llama-3.1-8b"), header("llama-3.1-8b")],
+            Err(Code::AmbiguousModel),
+        ),
+        ("empty", &policy, &[header("")], Err(Code::MissingModel)),
+        (
+            "no model name",
+            &policy,
+            &[header("a b")],
+            Err(Code::AmbiguousModel),
+        ),
+        (
+            "not allowed",
+            &policy,
+            &[header("unlisted")],
+            Err(Code::ModelNotAllowed),
+        ),
+        (
+            "absent where required",
+            &required,
+            &[],
+            Err(Code::MissingModel),
+        ),
+        (
+            "encoded body",
+            &policy,
+            &[("content-encoding", "gzip")],
+            Err(Code::UnsupportedEncoding),
+        ),
+        (
+            "said not to be encoded",
+            &policy,
+            &[("content-encoding", "identity")],
+            Ok(()),
+        ),
+    ] {
+        let headers = [headers, &[("x-api-key", ACME_KEY)]].concat();
+        assert_eq!(ask(policy, &chat(&headers), body), expected, "{name}");
+    }
+    assert_eq!(
+        ask(&policy, &chat(&[("x-api-key", ACME_KEY)]), b""),
+        Err(Code::MissingModel),
+        "no body"
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn other_operations_have_rules_of_their_own() {
+    let mut config = fixtures::demo();
+    config["extraPaths"] =
+        serde_json::json!([{"method": "POST", "path": "/tokenize", "groups": ["research"]}]);
+    let policy = fixtures::policy(&config);
+    for (name, method, path, key, expected) in [
+        ("list", "GET", "/v1/models", Some(GLOBEX_KEY), Ok(())),
+        (
+            "list without a key",
+            "GET",
+            "/v1/models",
+            None,
+            Err(Code::MissingCredential),
+        ),
+        (
+            "show",
+            "GET",
+            "/v1/models/llama-3.1-8b",
+            Some(GLOBEX_KEY),
+            Ok(()),
+        ),
+        (
+            "show what is not allowed",
+            "GET",
+            "/v1/models/qwen-3-32b",
+            Some(GLOBEX_KEY),
+            Err(Code::ModelNotAllowed),
+        ),
+        (
+            "show without a key",
+            "GET",
+            "/v1/models/qwen-3-32b",
+            None,
+            Err(Code::MissingCredential),
+        ),
+        ("extra", "POST", "/tokenize", Some(ACME_KEY), Ok(())),
+        (
+            "extra without the group",
+            "POST",
+            "/tokenize",
+            Some(GLOBEX_KEY),
+            Err(Code::OperationNotAllowed),
+        ),
+        (
+            "extra without a key",
+            "POST",
+            "/tokenize",
+            None,
+            Err(Code::MissingCredential),
+        ),
+        ("public", "GET", "/health", None, Ok(())),
+    ] {
+        let key = key.map(|key| ("x-api-key", key));
+        assert_eq!(
+            ask(&policy, &request(method, path, key.as_slice()), b""),
+            expected,
+            "{name}"
+        );
+    }
+}

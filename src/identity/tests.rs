@@ -1,1 +1,358 @@
+use wasm_bindgen_test::wasm_bindgen_test;
 
+use super::*;
+use crate::fixtures::{self, ACME_KEY, GLOBEX_KEY, ISSUER, chat, no_token, token};
+
+const NOW: i64 = 1_800_000_000;
+
+/// Who is asking, as `tenant/key` or `anonymous`.
+fn who(
+    policy: &Policy,
+    headers: &[(&str, &str)],
+    claims: &dyn Fn(&[&str]) -> Claim,
+) -> Result<String, Code> {
+    identify(&chat(headers), policy, NOW, claims).map(|caller| match caller {
+        Caller::Anonymous => "anonymous".to_owned(),
+        Caller::Known(identity) => format!(
+            "{}/{}",
+            identity.tenant.name,
+            identity.key.as_deref().unwrap_or("-")
+        ),
+    })
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn finds_a_key_wherever_clients_put_it() {
+    let policy = fixtures::policy(&fixtures::demo());
+    for (name, header, value) in [
+        (
+            "OpenAI's SDK",
+            "authorization",
+            format!("Bearer {ACME_KEY}"),
+        ),
+        (
+            "the scheme in other letters",
+            "authorization",
+            format!("bEARER {ACME_KEY}"),
+        ),
+        (
+            "more spaces",
+            "authorization",
+            format!("Bearer   {ACME_KEY} "),
+        ),
+        ("Anthropic's SDK", "x-api-key", ACME_KEY.to_owned()),
+        ("Azure's SDK", "api-key", ACME_KEY.to_owned()),
+    ] {
+        assert_eq!(
+            who(&policy, &[(header, &value)], &no_token),
+            Ok("acme/acme-demo".to_owned()),
+            "{name}"
+        );
+    }
+    assert_eq!(who(&policy, &[], &no_token), Ok("anonymous".to_owned()));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_failed_credential_is_never_anonymous_and_never_another_one() {
+    let policy = fixtures::policy(&fixtures::demo());
+    let good = format!("Bearer {ACME_KEY}");
+    let other = format!("Bearer {GLOBEX_KEY}");
+    let long = "k".repeat(513);
+    for (name, headers, expected) in [
+        (
+            "an unknown key",
+            &[("x-api-key", "sk-unknown")][..],
+            Code::InvalidCredential,
+        ),
+        (
+            "an empty bearer",
+            &[("authorization", "Bearer ")],
+            Code::InvalidCredential,
+        ),
+        (
+            "an empty header",
+            &[("x-api-key", "")],
+            Code::InvalidCredential,
+        ),
+        (
+            "no scheme",
+            &[("authorization", ACME_KEY)],
+            Code::InvalidCredential,
+        ),
+        (
+            "another scheme",
+            &[("authorization", "Basic c2s6")],
+            Code::InvalidCredential,
+        ),
+        (
+            "the scheme alone",
+            &[("authorization", "Bearer")],
+            Code::InvalidCredential,
+        ),
+        (
+            "a scheme that goes on",
+            &[("authorization", "Bearerx sk")],
+            Code::InvalidCredential,
+        ),
+        (
+            "two joined values",
+            &[("authorization", &format!("{good},{other}"))],
+            Code::InvalidCredential,
+        ),
+        (
+            "a key too long to be one",
+            &[("x-api-key", &long)],
+            Code::InvalidCredential,
+        ),
+        (
+            "a key that is no ASCII",
+            &[("x-api-key", "schlüssel")],
+            Code::InvalidCredential,
+        ),
+        (
+            "two keys",
+            &[("authorization", &good), ("x-api-key", GLOBEX_KEY)],
+            Code::AmbiguousCredential,
+        ),
+        (
+            "a good and an unknown key",
+            &[("authorization", &good), ("api-key", "x")],
+            Code::AmbiguousCredential,
+        ),
+        (
+            "a good key twice in one header, differing",
+            &[("api-key", "a"), ("api-key", "b")],
+            Code::AmbiguousCredential,
+        ),
+    ] {
+        assert_eq!(who(&policy, headers, &no_token), Err(expected), "{name}");
+    }
+    let same = [("authorization", good.as_str()), ("x-api-key", ACME_KEY)];
+    assert_eq!(
+        who(&policy, &same, &no_token),
+        Ok("acme/acme-demo".to_owned()),
+        "the same key twice is one"
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_key_is_valid_from_not_before_until_expires_at() {
+    for (name, limit, expected) in [
+        (
+            "not yet",
+            serde_json::json!({"notBefore": "2027-01-15T08:00:01Z"}),
+            Err(Code::ExpiredCredential),
+        ),
+        (
+            "from this second on",
+            serde_json::json!({"notBefore": "2027-01-15T08:00:00Z"}),
+            Ok(()),
+        ),
+        (
+            "until the second before",
+            serde_json::json!({"expiresAt": "2027-01-15T08:00:01Z"}),
+            Ok(()),
+        ),
+        (
+            "not at the end",
+            serde_json::json!({"expiresAt": "2027-01-15T08:00:00Z"}),
+            Err(Code::ExpiredCredential),
+        ),
+        (
+            "in another zone",
+            serde_json::json!({"expiresAt": "2027-01-15T09:00:01+01:00"}),
+            Ok(()),
+        ),
+        (
+            "disabled",
+            serde_json::json!({"disabled": true}),
+            Err(Code::ExpiredCredential),
+        ),
+    ] {
+        let mut config = fixtures::demo();
+        config["keys"][0]
+            .as_object_mut()
+            .unwrap()
+            .extend(limit.as_object().unwrap().clone());
+        let found = who(
+            &fixtures::policy(&config),
+            &[("x-api-key", ACME_KEY)],
+            &no_token,
+        );
+        assert_eq!(found.map(drop), expected, "{name}");
+    }
+}
+
+const BEARER: (&str, &str) = ("authorization", "Bearer aaa.bbb.ccc");
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_verified_token_leads_to_its_tenant() {
+    let mut config = fixtures::demo();
+    config["jwt"][0]["tenantFromGroup"] =
+        serde_json::json!([{"group": "research", "tenant": "acme"}]);
+    let policy = fixtures::policy(&config);
+    for (name, claims, expected) in [
+        (
+            "by its claim",
+            &[("iss", ISSUER), ("tenant", "acme")][..],
+            Ok("acme/-"),
+        ),
+        (
+            "the claim before the groups",
+            &[
+                ("iss", ISSUER),
+                ("tenant", "globex"),
+                ("groups.0", "research"),
+            ],
+            Ok("globex/-"),
+        ),
+        (
+            "by a group",
+            &[
+                ("iss", ISSUER),
+                ("groups.0", "unheard-of"),
+                ("groups.1", "research"),
+            ],
+            Ok("acme/-"),
+        ),
+        (
+            "by default",
+            &[("iss", ISSUER), ("groups.0", "sales")],
+            Ok("globex/-"),
+        ),
+        (
+            "to none that is configured",
+            &[("iss", ISSUER), ("tenant", "initech")],
+            Err(Code::UnknownTenant),
+        ),
+        (
+            "to two",
+            &[
+                ("iss", ISSUER),
+                ("tenant.0", "acme"),
+                ("tenant.1", "globex"),
+            ],
+            Err(Code::AmbiguousTenant),
+        ),
+        (
+            "of an issuer that is not listed",
+            &[("iss", "https://elsewhere")],
+            Err(Code::UnlistedIssuer),
+        ),
+    ] {
+        assert_eq!(
+            who(&policy, &[BEARER], &token(claims)),
+            expected.map(str::to_owned),
+            "{name}"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_token_that_was_not_verified_is_an_invalid_credential() {
+    let policy = fixtures::policy(&fixtures::demo());
+    assert_eq!(
+        who(&policy, &[BEARER], &no_token),
+        Err(Code::InvalidCredential)
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_key_beside_a_verified_token_is_ambiguous() {
+    let policy = fixtures::policy(&fixtures::demo());
+    let claims = token(&[("iss", ISSUER), ("tenant", "globex")]);
+    assert_eq!(
+        who(&policy, &[("x-api-key", ACME_KEY)], &claims),
+        Err(Code::AmbiguousCredential)
+    );
+    assert_eq!(
+        who(&policy, &[BEARER, ("x-api-key", ACME_KEY)], &claims),
+        Err(Code::AmbiguousCredential)
+    );
+    assert_eq!(
+        who(&policy, &[], &claims),
+        Ok("globex/-".to_owned()),
+        "a token in a header of its own"
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn reads_groups_as_a_list_or_as_words() {
+    let policy = fixtures::policy(&fixtures::demo());
+    let groups = |claims| {
+        let caller = identify(&chat(&[BEARER]), &policy, NOW, &token(claims)).unwrap();
+        caller.identity().unwrap().groups.to_vec()
+    };
+    let find = |name| policy.groups.find(name).unwrap();
+    let mut both = vec![find("research"), find("sales")];
+    both.sort_unstable();
+    assert_eq!(
+        groups(&[
+            ("iss", ISSUER),
+            ("groups.0", "sales"),
+            ("groups.1", "research")
+        ]),
+        both,
+        "list"
+    );
+    assert_eq!(
+        groups(&[("iss", ISSUER), ("groups", "sales research")]),
+        both,
+        "words"
+    );
+    assert_eq!(
+        groups(&[("iss", ISSUER), ("groups", "sales, research")]),
+        both,
+        "comma list"
+    );
+    assert_eq!(
+        groups(&[("iss", ISSUER), ("groups.0", "sales research")]),
+        [],
+        "an element is one group, as it is"
+    );
+    assert_eq!(
+        groups(&[("iss", ISSUER), ("groups", "\0\0\0\0")]),
+        [],
+        "an empty list as Envoy serialises it"
+    );
+    assert_eq!(groups(&[("iss", ISSUER)]), [], "no claim");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_null_among_the_groups_is_skipped_and_too_many_groups_are_refused() {
+    let policy = fixtures::policy(&fixtures::demo());
+    let many = |count: usize| {
+        move |path: &[&str]| match path {
+            ["payload", "iss"] => Claim::Value(ISSUER.into()),
+            ["payload", "groups", "1"] => Claim::Unreadable,
+            ["payload", "groups", index] if index.parse::<usize>().unwrap() < count => {
+                Claim::Value("sales".into())
+            }
+            _ => Claim::Absent,
+        }
+    };
+    assert_eq!(
+        who(&policy, &[BEARER], &many(64)),
+        Ok("globex/-".to_owned())
+    );
+    assert_eq!(who(&policy, &[BEARER], &many(65)), Err(Code::TooManyGroups));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_group_prefix_keeps_the_groups_of_two_issuers_apart() {
+    let mut config = fixtures::demo();
+    config["jwt"][0]["groupPrefix"] = "kc:".into();
+    config["models"]["qwen-3-32b"]["groups"] = serde_json::json!(["kc:research"]);
+    let policy = fixtures::policy(&config);
+    let caller = identify(
+        &chat(&[BEARER]),
+        &policy,
+        NOW,
+        &token(&[("iss", ISSUER), ("groups.0", "research")]),
+    )
+    .unwrap();
+    assert_eq!(
+        caller.identity().unwrap().groups.to_vec(),
+        [policy.groups.find("kc:research").unwrap()]
+    );
+}

@@ -1,1 +1,201 @@
+use wasm_bindgen_test::wasm_bindgen_test;
 
+use super::*;
+
+/// Judges a body whose frames are `step` bytes long. The frame that is refused, and all before it, are what a server
+/// could have seen.
+fn judge(body: &[u8], step: usize, expected: Option<&str>) -> Result<Option<String>, Code> {
+    let mut judge = Judge::new(expected.and_then(ModelName::new), None);
+    let mut model = None;
+    let mut frames = body.chunks(step).peekable();
+    if body.is_empty() {
+        judge.frame(b"", true)?;
+    }
+    while let Some(frame) = frames.next() {
+        if let Some(name) = judge.frame(frame, frames.peek().is_none())? {
+            model = Some(name.as_str().to_owned());
+        }
+    }
+    Ok(model)
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn accepts_documents_that_every_reader_reads_alike() {
+    for (name, body) in [
+        ("plain", r#"{"model":"m"}"#),
+        ("white space", " {\r\n\t\"model\" : \"m\" }\n "),
+        (
+            "the model last",
+            r#"{"messages":[{"role":"user","content":"hi"}],"model":"m"}"#,
+        ),
+        ("escapes in the value", r#"{"model":"\u006d"}"#),
+        (
+            "decoys further down",
+            r#"{"a":{"model":"x","Model":"y"},"b":[{"model":"z"}],"model":"m"}"#,
+        ),
+        (
+            "a decoy in a string",
+            r#"{"a":"\",\"model\":\"x\"","model":"m"}"#,
+        ),
+        (
+            "a name that only begins alike",
+            r#"{"model_name":"x","models":["y"],"model":"m"}"#,
+        ),
+    ] {
+        for step in 1..=body.len() {
+            assert_eq!(
+                judge(body.as_bytes(), step, None),
+                Ok(Some("m".to_owned())),
+                "{name}, frames of {step}"
+            );
+            assert_eq!(
+                judge(body.as_bytes(), step, Some("m")),
+                Ok(Some("m".to_owned())),
+                "{name}, with header"
+            );
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn refuses_documents_that_readers_may_read_differently() {
+    for (name, body, expected) in [
+        (
+            "a duplicate",
+            r#"{"model":"m","model":"n"}"#,
+            Code::AmbiguousModel,
+        ),
+        (
+            "the same twice",
+            r#"{"model":"m","model":"m"}"#,
+            Code::AmbiguousModel,
+        ),
+        (
+            "an escaped duplicate",
+            r#"{"model":"m","\u006dodel":"n"}"#,
+            Code::AmbiguousModel,
+        ),
+        (
+            "another letter case",
+            r#"{"model":"m","Model":"n"}"#,
+            Code::AmbiguousModel,
+        ),
+        (
+            "another letter case alone",
+            r#"{"MODEL":"m"}"#,
+            Code::AmbiguousModel,
+        ),
+        ("no model", r#"{"messages":[]}"#, Code::MissingModel),
+        ("an empty model", r#"{"model":""}"#, Code::MissingModel),
+        (
+            "a model that is no string",
+            r#"{"model":["m"]}"#,
+            Code::MissingModel,
+        ),
+        ("null", r#"{"model":null}"#, Code::MissingModel),
+        (
+            "a model with a space",
+            r#"{"model":"m n"}"#,
+            Code::MissingModel,
+        ),
+        (
+            "a model with a NUL",
+            r#"{"model":"m\u0000n"}"#,
+            Code::MissingModel,
+        ),
+        (
+            "a lone surrogate",
+            r#"{"model":"m\ud800"}"#,
+            Code::MissingModel,
+        ),
+        ("nothing", "", Code::MalformedBody),
+        ("no object", r#"["model","m"]"#, Code::MalformedBody),
+        (
+            "a second document",
+            r#"{"model":"m"}{"model":"n"}"#,
+            Code::MalformedBody,
+        ),
+        (
+            "bytes after the document",
+            "{\"model\":\"m\"}\0",
+            Code::MalformedBody,
+        ),
+        (
+            "a byte order mark",
+            "\u{feff}{\"model\":\"m\"}",
+            Code::MalformedBody,
+        ),
+        (
+            "a comment",
+            r#"{/* "model":"n", */"model":"m"}"#,
+            Code::MalformedBody,
+        ),
+        ("single quotes", "{'model':'m'}", Code::MalformedBody),
+        ("a trailing comma", r#"{"model":"m",}"#, Code::MalformedBody),
+        ("cut short", r#"{"model":"m""#, Code::MalformedBody),
+        ("a form", "model=m", Code::MalformedBody),
+    ] {
+        for step in 1..=body.len().max(1) {
+            assert_eq!(
+                judge(body.as_bytes(), step, None),
+                Err(expected),
+                "{name}, frames of {step}"
+            );
+        }
+    }
+    let utf_16: Vec<u8> = r#"{"model":"m"}"#.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(judge(&utf_16, 1, None), Err(Code::MalformedBody), "UTF-16");
+    assert_eq!(
+        judge(b"{\"model\":\"m\",\"a\":\"\xff\"}", 3, None),
+        Err(Code::MalformedBody),
+        "invalid UTF-8"
+    );
+    let long = format!(r#"{{"model":"{}"}}"#, "m".repeat(257));
+    assert_eq!(
+        judge(long.as_bytes(), 7, None),
+        Err(Code::MissingModel),
+        "a model of 257 characters"
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_body_must_agree_with_the_header() {
+    let body = br#"{"model":"m"}"#;
+    assert_eq!(judge(body, 4, Some("n")), Err(Code::AmbiguousModel));
+    assert_eq!(
+        judge(br#"{"model":"M"}"#, 4, Some("m")),
+        Err(Code::AmbiguousModel)
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_frame_that_reaches_the_content_length_is_the_last_chance() {
+    let open = br#"{"model":"m""#;
+    let mut judge = Judge::new(None, Some(open.len() as u64));
+    assert_eq!(judge.frame(&open[..4], false), Ok(None));
+    assert_eq!(judge.frame(&open[4..], false), Err(Code::MalformedBody));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_model_name_is_safe_as_header_path_and_string() {
+    for good in [
+        "m",
+        "llama-3.1-8b",
+        "meta-llama/Llama-3.1-8B:free",
+        "org@v1+lora_2",
+    ] {
+        assert!(ModelName::new(good).is_some(), "{good}");
+    }
+    for bad in [
+        "",
+        "a b",
+        "a\nb",
+        "a;b",
+        "a\"b",
+        "ä",
+        "a*",
+        &"m".repeat(257),
+    ] {
+        assert!(ModelName::new(bad).is_none(), "{bad:?}");
+    }
+}

@@ -1,1 +1,157 @@
+use wasm_bindgen_test::wasm_bindgen_test;
 
+use super::*;
+use crate::fixtures;
+
+fn operation(method: &str, path: &str, headers: &[(&str, &str)]) -> Result<Operation, Code> {
+    let mut config = fixtures::demo();
+    config["extraPaths"] =
+        serde_json::json!([{"method": "POST", "path": "/tokenize", "groups": ["research"]}]);
+    let policy = fixtures::policy(&config);
+    target(&fixtures::request(method, path, headers), &policy).map(|target| target.operation)
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn finds_every_operation_of_the_table() {
+    for (method, path, expected) in [
+        ("POST", "/v1/chat/completions", Operation::Chat),
+        ("POST", "/v1/chat/completions?beta=true", Operation::Chat),
+        ("POST", "/openai/v1/chat/completions", Operation::Chat),
+        ("POST", "/v1/completions", Operation::Completions),
+        ("POST", "/v1/responses", Operation::Responses),
+        ("POST", "/v1/messages", Operation::Messages),
+        ("POST", "/anthropic/v1/messages", Operation::Messages),
+        ("POST", "/v1/messages/count_tokens", Operation::CountTokens),
+        ("POST", "/v1/embeddings", Operation::Embeddings),
+        ("POST", "/cohere/v2/rerank", Operation::Rerank),
+        ("POST", "/rerank", Operation::Rerank),
+        ("POST", "/v1/rerank", Operation::Rerank),
+        ("POST", "/score", Operation::Score),
+        ("POST", "/v1/score", Operation::Score),
+        ("GET", "/v1/models", Operation::ListModels),
+        ("HEAD", "/v1/models", Operation::ListModels),
+        ("GET", "/v1/models/meta/llama", Operation::ShowModel),
+        ("POST", "/tokenize", Operation::Extra),
+        ("GET", "/health", Operation::Public),
+    ] {
+        assert_eq!(
+            operation(method, path, &[]),
+            Ok(expected),
+            "{method} {path}"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn refuses_everything_else() {
+    for (name, method, path, headers) in [
+        (
+            "an administrative path",
+            "POST",
+            "/v1/load_lora_adapter",
+            &[][..],
+        ),
+        ("another one", "POST", "/sleep", &[]),
+        ("metrics", "GET", "/metrics", &[]),
+        (
+            "the right path with another method",
+            "PUT",
+            "/v1/chat/completions",
+            &[],
+        ),
+        ("a stored response", "GET", "/v1/responses/resp_1", &[]),
+        (
+            "a suffix that goes on",
+            "POST",
+            "/v1/chat/completionsx",
+            &[],
+        ),
+        ("a trailing slash", "POST", "/v1/chat/completions/", &[]),
+        ("an unknown prefix", "POST", "/x/v1/chat/completions", &[]),
+        (
+            "a prefix that goes on",
+            "POST",
+            "/openaiv1/chat/completions",
+            &[],
+        ),
+        ("letter case", "POST", "/V1/chat/completions", &[]),
+        ("an extra path with another method", "GET", "/tokenize", &[]),
+        ("the root", "GET", "/", &[]),
+        (
+            "an upgrade",
+            "GET",
+            "/v1/models",
+            &[("upgrade", "websocket")],
+        ),
+        ("CONNECT", "CONNECT", "/v1/models", &[]),
+        ("OPTIONS without an origin", "OPTIONS", "/v1/models", &[]),
+    ] {
+        assert_eq!(
+            operation(method, path, headers),
+            Err(Code::OperationNotAllowed),
+            "{name}"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn refuses_paths_that_two_readers_may_take_for_two() {
+    for path in [
+        "/v1/chat/completions/../../sleep",
+        "/v1/./chat/completions",
+        "/v1//chat/completions",
+        "//v1/chat/completions",
+        "/v1/chat%2fcompletions",
+        "/v1/chat/completions;x=1",
+        "/v1\\chat\\completions",
+        "/v1/chat/completions#fragment",
+        "/v1/chat/comp letions",
+        "v1/chat/completions",
+        "*",
+        "",
+    ] {
+        assert_eq!(
+            operation("POST", path, &[]),
+            Err(Code::MalformedPath),
+            "{path}"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn lets_a_preflight_pass_only_without_a_body() {
+    let preflight = [
+        ("origin", "https://app.example"),
+        ("access-control-request-method", "POST"),
+    ];
+    let with = |header| [preflight.as_slice(), &[header]].concat();
+    assert_eq!(
+        operation("OPTIONS", "/v1/chat/completions", &preflight),
+        Ok(Operation::Preflight)
+    );
+    assert_eq!(
+        operation("OPTIONS", "/any", &with(("content-length", "0"))),
+        Ok(Operation::Preflight)
+    );
+    for body in [("content-length", "1"), ("transfer-encoding", "chunked")] {
+        let refused = operation("OPTIONS", "/v1/chat/completions", &with(body));
+        assert_eq!(refused, Err(Code::OperationNotAllowed), "{}", body.0);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn answers_anthropic_clients_in_their_dialect() {
+    for (path, expected) in [
+        ("/v1/messages", Dialect::Anthropic),
+        ("/v1/messages?beta=true", Dialect::Anthropic),
+        ("/anthropic/v1/messages/count_tokens", Dialect::Anthropic),
+        ("/v1/chat/completions", Dialect::OpenAi),
+        ("/v1/chat/completions?next=/v1/messages", Dialect::OpenAi),
+    ] {
+        assert_eq!(
+            dialect(&fixtures::request("POST", path, &[])),
+            expected,
+            "{path}"
+        );
+    }
+}

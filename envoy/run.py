@@ -1,0 +1,350 @@
+#!/usr/bin/env python3
+"""Runs Envoy with Tollgate and a simulated inference server, until Ctrl-C. `make run` calls it.
+
+Environment, all optional:
+  UPSTREAM             host:port of an inference server to use instead of the simulated one
+  TOLLGATE_PORT        port that Envoy listens on [10000]; 0 takes a free one
+  TOLLGATE_ADMIN_PORT  port of Envoy's admin interface [9901]; 0 takes a free one
+  TOLLGATE_HOST        address that Envoy listens on [127.0.0.1]
+  TOLLGATE_WASM        the filter [target/wasm32-wasip1/release/tollgate.wasm]
+  ENVOY                the Envoy to run, see find-envoy.sh
+
+Python 3.8 or later, standard library only.
+"""
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN = ROOT / "target" / "run"
+BOOTSTRAP = ROOT / "envoy" / "local.yaml"
+
+READY_SECONDS = 60
+TERMINATE_SECONDS = 5
+POLL_SECONDS = 0.1
+
+# A line of the bootstrap that may be changed says so at its end.
+MARKED = re.compile(r"^(?P<key>\s*[\w-]+:) \S+ # make run: (?P<name>.+)$", re.MULTILINE)
+
+# How an entry of Envoy's log begins; one of these levels says why it does not work. An entry may have several lines.
+ENTRY = re.compile(r"^\[[^]]*\]\[\d+\]\[(?P<level>\w+)\]")
+TELLING_LEVELS = ("warning", "error", "critical")
+TELLING_LINES = 30
+
+
+class Failure(Exception):
+    """Something does not work; the text says what, and what to do about it."""
+
+
+class Interrupted(Exception):
+    """Ctrl-C or a signal: an ordinary end."""
+
+
+class Processes:
+    """The processes started here, each in a process group of its own so that all it starts ends with it."""
+
+    def __init__(self):
+        self.running = []
+        self.interrupted = False
+        # The handler only takes note: an exception out of it could strike between a start and its entry in the list.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self.interrupt)
+
+    def interrupt(self, _number, _frame):
+        self.interrupted = True
+
+    def start(self, name, command, log=None, **streams):
+        try:
+            process = subprocess.Popen(
+                command, cwd=ROOT, start_new_session=True, stdin=subprocess.DEVNULL, **streams
+            )
+        except OSError as error:
+            raise Failure(f"{name} could not be started: {command[0]}: {error.strerror}") from error
+        self.running.append((name, process, log))
+        return process
+
+    def run(self, name, command):
+        """Runs a command to its end and returns what it wrote to stdout."""
+        path = RUN / "output"
+        with open(path, "wb") as output:
+            process = self.start(name, command, stdout=output)
+        while process.poll() is None:
+            self.wait()
+        self.running = [entry for entry in self.running if entry[1] is not process]
+        if process.returncode != 0:
+            raise Failure(f"{name} failed: {shlex.join(command)}")
+        return path.read_text()
+
+    def wait(self):
+        """Lets a moment pass."""
+        time.sleep(POLL_SECONDS)
+        if self.interrupted:
+            raise Interrupted
+
+    def watch(self, died="has ended"):
+        """Lets a moment pass in which nobody may die."""
+        self.wait()
+        for name, process, log in self.running:
+            if process.poll() is not None:
+                code = process.returncode
+                end = f"exit code {code}" if code >= 0 else f"signal {-code}"
+                raise Failure(f"{name} {died} ({end}). From {log.relative_to(ROOT)}:\n{telling_lines(log)}")
+
+    def stop(self):
+        for _, process, _ in self.running:
+            send(process, signal.SIGTERM)
+        deadline = time.monotonic() + TERMINATE_SECONDS
+        for _, process, _ in self.running:
+            try:
+                process.wait(max(0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                pass
+        for _, process, _ in self.running:
+            # Also after a timely end: it may have left processes of its own behind.
+            send(process, signal.SIGKILL)
+            process.wait()
+
+
+def send(process, number):
+    try:
+        os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # nobody left in the group
+
+
+def telling_lines(log):
+    """The lines of a log that say what went wrong, or its last lines if none does."""
+    lines = log.read_text(errors="replace").splitlines()
+    telling = []
+    tells = False
+    for line in lines:
+        entry = ENTRY.match(line)
+        if entry:
+            tells = entry["level"] in TELLING_LEVELS
+        if tells:
+            telling.append(line)
+    return "\n".join(f"  {line}" for line in (telling or lines)[-TELLING_LINES:])
+
+
+def say(text):
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Nobody reads any more (`make run | head`): go on in silence, stopping must still work.
+        sys.stdout = open(os.devnull, "w")
+
+
+def port(variable, default):
+    """The port that a variable asks for, which must be free."""
+    text = os.environ.get(variable) or default
+    if not text.isdecimal() or int(text) > 65535:
+        raise Failure(f"{variable} must be a port, got `{text}`")
+    with socket.socket() as probe:
+        # Envoy would share the port with another Envoy without a word, and each would get some of the requests.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(text)))
+        except OSError as error:
+            raise Failure(f"port {text} cannot be used: {error.strerror}. Set {variable} to another one.") from error
+        return probe.getsockname()[1]
+
+
+def upstream_address(text):
+    host, colon, number = text.rpartition(":")
+    if not colon or not host or not number.isdecimal():
+        raise Failure(f"UPSTREAM must be host:port, got `{text}`")
+    return host.strip("[]"), number
+
+
+def build_examples(processes, names):
+    """Builds examples and returns the path of each."""
+    command = ["cargo", "build", "--message-format=json-render-diagnostics"]
+    for name in names:
+        command += ["--example", name]
+    executables = {}
+    for line in processes.run("the build", command).splitlines():
+        message = json.loads(line)
+        if message.get("executable"):
+            executables[message["target"]["name"]] = message["executable"]
+    return executables
+
+
+def start_simulator(processes, executable):
+    """Starts the simulated server on a free port and returns its address."""
+    log = RUN / "simulator.log"
+    with open(log, "wb") as output:
+        processes.start(
+            "the simulated inference server",
+            [executable, "--listen", "127.0.0.1:0"],
+            log,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    while True:
+        first_line, newline, _ = log.read_text().partition("\n")
+        if newline:
+            return upstream_address(first_line.replace("listening on ", ""))
+        processes.watch("did not start")
+
+
+def write_bootstrap(values):
+    """Writes a copy of the bootstrap with other values on its marked lines; see the top of local.yaml."""
+    used = set()
+
+    def replace(line):
+        used.add(line["name"])
+        # JSON strings and numbers are YAML too.
+        return f"{line['key']} {json.dumps(values[line['name']])}"
+
+    text = MARKED.sub(replace, BOOTSTRAP.read_text())
+    if used != set(values):
+        raise Failure(f"{BOOTSTRAP.name} has no line marked {', '.join(sorted(set(values) - used))}")
+    path = RUN / "envoy.yaml"
+    path.write_text(text)
+    return path
+
+
+def start_envoy(processes, envoy, bootstrap, admin):
+    """Starts Envoy and waits until it is ready."""
+    log = RUN / "envoy.log"
+    command = [*shlex.split(envoy), "-c", str(bootstrap), "--concurrency", "2"]
+    # A base id of its own lets other Envoys run on the machine.
+    command += ["--use-dynamic-base-id"]
+    # The access log goes to stdout, here the terminal, where Envoy's default of ten seconds is long to wait for a line.
+    command += ["--file-flush-interval-msec", "500"]
+    with open(log, "wb") as output:
+        processes.start("Envoy", command, log, stderr=output)
+    deadline = time.monotonic() + READY_SECONDS
+    while not is_ready(admin):
+        processes.watch("did not start")
+        if time.monotonic() > deadline:
+            raise Failure(f"Envoy is not ready after {READY_SECONDS} s. From its log:\n{telling_lines(log)}")
+    return log
+
+
+def is_ready(admin):
+    try:
+        # No proxy: this never leaves the machine.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{admin}/ready", timeout=1) as reply:
+            return reply.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def commands_to_try(base, admin, simulated):
+    def chat(model, credential, *, streamed=False):
+        body = {"model": model, "messages": [{"role": "user", "content": "Hello, who are you?"}]}
+        if streamed:
+            body.update(stream=True, stream_options={"include_usage": True})
+        lines = [f"curl -iN {base}/v1/chat/completions"]
+        if credential:
+            lines.append(f'-H "authorization: Bearer {credential}"')
+        lines += ["-H 'content-type: application/json'", f"-d '{json.dumps(body)}'"]
+        return " \\\n    ".join(lines)
+
+    acme, globex = "sk-tollgate-acme-demo", "sk-tollgate-globex-demo"
+    token = "$(cat target/run/demo-token)"
+    llama, qwen = "llama-3.1-8b", "qwen-3-32b"
+    tries = [
+        (
+            "A key, streamed: 200, one event a token, then "
+            '"usage":{"completion_tokens":16,"prompt_tokens":4,"total_tokens":20} and [DONE]',
+            chat(llama, acme, streamed=True),
+        ),
+        ("A key, not streamed: 200, after half a second", chat(qwen, acme)),
+        ("No key: 401, x-tollgate-code: missing_credential", chat(llama, None)),
+        ("A key of a tenant that may not use the model: 403, x-tollgate-code: model_not_allowed", chat(qwen, globex)),
+        ("A token of the group `sales`: 200", chat(llama, token)),
+        ("That token for a model of the group `research`: 403, x-tollgate-code: model_not_allowed", chat(qwen, token)),
+        (
+            'What it cost: after the first, tollgate_tokens_total{tenant="acme",model="llama-3.1-8b",type="output"} 16',
+            f"curl -s {admin}/stats/prometheus | grep '^tollgate_'",
+        ),
+    ]
+    if not simulated:
+        say(
+            "\nThe answers below are those of the simulated server. For your own, put its model names under"
+            " `models` in envoy/local.yaml and into the commands."
+        )
+    say(f"\nTry, in another terminal, in {ROOT}:")
+    for expectation, command in tries:
+        say(f"\n  # {expectation}\n  {command}")
+
+
+def serve(processes):
+    RUN.mkdir(parents=True, exist_ok=True)
+    filter_path = Path(os.environ.get("TOLLGATE_WASM") or "target/wasm32-wasip1/release/tollgate.wasm")
+    if not (ROOT / filter_path).is_file():
+        raise Failure(f"{filter_path} is not there: run `make build` first")
+    host = os.environ.get("TOLLGATE_HOST") or "127.0.0.1"
+    listener_port = port("TOLLGATE_PORT", "10000")
+    admin_port = port("TOLLGATE_ADMIN_PORT", "9901")
+    upstream = os.environ.get("UPSTREAM")
+    if upstream:
+        upstream_address(upstream)
+
+    say("Looking for Envoy")
+    envoy = processes.run("the search for Envoy", [str(ROOT / "envoy" / "find-envoy.sh")]).strip()
+    say(f"Using {envoy}")
+
+    say("Building the examples (the first time takes minutes)")
+    names = ["demo-token"] if upstream else ["demo-token", "inference-simulator"]
+    examples = build_examples(processes, names)
+    (RUN / "demo-token").write_text(processes.run("the demo token", [examples["demo-token"]]))
+
+    if upstream:
+        upstream_host, upstream_port = upstream_address(upstream)
+    else:
+        upstream_host, upstream_port = start_simulator(processes, examples["inference-simulator"])
+    say(f"Inference server: {upstream_host}:{upstream_port}" + ("" if upstream else " (simulated)"))
+
+    bootstrap = write_bootstrap(
+        {
+            "TOLLGATE_HOST": host,
+            "TOLLGATE_PORT": listener_port,
+            "TOLLGATE_ADMIN_PORT": admin_port,
+            "TOLLGATE_WASM": str(ROOT / filter_path),
+            "UPSTREAM host": upstream_host,
+            "UPSTREAM port": int(upstream_port),
+        }
+    )
+    say("Starting Envoy")
+    admin = f"http://127.0.0.1:{admin_port}"
+    log = start_envoy(processes, envoy, bootstrap, admin)
+    reachable = "127.0.0.1" if host == "0.0.0.0" else host
+    base = f"http://{reachable}:{listener_port}"
+    say(f"Ready: {base}, admin {admin}, Envoy's log {log.relative_to(ROOT)}")
+
+    commands_to_try(base, admin, simulated=not upstream)
+    say("\nThe access log follows. Ctrl-C stops everything.\n")
+    while True:
+        processes.watch()
+
+
+def main():
+    processes = Processes()
+    try:
+        serve(processes)
+    except Interrupted:
+        say("\nStopping")
+    except Failure as failure:
+        print(f"run: {failure}", file=sys.stderr, flush=True)
+        return 1
+    finally:
+        processes.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+//! `POST /v1/responses`.
+//!
+//! A stream reports usage in its last event, `response.completed`, also where the response is called `incomplete`
+//! because it was cut at the limit: that is what vLLM does. There is no `[DONE]`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::options::Options;
+use crate::refusal::Refusal;
+use crate::request::{Length, Request};
+use crate::{sse, text};
+
+pub(crate) async fn create(
+    State(options): State<Arc<Options>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let request = Request::read(&options, &headers, &body)?;
+    let prompt = text::count(request.required("input")?);
+    let answer = Answer {
+        prompt_tokens: prompt + text::count(request.member("instructions")),
+        length: request.length(&["max_output_tokens"])?,
+        item_id: request.id("msg_"),
+        request,
+    };
+    if answer.request.streams()? {
+        return Ok(answer.stream(&options));
+    }
+    sse::pause(options.token_delay, answer.length.tokens).await;
+    Ok(Json(answer.finished()).into_response())
+}
+
+struct Answer {
+    request: Request,
+    prompt_tokens: u64,
+    length: Length,
+    item_id: String,
+}
+
+impl Answer {
+    fn stream(self, options: &Options) -> Response {
+        let text = text::answer(self.length.tokens);
+        let item_id = self.item_id.clone();
+        let opening = [
+            json!({"type": "response.created", "response": self.started()}),
+            json!({"type": "response.in_progress", "response": self.started()}),
+            json!({
+                "type": "response.output_item.added",
+                "output_index": 0,
+                "item": self.item("in_progress", &json!([])),
+            }),
+            json!({
+                "type": "response.content_part.added",
+                "item_id": item_id,
+                "output_index": 0,
+                "content_index": 0,
+                "part": part(""),
+            }),
+        ];
+        let closing = [
+            json!({
+                "type": "response.output_text.done",
+                "item_id": item_id,
+                "output_index": 0,
+                "content_index": 0,
+                "text": text,
+                "logprobs": [],
+            }),
+            json!({
+                "type": "response.content_part.done",
+                "item_id": item_id,
+                "output_index": 0,
+                "content_index": 0,
+                "part": part(&text),
+            }),
+            json!({
+                "type": "response.output_item.done",
+                "output_index": 0,
+                "item": self.item("completed", &json!([part(&text)])),
+            }),
+            json!({"type": "response.completed", "response": self.finished()}),
+        ];
+
+        let first_token = opening.len() as u64;
+        let after_tokens = first_token + self.length.tokens;
+        let tokens = (0..self.length.tokens).map(move |position| {
+            let delta = json!({
+                "type": "response.output_text.delta",
+                "item_id": item_id,
+                "output_index": 0,
+                "content_index": 0,
+                "delta": text::token(position),
+                "logprobs": [],
+            });
+            numbered(delta, first_token + position)
+        });
+        sse::reply(
+            opening
+                .into_iter()
+                .zip(0..)
+                .map(|(event, number)| numbered(event, number))
+                .collect(),
+            tokens,
+            closing
+                .into_iter()
+                .zip(after_tokens..)
+                .map(|(event, number)| numbered(event, number))
+                .collect(),
+            options.token_delay,
+        )
+    }
+
+    /// The response before anything was generated.
+    fn started(&self) -> Value {
+        self.response("in_progress", &json!([]), &Value::Null)
+    }
+
+    /// The whole response.
+    fn finished(&self) -> Value {
+        let content = json!([part(&text::answer(self.length.tokens))]);
+        let usage = json!({
+            "input_tokens": self.prompt_tokens,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": self.length.tokens,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": self.prompt_tokens + self.length.tokens,
+        });
+        let status = if self.length.limited {
+            "incomplete"
+        } else {
+            "completed"
+        };
+        self.response(status, &json!([self.item("completed", &content)]), &usage)
+    }
+
+    fn response(&self, status: &str, output: &Value, usage: &Value) -> Value {
+        let incomplete_details = match status {
+            "incomplete" => json!({"reason": "max_output_tokens"}),
+            _ => Value::Null,
+        };
+        json!({
+            "id": self.request.id("resp_"),
+            "object": "response",
+            "created_at": self.request.created,
+            "model": self.request.model,
+            "status": status,
+            "incomplete_details": incomplete_details,
+            "output": output,
+            "parallel_tool_calls": true,
+            "tool_choice": "none",
+            "tools": [],
+            "usage": usage,
+        })
+    }
+
+    fn item(&self, status: &str, content: &Value) -> Value {
+        json!({
+            "id": self.item_id,
+            "type": "message",
+            "role": "assistant",
+            "status": status,
+            "content": content,
+        })
+    }
+}
+
+fn part(text: &str) -> Value {
+    json!({"type": "output_text", "text": text, "annotations": []})
+}
+
+/// The event with its place in the stream.
+fn numbered(mut event: Value, sequence_number: u64) -> String {
+    if let Some(members) = event.as_object_mut() {
+        members.insert("sequence_number".to_owned(), sequence_number.into());
+    }
+    sse::typed_event(&event)
+}

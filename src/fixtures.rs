@@ -1,0 +1,80 @@
+//! What the core tests share: one policy and the requests made of it.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::config;
+use crate::headers::HeaderMap;
+use crate::identity::Claim;
+use crate::policy::Policy;
+
+pub(crate) const ACME_KEY: &str = "sk-tollgate-acme-demo";
+pub(crate) const GLOBEX_KEY: &str = "sk-tollgate-globex-demo";
+pub(crate) const ISSUER: &str = "https://demo.tollgate.example";
+
+/// `sha256:` and the hash of a key, as in `keyHash`.
+pub(crate) fn key_hash(key: &str) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(key.as_bytes())))
+}
+
+/// A configuration with two tenants, two models and one issuer, as JSON to be changed.
+pub(crate) fn demo() -> serde_json::Value {
+    serde_json::json!({
+        "tenants": {
+            "acme": {"groups": ["research"], "objective": "interactive"},
+            "globex": {"groups": ["sales"]},
+        },
+        "keys": [
+            {"id": "acme-demo", "tenant": "acme", "keyHash": key_hash(ACME_KEY)},
+            {"id": "globex-demo", "tenant": "globex", "keyHash": key_hash(GLOBEX_KEY)},
+        ],
+        "jwt": [{
+            "metadataKey": "payload", "issuer": ISSUER, "groupsClaim": "groups",
+            "tenantClaim": "tenant", "userClaim": "sub", "defaultTenant": "globex",
+        }],
+        "models": {
+            "llama-3.1-8b": {"groups": ["research", "sales"]},
+            "qwen-3-32b": {"groups": ["research"]},
+        },
+        "publicPaths": [{"method": "GET", "path": "/health"}],
+    })
+}
+
+/// Compiles a configuration that must be good.
+pub(crate) fn policy(config: &serde_json::Value) -> Policy {
+    match config::compile(config.to_string().as_bytes()) {
+        Ok(policy) => policy,
+        Err(faults) => panic!("the configuration has faults: {faults:?}"),
+    }
+}
+
+/// The headers of a `POST` to chat completions with these further ones.
+pub(crate) fn chat(headers: &[(&str, &str)]) -> HeaderMap {
+    request("POST", "/v1/chat/completions", headers)
+}
+
+/// A request's headers.
+pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> HeaderMap {
+    [(":method", method), (":path", path)]
+        .iter()
+        .chain(headers)
+        .copied()
+        .collect()
+}
+
+/// No token was verified.
+pub(crate) fn no_token(_: &[&str]) -> Claim {
+    Claim::Absent
+}
+
+/// The claims of a verified token: each path joined by dots, with its value.
+pub(crate) fn token(claims: &'static [(&'static str, &'static str)]) -> impl Fn(&[&str]) -> Claim {
+    move |path| {
+        let path = path.join(".");
+        let found = claims
+            .iter()
+            .find(|(name, _)| format!("payload.{name}") == path);
+        found.map_or(Claim::Absent, |(_, value)| {
+            Claim::Value(value.as_bytes().to_vec())
+        })
+    }
+}
