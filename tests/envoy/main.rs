@@ -1,1 +1,36 @@
-fn main() {}
+//! Real HTTP through a real Envoy with the built filter: status, headers, streaming, metrics, access log.
+//!
+//! `$ENVOY` is the command that starts Envoy (it may carry arguments, such as `func-e run`); without it `envoy` is looked
+//! up on the `PATH`. `$TOLLGATE_WASM` is the filter; without it `target/wasm32-wasip1/release/tollgate.wasm`.
+//! Every test starts its own Envoy on free ports and its own upstream, so tests run side by side.
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "numbers in these tests are small and known"
+)]
+#![allow(
+    clippy::print_stdout,
+    reason = "the test runner shows the output of a failed test"
+)]
+
+#[cfg(test)]
+mod access;
+#[cfg(test)]
+mod config;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod log;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
+mod operations;
+#[cfg(test)]
+mod self_check;
+#[cfg(test)]
+mod spoofing;
+#[cfg(test)]
+mod streaming;

@@ -1,0 +1,36 @@
+//! What a case needs: a [`Gateway`] (Envoy with the filter), an upstream that records, clients, tokens and metrics.
+
+mod bootstrap;
+mod client;
+pub(crate) mod demo;
+mod gateway;
+mod metrics;
+mod process;
+mod tokens;
+mod upstream;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(crate) use client::{Answer, Wire, send};
+pub(crate) use gateway::Gateway;
+pub(crate) use metrics::series;
+pub(crate) use tokens::Token;
+pub(crate) use upstream::{Piece, Reply, Seen};
+
+/// Long enough for a busy machine; nothing waits this long unless it is about to fail.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Asks again and again until there is an answer; panics with `what` and the last refusal when [`DEADLINE`] has passed.
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
+    let start = Instant::now();
+    loop {
+        match ask() {
+            Ok(value) => return value,
+            Err(refusal) if start.elapsed() > DEADLINE => {
+                panic!("waited {DEADLINE:?} for {what}: {refusal}")
+            }
+            Err(_) => thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! A real Envoy with the filter, on free ports, stopped when the test ends.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::blocking::{Client, RequestBuilder};
+use serde_json::{Value, json};
+
+use super::bootstrap::Bootstrap;
+use super::client::{Connection, send};
+use super::metrics::{Series, series};
+use super::process::{Process, client, scratch_folder};
+use super::upstream::{Reply, Seen, Upstream};
+use super::{demo, eventually};
+
+/// Everything a test may choose; what it does not choose is the demo.
+pub(crate) struct Builder {
+    config: Option<Value>,
+    script: Box<dyn Fn(&Seen) -> Reply + Send + Sync>,
+    workers: u32,
+    buffer_limit: Option<u32>,
+    route_timeout: Duration,
+}
+
+impl Builder {
+    /// Another plugin configuration than the demo's.
+    pub(crate) fn config(mut self, config: Value) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Envoy alone, without the filter.
+    pub(crate) fn without_filter(mut self) -> Self {
+        self.config = None;
+        self
+    }
+
+    /// The one reply that the upstream gives.
+    pub(crate) fn reply(self, reply: Reply) -> Self {
+        self.script(move |_| reply.clone())
+    }
+
+    /// The upstream's reply to each request, chosen by its head.
+    pub(crate) fn script(
+        mut self,
+        script: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        self.script = Box::new(script);
+        self
+    }
+
+    /// Worker threads of Envoy; one unless said otherwise, so that a crash shows in the next request.
+    pub(crate) fn workers(mut self, workers: u32) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// `per_connection_buffer_limit_bytes` on both sides.
+    pub(crate) fn buffer_limit(mut self, bytes: u32) -> Self {
+        self.buffer_limit = Some(bytes);
+        self
+    }
+
+    /// How long a whole reply may take.
+    pub(crate) fn route_timeout(mut self, timeout: Duration) -> Self {
+        self.route_timeout = timeout;
+        self
+    }
+
+    /// Starts Envoy and waits until it serves.
+    pub(crate) fn start(self) -> Gateway {
+        let (mut process, upstream) = self.launch();
+        let admin = process.await_admin_address();
+        let http1 = client().build().unwrap();
+        let text = |path: &str| {
+            let reply = http1.get(format!("http://{admin}{path}")).send();
+            reply
+                .and_then(|reply| reply.error_for_status()?.text())
+                .map_err(|error| error.to_string())
+        };
+        let address = eventually("a listening Envoy", || {
+            process.assert_running();
+            text("/ready")?;
+            let listeners: Value = serde_json::from_str(&text("/listeners?format=json")?).unwrap();
+            let socket = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
+            let port = socket["port_value"]
+                .as_u64()
+                .ok_or_else(|| listeners.to_string())?;
+            Ok(SocketAddr::from((
+                [127, 0, 0, 1],
+                u16::try_from(port).unwrap(),
+            )))
+        });
+        let http2 = client().http2_prior_knowledge().build().unwrap();
+        Gateway {
+            address,
+            admin,
+            http1,
+            http2,
+            process,
+            upstream,
+        }
+    }
+
+    /// Starts Envoy with a configuration that it must refuse; returns the lines that the filter logged.
+    pub(crate) fn start_refused(self) -> Vec<String> {
+        let (mut process, _upstream) = self.launch();
+        let status = eventually("Envoy to refuse its configuration", || {
+            process
+                .child
+                .try_wait()
+                .unwrap()
+                .ok_or_else(|| "it still runs".to_owned())
+        });
+        assert!(!status.success(), "Envoy ended with {status}");
+        process.log().lines().map(str::to_owned).collect()
+    }
+
+    fn launch(self) -> (Process, Upstream) {
+        let upstream = Upstream::start(self.script);
+        let folder = scratch_folder();
+        let bootstrap = Bootstrap {
+            config: self.config.as_ref(),
+            wasm: &if self.config.is_some() {
+                built_filter()
+            } else {
+                PathBuf::new()
+            },
+            upstream: upstream.address,
+            access_log: &folder.join("access.jsonl"),
+            buffer_limit: self.buffer_limit,
+            route_timeout: self.route_timeout,
+        };
+        let bootstrap = serde_json::to_string_pretty(&bootstrap.render()).unwrap();
+        fs::write(folder.join("bootstrap.json"), bootstrap).unwrap();
+        (Process::start(folder, self.workers), upstream)
+    }
+}
+
+/// A running Envoy with its upstream.
+pub(crate) struct Gateway {
+    address: SocketAddr,
+    admin: SocketAddr,
+    http1: Client,
+    http2: Client,
+    // Envoy goes first when the gateway is dropped, so that the upstream's connections end.
+    process: Process,
+    upstream: Upstream,
+}
+
+impl Gateway {
+    /// The demo configuration, one worker, and an upstream that answers a small chat completion.
+    pub(crate) fn builder() -> Builder {
+        Builder {
+            config: Some(demo::config()),
+            script: Box::new(|_| Reply::json(&completion())),
+            workers: 1,
+            buffer_limit: None,
+            route_timeout: Duration::ZERO,
+        }
+    }
+
+    /// The demo gateway.
+    pub(crate) fn start() -> Self {
+        Self::builder().start()
+    }
+
+    /// A POST over HTTP/1.1.
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
+        self.http1.post(self.url(path))
+    }
+
+    /// A GET over HTTP/1.1.
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.http1.get(self.url(path))
+    }
+
+    /// A POST over HTTP/2.
+    pub(crate) fn post_http2(&self, path: &str) -> RequestBuilder {
+        self.http2.post(self.url(path))
+    }
+
+    /// A chat request with the acme key.
+    pub(crate) fn chat(&self, model: &str) -> RequestBuilder {
+        self.post("/v1/chat/completions")
+            .bearer_auth(demo::ACME_KEY)
+            .json(&demo::chat(model))
+    }
+
+    /// A bare connection.
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::open(self.address)
+    }
+
+    /// What the upstream has seen so far.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.upstream.seen()
+    }
+
+    /// Stops Envoy and gives everything that the upstream ever saw, to the last byte.
+    pub(crate) fn stop(mut self) -> Vec<Seen> {
+        self.process.stop();
+        self.upstream.stop()
+    }
+
+    /// All series of the filter that are not zero, without histograms.
+    pub(crate) fn counted(&self) -> BTreeMap<Series, f64> {
+        let kinds = ["_bucket", "_sum", "_count"];
+        let mut counted = self.series();
+        counted.retain(|series, value| {
+            *value != 0.0 && !kinds.iter().any(|kind| series.name.ends_with(kind))
+        });
+        counted
+    }
+
+    /// All series of the filter.
+    pub(crate) fn series(&self) -> BTreeMap<Series, f64> {
+        let mut all = series(&self.admin_text("/stats/prometheus"));
+        all.retain(|series, _| series.name.starts_with("tollgate_"));
+        all
+    }
+
+    /// Waits until the series of these names are exactly these lines of Prometheus text, zeros left out.
+    pub(crate) fn expect_counted(&self, names: &[&str], lines: &str) {
+        let expected = series(lines);
+        let print = |series: &BTreeMap<Series, f64>| {
+            let lines: Vec<_> = series
+                .iter()
+                .map(|(series, value)| format!("{series} {value}\n"))
+                .collect();
+            lines.concat()
+        };
+        eventually("the expected metrics", || {
+            let mut counted = self.counted();
+            counted.retain(|series, _| names.contains(&series.name.as_str()));
+            if counted == expected {
+                Ok(())
+            } else {
+                Err(format!(
+                    "\nexpected\n{}counted\n{}",
+                    print(&expected),
+                    print(&counted)
+                ))
+            }
+        });
+    }
+
+    /// Waits until the access log has `count` entries and reads them.
+    pub(crate) fn access_log(&self, count: usize) -> Vec<Value> {
+        eventually("the access log", || {
+            let entries = self.access_log_so_far();
+            if entries.len() == count {
+                Ok(entries)
+            } else {
+                Err(format!("{count} entries expected in {entries:#?}"))
+            }
+        })
+    }
+
+    /// The entries of the access log that are written whole.
+    pub(crate) fn access_log_so_far(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.process.folder.join("access.jsonl")).unwrap_or_default();
+        text.split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'))
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// What Envoy and the filter have logged.
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn admin_text(&self, path: &str) -> String {
+        let answer = send(self.http1.get(format!("http://{}{path}", self.admin)));
+        assert_eq!(answer.status, 200, "{path}");
+        String::from_utf8(answer.body).unwrap()
+    }
+}
+
+/// The reply of the default upstream: 11 tokens in, 7 out.
+fn completion() -> Value {
+    json!({
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": demo::LLAMA,
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi."}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+    })
+}
+
+fn built_filter() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built = root.join("target/wasm32-wasip1/release/tollgate.wasm");
+    let path = env::var_os("TOLLGATE_WASM").map_or(built, |path| root.join(path));
+    assert!(
+        path.is_file(),
+        "no filter at {}: build it with `cargo build --release --target wasm32-wasip1 --lib`, or set TOLLGATE_WASM",
+        path.display()
+    );
+    path
+}
