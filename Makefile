@@ -46,25 +46,25 @@ test-node: toolchain wasm-bindgen node ## test the same rules as WebAssembly, in
 
 .PHONY: test-host
 test-host: build ## test the built filter under a small host
-	cargo test --test host
+	cargo test -p tollgate-tests --test host
 
 .PHONY: test-envoy
 test-envoy: build ## test the built filter in a real Envoy
-	ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && cargo test --test envoy
+	ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && cargo test -p tollgate-tests --test envoy
 
 .PHONY: e2e
 e2e: test-envoy ## the same as test-envoy
 
 .PHONY: fmt
 fmt: toolchain ## format the code
-	cargo fmt
+	cargo fmt --all
 
 .PHONY: lint
 lint: toolchain ## check format, lints and documentation
-	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --lib --target wasm32-wasip1 -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 .PHONY: doc
 doc: toolchain ## build the documentation of the code: target/doc/tollgate

@@ -168,9 +168,9 @@ def upstream_address(text):
 
 def build_examples(processes, names):
     """Builds examples and returns the path of each."""
-    command = ["cargo", "build", "--message-format=json-render-diagnostics"]
+    command = ["cargo", "build", "--package=tollgate-examples", "--message-format=json-render-diagnostics"]
     for name in names:
-        command += ["--example", name]
+        command += ["--bin", name]
     executables = {}
     for line in processes.run("the build", command).splitlines():
         message = json.loads(line)

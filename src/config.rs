@@ -44,7 +44,7 @@ pub(crate) struct Config<'a> {
 }
 
 /// One tenant: `"acme": {"groups": ["research"], "objective": "interactive"}`.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct TenantConfig {
     /// Groups that every identity of the tenant has. Omitted means none.
@@ -240,3 +240,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
         deserializer.deserialize_map(EntriesVisitor(PhantomData))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -260,3 +260,6 @@ const fn anthropic_type(status: u32) -> &'static str {
         _ => "invalid_request_error",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,7 +51,7 @@ const SECRET_PARAMETERS: [&str; 2] = ["access_token", "api_key"];
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Headers to remove, all copies, each name once.
-    pub remove: Vec<String>,
+    pub remove: Vec<Vec<u8>>,
     /// Headers to set, replacing all copies.
     pub set: Vec<(&'static str, Rc<str>)>,
     /// The path without the credentials that its query carried.
@@ -72,10 +72,10 @@ pub struct Forwarded {
 pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Forwarded {
     let set = identity_headers(&permit, policy);
     let mut remove = removals(headers, policy);
-    remove.retain(|name| !set.iter().any(|(owned, _)| owned == name));
+    remove.retain(|name| !set.iter().any(|(owned, _)| owned.as_bytes() == name));
     if permit.operation.names_model() && headers.first("accept-encoding").is_some() {
         // An encoded reply cannot be counted, so none is asked for.
-        remove.push("accept-encoding".to_owned());
+        remove.push(b"accept-encoding".to_vec());
     }
     let path = headers
         .first(":path")
@@ -89,16 +89,13 @@ pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Forwarde
 
 /// The headers to remove from any message of a client: credentials and owned names. Request trailers as well.
 #[must_use]
-pub fn removals(headers: &HeaderMap, policy: &Policy) -> Vec<String> {
-    let mut remove: Vec<String> = Vec::new();
+pub fn removals(headers: &HeaderMap, policy: &Policy) -> Vec<Vec<u8>> {
+    let mut remove: Vec<Vec<u8>> = Vec::new();
     for (name, _) in headers.iter() {
-        let Ok(name) = std::str::from_utf8(name) else {
-            continue;
-        };
         if (is_credential(name, policy) || is_owned(name, policy))
             && !remove.iter().any(|other| other == name)
         {
-            remove.push(name.to_owned());
+            remove.push(name.to_vec());
         }
     }
     remove
@@ -131,38 +128,38 @@ fn identity_headers(permit: &Permit, policy: &Policy) -> Vec<(&'static str, Rc<s
     set
 }
 
-fn is_credential(name: &str, policy: &Policy) -> bool {
+fn is_credential(name: &[u8], policy: &Policy) -> bool {
+    let is_source = |header: &str| same_name(name, header);
     policy
         .sources
         .iter()
-        .any(|source| same_name(name, &source.header))
+        .any(|source| is_source(&source.header))
 }
 
-fn is_owned(name: &str, policy: &Policy) -> bool {
-    if *name == *policy.model_header.name {
+fn is_owned(name: &[u8], policy: &Policy) -> bool {
+    let model_header = &*policy.model_header.name;
+    if name == model_header.as_bytes() {
         return false;
     }
-    OWNED_PREFIXES.iter().any(|prefix| {
-        name.get(..prefix.len())
-            .is_some_and(|start| same_name(start, prefix))
-    }) || OWNED_NAMES.iter().any(|owned| same_name(name, owned))
-        || same_name(name, &policy.model_header.name)
+    let begins_with = |prefix: &&str| {
+        let start = name.get(..prefix.len());
+        start.is_some_and(|start| same_name(start, prefix))
+    };
+    OWNED_PREFIXES.iter().any(begins_with)
+        || OWNED_NAMES.iter().any(|owned| same_name(name, owned))
+        || same_name(name, model_header)
 }
 
 /// Whether a header name is `owned` (lower case, hyphens) to a reader that ignores case and takes `_` for `-`.
-fn same_name(name: &str, owned: &str) -> bool {
-    let canonical = |byte: u8| {
-        if byte == b'_' {
+fn same_name(name: &[u8], owned: &str) -> bool {
+    let canonical = |byte: &u8| {
+        if *byte == b'_' {
             b'-'
         } else {
             byte.to_ascii_lowercase()
         }
     };
-    name.len() == owned.len()
-        && name
-            .bytes()
-            .zip(owned.bytes())
-            .all(|(left, right)| canonical(left) == canonical(right))
+    name.iter().map(canonical).eq(owned.bytes())
 }
 
 /// What may be a header value that the scheduler uses as a metrics label.

@@ -51,6 +51,7 @@ pub(crate) enum Level {
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
+const SERIALIZATION_FAILURE: u32 = 3;
 
 unsafe extern "C" {
     fn proxy_log(level: u32, text: *const u8, size: usize) -> u32;
@@ -108,12 +109,12 @@ pub(crate) fn log_faults(faults: &[Fault]) {
     }
 }
 
-/// The host's clock in nanoseconds since the epoch; zero where it cannot be read.
-pub(crate) fn now() -> u64 {
+/// The host's clock in nanoseconds since the epoch.
+pub(crate) fn now() -> Result<u64> {
     let mut time = 0;
     // SAFETY: the host writes one u64.
-    unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
-    time
+    checked(unsafe { proxy_get_current_time_nanoseconds(&raw mut time) })?;
+    Ok(time)
 }
 
 /// All headers of a map.
@@ -125,7 +126,7 @@ pub(crate) fn headers(map: Map) -> Result<HeaderMap> {
 }
 
 /// Removes every copy of a header.
-pub(crate) fn remove_header(map: Map, name: &str) -> Result<()> {
+pub(crate) fn remove_header(map: Map, name: &[u8]) -> Result<()> {
     // SAFETY: the host only reads `name`.
     checked(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
 }
@@ -175,7 +176,8 @@ pub(crate) fn buffer(buffer: Buffer, size: usize) -> Result<Vec<u8>> {
 
 /// A number that Envoy knows about the stream, such as `response.code` or `response.flags`.
 pub(crate) fn number(path: &[&str]) -> Option<u64> {
-    let bytes = property(path).ok()??;
+    let (status, bytes) = property(path);
+    checked(status).ok()?;
     Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 
@@ -191,9 +193,10 @@ pub(crate) fn claim(path: &[&str]) -> Claim {
     ]
     .concat();
     match property(&full_path) {
-        Ok(Some(bytes)) => Claim::Value(bytes),
-        Ok(None) => Claim::Absent,
-        Err(Refused) => Claim::Unreadable,
+        (OK, bytes) => Claim::Value(bytes),
+        (NOT_FOUND, _) => Claim::Absent,
+        (SERIALIZATION_FAILURE, _) => Claim::Null,
+        _ => Claim::Unreadable,
     }
 }
 
@@ -280,8 +283,8 @@ fn metric_id(ids: &mut HashMap<Series, u32>, series: &Series) -> Option<u32> {
     Some(id)
 }
 
-/// A property, or `None` where there is no such one.
-fn property(path: &[&str]) -> Result<Option<Vec<u8>>> {
+/// The status of a look-up, and the property's bytes where it is [`OK`].
+fn property(path: &[&str]) -> (u32, Vec<u8>) {
     let path = path.join("\0");
     let mut status = OK;
     // SAFETY: as in `headers`; the host only reads `path`.
@@ -289,11 +292,7 @@ fn property(path: &[&str]) -> Result<Option<Vec<u8>>> {
         status = unsafe { proxy_get_property(path.as_ptr(), path.len(), value, size) };
         status
     });
-    if status == NOT_FOUND {
-        Ok(None)
-    } else {
-        value.map(Some)
-    }
+    (status, value.unwrap_or_default())
 }
 
 /// Takes over bytes that the host has placed in our memory.

@@ -92,7 +92,6 @@ impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.times.started = host::now();
         match self.admit(!end_of_stream) {
             Ok(()) => Action::Continue,
             Err(denial) => self.refuse(denial),
@@ -129,14 +128,14 @@ impl HttpContext for Stream {
         {
             meter.push(&bytes);
             if self.times.first_token.is_none() && meter.content_seen() {
-                self.times.first_token = Some(host::now());
+                self.times.first_token = host::now().ok();
             }
         }
         Action::Continue
     }
 
     fn on_log(&mut self) {
-        self.times.ended = host::now();
+        self.times.ended = host::now().unwrap_or(self.times.started);
         let record = self.record();
         let movements = LABELS
             .try_with(|labels| record.movements(&mut labels.borrow_mut()))
@@ -175,6 +174,7 @@ impl Stream {
     /// The headers step: who asks, for what, may they, and what goes on.
     fn admit(&mut self, has_body: bool) -> Result<(), Denial> {
         let policy = self.policy.clone().ok_or(Code::Internal)?;
+        self.times.started = host::now()?;
         let headers = host::headers(Map::RequestHeaders)?;
         self.dialect = operation::dialect(&headers);
         self.request_id = request_id(&headers);

@@ -9,7 +9,12 @@ use std::path::PathBuf;
 #[allow(clippy::panic, reason = "a test cannot go on without the filter")]
 #[must_use]
 pub fn filter() -> PathBuf {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/wasm32-wasip1/release/tollgate.wasm");
-    let path = std::env::var_os("TOLLGATE_WASM").map_or_else(|| PathBuf::from(default), PathBuf::from);
-    path.canonicalize().unwrap_or_else(|error| panic!("{}: {error}; run `make build` first", path.display()))
+    let default = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../target/wasm32-wasip1/release/tollgate.wasm"
+    );
+    let path =
+        std::env::var_os("TOLLGATE_WASM").map_or_else(|| PathBuf::from(default), PathBuf::from);
+    path.canonicalize()
+        .unwrap_or_else(|error| panic!("{}: {error}; run `make build` first", path.display()))
 }

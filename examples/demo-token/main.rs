@@ -1,8 +1,8 @@
 //! Prints a signed token (JWT) that `envoy/local.yaml` accepts: what an identity provider would give to a user.
 //!
 //! ```text
-//! cargo run --example demo-token
-//! cargo run --example demo-token -- --groups research,sales --tenant acme
+//! cargo run -p tollgate-examples --bin demo-token
+//! cargo run -p tollgate-examples --bin demo-token -- --groups research,sales --tenant acme
 //! ```
 //!
 //! The key that signs it, `envoy/demo-signing-key.pem`, is public. Demo only.

@@ -3,7 +3,7 @@
 //! It answers at once, on any machine, and always the same, so that a gateway in front of it can be tried and tested:
 //!
 //! ```text
-//! cargo run --example inference-simulator -- --listen 127.0.0.1:8000
+//! cargo run -p tollgate-examples --bin inference-simulator -- --listen 127.0.0.1:8000
 //! curl http://127.0.0.1:8000/v1/chat/completions \
 //!   -d '{"model": "llama-3.1-8b", "messages": [{"role": "user", "content": "Hello"}], "stream": true}'
 //! ```

@@ -70,10 +70,11 @@ impl Compiler {
         let metering: Option<MeteringConfig> = config
             .metering
             .and_then(|raw| read(raw.get(), "metering", &mut self.faults));
-        if config.keys.is_none() && config.jwt.is_none() {
+        let none_tried = self.faults.is_empty() && keys.is_empty() && issuers.is_empty();
+        if none_tried || (config.keys.is_none() && config.jwt.is_none()) {
             self.fault(
                 "",
-                "nothing identifies anybody: expected `keys`, `jwt` or both",
+                "nothing identifies anybody: expected at least one entry in `keys` or `jwt`",
             );
         }
         Some(Policy {
@@ -104,9 +105,8 @@ impl Compiler {
         for (name, raw) in self.entries(config.tenants, "tenants") {
             let path = format!("tenants.{name}");
             self.check_name(&path, "the tenant's name", &name);
-            let Some(tenant) = read::<TenantConfig>(raw, &path, &mut self.faults) else {
-                continue;
-            };
+            // A faulty tenant is still known by name, so that its keys are not called faulty as well.
+            let tenant = read::<TenantConfig>(raw, &path, &mut self.faults).unwrap_or_default();
             if let Some(objective) = &tenant.objective {
                 self.check_name(&format!("{path}.objective"), "the objective", objective);
             }

@@ -32,31 +32,52 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Reads one part of the configuration; its fault, if any, is added to `faults` with the full path.
+/// Reads one object of the configuration; its fault, if any, is added to `faults` with the full path.
 pub(super) fn read<'a, T: Deserialize<'a>>(
+    text: &'a str,
+    path: &str,
+    faults: &mut Vec<Fault>,
+) -> Option<T> {
+    // serde would take an array for an object whose members stand in order.
+    if text.trim_start().starts_with('[') {
+        faults.push(Fault::new(path, "expected an object"));
+        return None;
+    }
+    deserialize(text, path, faults)
+}
+
+fn deserialize<'a, T: Deserialize<'a>>(
     text: &'a str,
     path: &str,
     faults: &mut Vec<Fault>,
 ) -> Option<T> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let result = serde_path_to_error::deserialize(&mut deserializer);
-    match result {
-        Ok(value) => Some(value),
-        Err(error) => {
-            let inner = error.path().to_string();
-            let joined = match (path.is_empty(), inner.as_str()) {
-                (_, ".") => path.to_owned(),
-                (true, _) => inner,
-                (false, _) if inner.starts_with('[') => format!("{path}{inner}"),
-                (false, _) => format!("{path}.{inner}"),
-            };
-            faults.push(Fault::new(
-                joined,
-                without_values(&error.inner().to_string()),
-            ));
-            None
-        }
-    }
+    let error = match result {
+        Ok(value) => match deserializer.end() {
+            Ok(()) => return Some(value),
+            Err(error) => {
+                faults.push(Fault::new(path, without_values(&error.to_string())));
+                return None;
+            }
+        },
+        Err(error) => error,
+    };
+    let message = error.inner().to_string();
+    let inner = error.path().to_string();
+    let inner = match inner.rsplit_once('.') {
+        // The path ends with the unknown name, which may be a key in the wrong place.
+        Some((container, _)) if message.starts_with("unknown field ") => container,
+        None if message.starts_with("unknown field ") => "",
+        _ => inner.as_str(),
+    };
+    let joined = match (path, inner) {
+        (_, "" | ".") => path.to_owned(),
+        ("", _) => inner.to_owned(),
+        _ => format!("{path}.{inner}"),
+    };
+    faults.push(Fault::new(joined, without_values(&message)));
+    None
 }
 
 /// Reads a list entry by entry, so that every faulty entry is named. `None` where the list itself is no list.
@@ -66,7 +87,7 @@ pub(super) fn read_list<'a, T: Deserialize<'a>>(
     faults: &mut Vec<Fault>,
 ) -> Vec<(String, T)> {
     let entries: Vec<&RawValue> = section
-        .and_then(|raw| read(raw.get(), path, faults))
+        .and_then(|raw| deserialize(raw.get(), path, faults))
         .unwrap_or_default();
     entries
         .into_iter()
@@ -83,14 +104,26 @@ pub(super) fn read_list<'a, T: Deserialize<'a>>(
 /// position, which is meaningless in a document of one line.
 fn without_values(message: &str) -> String {
     let message = message.split(" at line ").next().unwrap_or(message);
-    let hides_a_value = ["invalid type: ", "invalid value: ", "unknown variant "]
+    let expected = |kind: &str| {
+        let (_, expected) = message.split_once("expected ")?;
+        Some(format!("{kind}expected {expected}"))
+    };
+    let safe = if let Some(named) = message.strip_prefix("unknown field `") {
+        let name = named.split('`').next().unwrap_or_default();
+        // A field's name is letters; a key that was pasted in its place is hardly ever.
+        let is_name = name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+        if is_name {
+            None
+        } else {
+            expected("unknown field, ")
+        }
+    } else if ["invalid type: ", "invalid value: ", "unknown variant "]
         .iter()
-        .any(|kind| message.starts_with(kind));
-    if !hides_a_value {
-        return message.to_owned();
-    }
-    message.split_once("expected ").map_or_else(
-        || "wrong kind of value".to_owned(),
-        |(_, expected)| format!("expected {expected}"),
-    )
+        .any(|kind| message.starts_with(kind))
+    {
+        Some(expected("").unwrap_or_else(|| "wrong kind of value".to_owned()))
+    } else {
+        None
+    };
+    safe.unwrap_or_else(|| message.to_owned())
 }

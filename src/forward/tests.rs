@@ -1,1 +1,209 @@
+use wasm_bindgen_test::wasm_bindgen_test;
 
+use super::*;
+use crate::access::admit;
+use crate::fixtures::{self, ACME_KEY, GLOBEX_KEY, no_token, request};
+use crate::identity::{Caller, Claim, identify};
+use crate::operation::target;
+
+/// The changes that a request needs, as `-name`, `name: value` and the new path.
+fn changes(policy: &Policy, headers: &HeaderMap, claims: &dyn Fn(&[&str]) -> Claim) -> Vec<String> {
+    let target = target(headers, policy).unwrap();
+    let caller = if target.operation.needs_identity() {
+        identify(headers, policy, 0, claims).unwrap()
+    } else {
+        Caller::Anonymous
+    };
+    let permit = admit(caller, &target, headers, true, policy).unwrap();
+    let changes = forward(permit, headers, policy).changes;
+    let removed = changes
+        .remove
+        .iter()
+        .map(|name| format!("-{}", String::from_utf8_lossy(name)));
+    let set = changes
+        .set
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}"));
+    removed.chain(set).chain(changes.path).collect()
+}
+
+fn demo_changes(key: &str, headers: &[(&str, &str)]) -> Vec<String> {
+    let policy = fixtures::policy(&fixtures::demo());
+    let headers = [headers, &[("x-api-key", key)]].concat();
+    changes(&policy, &fixtures::chat(&headers), &no_token)
+}
+
+const ACME: [&str; 6] = [
+    "-x-api-key",
+    "x-llm-d-inference-fairness-id: acme",
+    "x-gateway-inference-fairness-id: acme",
+    "x-llm-d-inference-objective: interactive",
+    "x-gateway-inference-objective: interactive",
+    "x-tollgate-tenant: acme",
+];
+
+#[wasm_bindgen_test(unsupported = test)]
+fn strips_the_credential_and_sets_what_the_scheduler_trusts() {
+    assert_eq!(demo_changes(ACME_KEY, &[]), ACME);
+    assert_eq!(
+        demo_changes(GLOBEX_KEY, &[]),
+        [
+            "-x-api-key",
+            "x-llm-d-inference-fairness-id: globex",
+            "x-gateway-inference-fairness-id: globex",
+            "x-tollgate-tenant: globex",
+        ],
+        "no objective, no header"
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn removes_every_owned_name_however_it_is_spelled() {
+    for name in [
+        "x-llm-d-model-name-rewrite",
+        "x-gateway-model-name-rewrite",
+        "x-llm-d-slo-ttft-ms",
+        "x-slo-tpot-ms",
+        "x-gateway-destination-endpoint",
+        "x_gateway_destination_endpoint",
+        "x_llm-d_inference_fairness_id",
+        "X-LLM-D-INFERENCE-FAIRNESS-ID",
+        "x-tollgate-user",
+        "x-http-method-override",
+        "x-envoy-max-retries",
+        "x-envoy-upstream-rq-timeout-ms",
+        "x_ai_eg_model",
+        "api_key",
+        "authorization_",
+    ] {
+        let expected = format!("-{name}");
+        let kept = name == "authorization_";
+        assert_eq!(
+            demo_changes(ACME_KEY, &[(name, "spoofed")]).contains(&expected),
+            !kept,
+            "{name}"
+        );
+    }
+    let invalid: HeaderMap = [
+        (&b":method"[..], &b"POST"[..]),
+        (b"x-llm-d-\xff", b"spoofed"),
+    ]
+    .into_iter()
+    .collect();
+    let policy = fixtures::policy(&fixtures::demo());
+    assert_eq!(
+        removals(&invalid, &policy),
+        [b"x-llm-d-\xff"],
+        "a name that is no text"
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_header_that_is_set_is_not_removed_first() {
+    let spoofed = [
+        ("x-llm-d-inference-fairness-id", "vip"),
+        ("x-llm-d-inference-fairness-id", "vip2"),
+    ];
+    assert_eq!(demo_changes(ACME_KEY, &spoofed), ACME);
+    assert_eq!(
+        demo_changes(GLOBEX_KEY, &[("x-llm-d-inference-objective", "critical")])[..2],
+        ["-x-llm-d-inference-objective", "-x-api-key"],
+        "one that is not set is"
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn leaves_other_headers_and_the_agreeing_model_header_alone() {
+    let others = [
+        ("user-agent", "curl"),
+        ("x-ai-eg-model", "llama-3.1-8b"),
+        ("x-request-id", "1"),
+        ("x-llm-dx", "1"),
+    ];
+    assert_eq!(demo_changes(ACME_KEY, &others), ACME);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn asks_for_a_reply_that_can_be_counted() {
+    assert_eq!(
+        demo_changes(ACME_KEY, &[("accept-encoding", "gzip, br")])[1],
+        "-accept-encoding"
+    );
+    let policy = fixtures::policy(&fixtures::demo());
+    let health = request("GET", "/health", &[("accept-encoding", "gzip")]);
+    assert_eq!(
+        changes(&policy, &health, &no_token),
+        Vec::<String>::new(),
+        "where nothing is counted"
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_public_path_is_stripped_like_any_other_and_gets_no_identity() {
+    let policy = fixtures::policy(&fixtures::demo());
+    let headers = [
+        ("authorization", "Bearer sk"),
+        ("x-gateway-inference-fairness-id", "vip"),
+        ("x-tollgate-tenant", "acme"),
+    ];
+    assert_eq!(
+        changes(&policy, &request("GET", "/health", &headers), &no_token),
+        [
+            "-authorization",
+            "-x-gateway-inference-fairness-id",
+            "-x-tollgate-tenant"
+        ]
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn scrubs_credentials_from_the_query() {
+    for (path, expected) in [
+        (
+            "/v1/chat/completions?api_key=sk",
+            Some("/v1/chat/completions"),
+        ),
+        (
+            "/v1/chat/completions?a=1&access_token=t&b=2",
+            Some("/v1/chat/completions?a=1&b=2"),
+        ),
+        (
+            "/v1/chat/completions?api%5Fkey=sk&a",
+            Some("/v1/chat/completions?a"),
+        ),
+        (
+            "/v1/chat/completions?API-Key=sk",
+            Some("/v1/chat/completions"),
+        ),
+        ("/v1/chat/completions?a=api_key", None),
+        ("/v1/chat/completions", None),
+    ] {
+        assert_eq!(without_secrets(path).as_deref(), expected, "{path}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_fairness_id_can_come_from_key_or_user() {
+    let fairness = |from: &str, headers: &[(&str, &str)], claims: &dyn Fn(&[&str]) -> Claim| {
+        let mut config = fixtures::demo();
+        config["fairness"] = serde_json::json!({"from": from});
+        let lines = changes(&fixtures::policy(&config), &fixtures::chat(headers), claims);
+        lines
+            .into_iter()
+            .find(|line| line.starts_with("x-llm-d-inference-fairness-id"))
+    };
+    let key = [("x-api-key", ACME_KEY)];
+    let bearer = [("authorization", "Bearer a.b.c")];
+    let token = fixtures::token(&[("iss", fixtures::ISSUER), ("sub", "alice@example.com")]);
+    let spaced = fixtures::token(&[("iss", fixtures::ISSUER), ("sub.0", "alice smith")]);
+    let line = |value: &str| Some(format!("x-llm-d-inference-fairness-id: {value}"));
+    assert_eq!(fairness("key", &key, &no_token), line("acme-demo"));
+    assert_eq!(fairness("key", &bearer, &token), None, "a token has no key");
+    assert_eq!(fairness("user", &bearer, &token), line("alice@example.com"));
+    assert_eq!(
+        fairness("user", &bearer, &spaced),
+        None,
+        "a value that is no label"
+    );
+    assert_eq!(fairness("user", &key, &no_token), None, "a key has no user");
+}

@@ -19,7 +19,9 @@ pub enum Claim {
     Absent,
     /// The bytes of a string; other kinds of value come as bytes that are no plain text.
     Value(Vec<u8>),
-    /// The claim is there but Envoy cannot hand it over, as with a JSON null.
+    /// A JSON null, or a value with one in it, which Envoy does not hand over.
+    Null,
+    /// Envoy refused to look.
     Unreadable,
 }
 
@@ -63,7 +65,8 @@ pub(super) fn verified<'p>(
         asked.push(key);
         let claimed = match claims(&[key, "iss"]) {
             Claim::Absent => continue,
-            Claim::Unreadable => return Err(Code::UnlistedIssuer),
+            Claim::Null => return Err(Code::UnlistedIssuer),
+            Claim::Unreadable => return Err(Code::Internal),
             Claim::Value(bytes) => bytes,
         };
         let issuer = issuers
@@ -82,7 +85,7 @@ pub(super) fn verified<'p>(
 /// The identity that the payload states.
 ///
 /// # Errors
-/// [`Code::TooManyGroups`], [`Code::UnknownTenant`] where the token leads to no configured tenant,
+/// [`Code::TooManyGroups`]; [`Code::UnknownTenant`] where the token leads to no configured tenant,
 /// [`Code::AmbiguousTenant`] where it names several.
 pub(super) fn identity(
     issuer: &Issuer,
@@ -91,10 +94,10 @@ pub(super) fn identity(
 ) -> Result<Identity, Code> {
     let read = |path: &Option<Vec<String>>| {
         path.as_ref()
-            .map_or(Ok(Vec::new()), |path| issuer.texts(path, claims))
+            .map_or_else(|| Ok(Texts::default()), |path| issuer.texts(path, claims))
     };
     let mut groups: Vec<GroupId> = Vec::new();
-    for group in read(&issuer.groups_claim)? {
+    for group in read(&issuer.groups_claim)?.texts {
         let prefixed = if issuer.group_prefix.is_empty() {
             group
         } else {
@@ -104,7 +107,9 @@ pub(super) fn identity(
     }
     groups.sort_unstable();
     let named = read(&issuer.tenant_claim)?;
-    let tenant = match named.as_slice() {
+    let tenant = match named.texts.as_slice() {
+        // Whoever has a tenant claim that says nothing does not belong to the default tenant.
+        _ if named.with_null => None,
         [] => issuer
             .tenant_from_group
             .iter()
@@ -115,7 +120,7 @@ pub(super) fn identity(
     };
     let tenant = tenant.ok_or(Code::UnknownTenant)?;
     let user = if policy.fairness == Fairness::User {
-        read(&issuer.user_claim)?.into_iter().next()
+        read(&issuer.user_claim)?.texts.into_iter().next()
     } else {
         None
     };
@@ -128,41 +133,47 @@ pub(super) fn identity(
     })
 }
 
+/// The texts of one claim.
+#[derive(Default)]
+struct Texts {
+    texts: Vec<String>,
+    /// The claim, or an element of it, is null.
+    with_null: bool,
+}
+
 impl Issuer {
     /// The texts of a claim: the elements of a list, or the words of a string that holds several, separated by spaces
     /// or commas (RFC 8693, section 4.2, writes scopes so).
-    fn texts(
-        &self,
-        path: &[String],
-        claims: &dyn Fn(&[&str]) -> Claim,
-    ) -> Result<Vec<String>, Code> {
+    fn texts(&self, path: &[String], claims: &dyn Fn(&[&str]) -> Claim) -> Result<Texts, Code> {
         let full_path: Vec<&str> = std::iter::once(self.metadata_key.as_str())
             .chain(path.iter().map(String::as_str))
             .collect();
-        let mut texts = Vec::new();
+        let mut found = Texts::default();
         for index in 0..=MAX_GROUPS {
             let index_text = index.to_string();
             match claims(&[full_path.as_slice(), &[&index_text]].concat()) {
                 Claim::Absent if index == 0 => break,
-                Claim::Absent => return Ok(texts),
+                Claim::Absent => return Ok(found),
                 _ if index == MAX_GROUPS => return Err(Code::TooManyGroups),
-                Claim::Unreadable => {}
-                Claim::Value(bytes) => texts.extend(plain_text(bytes)),
+                Claim::Null => found.with_null = true,
+                Claim::Unreadable => return Err(Code::Internal),
+                Claim::Value(bytes) => found.texts.extend(plain_text(bytes)),
             }
         }
-        let Claim::Value(bytes) = claims(&full_path) else {
-            return Ok(texts);
-        };
-        let Some(text) = plain_text(bytes) else {
-            return Ok(texts);
-        };
-        let words = text.split([' ', ',']).filter(|word| !word.is_empty());
-        texts.extend(words.map(str::to_owned));
-        if texts.len() > MAX_GROUPS {
-            Err(Code::TooManyGroups)
-        } else {
-            Ok(texts)
+        match claims(&full_path) {
+            Claim::Absent => {}
+            Claim::Null => found.with_null = true,
+            Claim::Unreadable => return Err(Code::Internal),
+            Claim::Value(bytes) => {
+                let text = plain_text(bytes).unwrap_or_default();
+                let words = text.split([' ', ',']).filter(|word| !word.is_empty());
+                found.texts.extend(words.map(str::to_owned));
+            }
         }
+        if found.texts.len() > MAX_GROUPS {
+            return Err(Code::TooManyGroups);
+        }
+        Ok(found)
     }
 }
 

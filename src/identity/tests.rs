@@ -324,7 +324,7 @@ fn a_null_among_the_groups_is_skipped_and_too_many_groups_are_refused() {
     let many = |count: usize| {
         move |path: &[&str]| match path {
             ["payload", "iss"] => Claim::Value(ISSUER.into()),
-            ["payload", "groups", "1"] => Claim::Unreadable,
+            ["payload", "groups", "1"] => Claim::Null,
             ["payload", "groups", index] if index.parse::<usize>().unwrap() < count => {
                 Claim::Value("sales".into())
             }
@@ -336,6 +336,22 @@ fn a_null_among_the_groups_is_skipped_and_too_many_groups_are_refused() {
         Ok("globex/-".to_owned())
     );
     assert_eq!(who(&policy, &[BEARER], &many(65)), Err(Code::TooManyGroups));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_tenant_that_cannot_be_read_is_never_the_default_tenant() {
+    let policy = fixtures::policy(&fixtures::demo());
+    for (name, claim, expected) in [
+        ("null", Claim::Null, Code::UnknownTenant),
+        ("refused by Envoy", Claim::Unreadable, Code::Internal),
+    ] {
+        let claims = |path: &[&str]| match path {
+            ["payload", "iss"] => Claim::Value(ISSUER.into()),
+            ["payload", "tenant"] => claim.clone(),
+            _ => Claim::Absent,
+        };
+        assert_eq!(who(&policy, &[BEARER], &claims), Err(expected), "{name}");
+    }
 }
 
 #[wasm_bindgen_test(unsupported = test)]

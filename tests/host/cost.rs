@@ -176,7 +176,7 @@ fn named_steps(scenario: &Scenario) -> Vec<(String, crate::world::Step)> {
 fn pinned() -> &'static Cost {
     static PINNED: OnceLock<Cost> = OnceLock::new();
     PINNED.get_or_init(|| {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/host/cost.json");
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("host/cost.json");
         if std::env::var_os("TOLLGATE_ACCEPT").is_some() {
             let text = serde_json::to_string_pretty(&Cost::measure()).expect("numbers and names");
             std::fs::write(&path, text + "\n").expect("a writable repository");

@@ -1,6 +1,5 @@
 //! One VM with the shipped module in it, as a worker of Envoy has one.
 
-use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use wasmtime::{Config, Engine, Instance, Linker, Memory, Module, Store, Val, ValType};
@@ -127,20 +126,8 @@ impl Vm {
 fn module() -> &'static Module {
     static MODULE: OnceLock<Module> = OnceLock::new();
     MODULE.get_or_init(|| {
-        let path = std::env::var_os("TOLLGATE_WASM").map_or_else(
-            || {
-                PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-                    .join("target/wasm32-wasip1/release/tollgate.wasm")
-            },
-            PathBuf::from,
-        );
-        let bytes = std::fs::read(&path).unwrap_or_else(|error| {
-            panic!(
-                "{}: {error}: build it with `cargo build --release --lib --target wasm32-wasip1`, \
-                 or name one with TOLLGATE_WASM",
-                path.display()
-            )
-        });
+        let path = tollgate_tests::filter();
+        let bytes = std::fs::read(&path).expect("the filter is readable");
         let mut config = Config::new();
         config.consume_fuel(true);
         let engine = Engine::new(&config).expect("wasmtime runs on this machine");

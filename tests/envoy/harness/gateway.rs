@@ -126,7 +126,7 @@ impl Builder {
         let bootstrap = Bootstrap {
             config: self.config.as_ref(),
             wasm: &if self.config.is_some() {
-                built_filter()
+                tollgate_tests::filter()
             } else {
                 PathBuf::new()
             },
@@ -296,16 +296,4 @@ fn completion() -> Value {
         "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi."}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
     })
-}
-
-fn built_filter() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let built = root.join("target/wasm32-wasip1/release/tollgate.wasm");
-    let path = env::var_os("TOLLGATE_WASM").map_or(built, |path| root.join(path));
-    assert!(
-        path.is_file(),
-        "no filter at {}: build it with `cargo build --release --target wasm32-wasip1 --lib`, or set TOLLGATE_WASM",
-        path.display()
-    );
-    path
 }

@@ -1,0 +1,259 @@
+use serde_json::{Value, json};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::*;
+use crate::fixtures::{ACME_KEY, demo, key_hash};
+
+fn faults(config: &Value) -> Vec<String> {
+    faults_of(&config.to_string())
+}
+
+fn faults_of(text: &str) -> Vec<String> {
+    compile(text.as_bytes()).map_or_else(
+        |faults| faults.iter().map(Fault::to_string).collect(),
+        |_| Vec::new(),
+    )
+}
+
+/// The demo configuration with one member replaced.
+fn demo_with(pointer: &str, value: Value) -> Value {
+    let mut config = demo();
+    let (parent, member) = pointer.rsplit_once('/').unwrap();
+    let parent = config.pointer_mut(parent).unwrap();
+    match parent {
+        Value::Array(items) => items.push(value),
+        _ => parent[member] = value,
+    }
+    config
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn accepts_the_demo_and_its_variations() {
+    for (name, config) in [
+        ("demo", demo()),
+        (
+            "a token issuer alone",
+            json!({"tenants": {"a": {}}, "keys": [], "models": {"*": {"access": "authenticated"}}}),
+        ),
+        (
+            "an expired key",
+            demo_with("/keys/0/expiresAt", json!("2020-01-01T00:00:00Z")),
+        ),
+        (
+            "a disabled key with a description",
+            demo_with("/keys/0/disabled", json!(true)),
+        ),
+        (
+            "a nested claim",
+            demo_with("/jwt/0/groupsClaim", json!(["realm_access", "roles"])),
+        ),
+        (
+            "sources",
+            demo_with("/credentials", json!({"sources": [{"header": "X-Key"}]})),
+        ),
+        (
+            "model header",
+            demo_with(
+                "/modelHeader",
+                json!({"name": "X-Gateway-Model-Name", "required": true}),
+            ),
+        ),
+        (
+            "upper-case hash digits",
+            demo_with(
+                "/keys/0/keyHash",
+                json!(format!("sha256:{}", "AB".repeat(32))),
+            ),
+        ),
+    ] {
+        assert_eq!(faults(&config), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn each_fault_is_one_line_with_path_fault_and_expectation() {
+    for (config, expected) in [
+        (
+            demo_with("/keys/0/keyHash", json!("sha256:abc")),
+            r#"keys[0].keyHash: expected "sha256:" and 64 hex digits, got 3 characters"#,
+        ),
+        (
+            demo_with("/keys/0/keyHash", json!("sk-plaintext-key")),
+            r#"keys[0].keyHash: expected "sha256:" and 64 hex digits, got 16 bytes that do not begin so"#,
+        ),
+        (
+            demo_with(
+                "/keys/0/keyHash",
+                json!(format!("sha256:{}", "zz".repeat(32))),
+            ),
+            r#"keys[0].keyHash: expected "sha256:" and 64 hex digits, got a character that is no hex digit"#,
+        ),
+        (
+            demo_with("/keys/1/keyHash", json!(key_hash(ACME_KEY))),
+            "keys[1].keyHash: the same hash as the key `acme-demo`; expected each key once",
+        ),
+        (
+            demo_with("/keys/1/id", json!("acme-demo")),
+            "keys[1].id: duplicate key id `acme-demo`; expected a name of its own",
+        ),
+        (
+            demo_with("/keys/1/tenant", json!("nobody")),
+            "keys[1].tenant: expected one of the names in `tenants`",
+        ),
+        (
+            demo_with("/keys/1/expiresAt", json!("tomorrow")),
+            "keys[1].expiresAt: expected an RFC 3339 date such as `2027-01-01T00:00:00Z`",
+        ),
+        (
+            demo_with("/keys/1/models", json!(["a b"])),
+            "keys[1].models[0]: expected a model name, `prefix*` or `*`; names hold letters, digits and `._:/@+-`, 256 at most",
+        ),
+        (
+            demo_with("/tenants/acme", json!({"group": []})),
+            "tenants.acme: unknown field `group`, expected `groups` or `objective`",
+        ),
+        (
+            demo_with("/tenants/other", json!({})),
+            "tenants.other: `other` is reserved for what has no name of its own; expected another name",
+        ),
+        (
+            demo_with("/tenants/a b", json!({})),
+            "tenants.a b: the tenant's name must be 1 to 128 letters, digits and `._:/@+-`",
+        ),
+        (
+            demo_with("/models/m", json!({})),
+            "models.m: expected either `groups` or `access`",
+        ),
+        (
+            demo_with("/models/m", json!({"access": "all"})),
+            "models.m.access: expected `anonymous` or `authenticated`",
+        ),
+        (
+            demo_with("/models", json!({})),
+            r#"models: expected at least one model; to open every model to every identity write "*": {"access": "authenticated"}"#,
+        ),
+        (
+            demo_with("/jwt/0/issuer", json!("")),
+            "jwt[0].issuer: expected a non-empty string",
+        ),
+        (
+            demo_with("/jwt/0/defaultTenant", json!("x")),
+            "jwt[0].defaultTenant: expected one of the names in `tenants`",
+        ),
+        (
+            demo_with("/jwt/0/groupsClaim", json!([])),
+            "jwt[0].groupsClaim: expected a claim name or a list of claim names, none of them empty",
+        ),
+        (
+            demo_with("/jwt/-", demo()["jwt"][0].clone()),
+            "jwt[1].issuer: the same metadataKey and issuer as an entry before; expected each once",
+        ),
+        (
+            demo_with("/credentials", json!({"sources": []})),
+            "credentials.sources: expected at least one source",
+        ),
+        (
+            demo_with(
+                "/publicPaths/-",
+                json!({"method": "GET", "path": "/a/../b"}),
+            ),
+            "publicPaths[1].path: expected an exact path that starts with `/`, without `%`, `?`, `;`, `\\`, empty or dot segments",
+        ),
+        (
+            demo_with(
+                "/extraPaths",
+                json!([{"method": "post", "path": "/x", "groups": []}]),
+            ),
+            "extraPaths[0].method: expected an HTTP method in upper case such as `POST`",
+        ),
+        (
+            json!({"models": {"m": {"access": "anonymous"}}}),
+            "nothing identifies anybody: expected at least one entry in `keys` or `jwt`",
+        ),
+    ] {
+        assert_eq!(faults(&config), [expected]);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn lists_all_faults_at_once() {
+    let mut config = demo_with("/keys/0/keyHash", json!(7));
+    config["keys"][1]["tenant"] = json!("nobody");
+    config["models"]["m"] = json!({});
+    config["metering"] = json!({"filterState": "yes"});
+    assert_eq!(
+        faults(&config),
+        [
+            "keys[0].keyHash: expected a string",
+            "keys[1].tenant: expected one of the names in `tenants`",
+            "models.m: expected either `groups` or `access`",
+            "metering.filterState: expected a boolean",
+        ]
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn refuses_what_is_written_twice() {
+    assert_eq!(
+        faults_of(r#"{"keys":[],"keys":[],"models":{}}"#),
+        ["duplicate field `keys`"]
+    );
+    let text =
+        r#"{"keys":[],"models":{"m":{"access":"anonymous"},"m":{"access":"authenticated"}}}"#;
+    assert_eq!(
+        faults_of(text),
+        ["models.m: written twice; expected each name once"]
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn refuses_what_is_no_configuration_at_all() {
+    for (name, text, expected) in [
+        (
+            "nothing",
+            "",
+            "the configuration is empty; expected a JSON object with `models` and `keys` or `jwt`",
+        ),
+        ("no JSON", "models:", "expected value"),
+        ("no object", "[]", "expected an object"),
+        (
+            "something after it",
+            r#"{"keys":[],"models":{"*":{"access":"authenticated"}}} {}"#,
+            "trailing characters",
+        ),
+    ] {
+        assert_eq!(faults_of(text), [expected], "{name}");
+    }
+    let faults = compile(b"\xff").unwrap_err();
+    assert_eq!(
+        faults.iter().map(Fault::to_string).collect::<Vec<_>>(),
+        ["the configuration must be UTF-8"]
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn never_repeats_what_could_be_a_secret() {
+    let secret = "sk-live-0123456789abcdef";
+    let mut named_by_secret = demo();
+    named_by_secret["keys"][0][secret] = json!(true);
+    for (name, config) in [
+        ("as hash", demo_with("/keys/0/keyHash", json!(secret))),
+        ("as flag", demo_with("/keys/0/disabled", json!(secret))),
+        ("as date", demo_with("/keys/0/expiresAt", json!(secret))),
+        ("as tenant", demo_with("/keys/0/tenant", json!(secret))),
+        ("as list of keys", demo_with("/keys", json!([secret]))),
+        ("as keys", demo_with("/keys", json!(secret))),
+        (
+            "as access",
+            demo_with("/models/m", json!({"access": secret})),
+        ),
+        ("as a field's name", named_by_secret),
+    ] {
+        let faults = faults(&config);
+        assert!(!faults.is_empty(), "{name}");
+        assert!(
+            faults.iter().all(|fault| !fault.contains("0123456789")),
+            "{name}: {faults:?}"
+        );
+    }
+}
