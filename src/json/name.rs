@@ -1,0 +1,105 @@
+//! One member name, unescaped, and the two ways to compare it.
+
+/// Longer names are not kept and equal nothing. Three times the longest wanted name: a lookalike may write each letter
+/// with the three bytes of U+212A.
+const CAP: usize = 96;
+
+#[derive(Debug)]
+pub(super) struct Name {
+    bytes: [u8; CAP],
+    /// Invariant: at most `CAP`, unless `too_long`.
+    length: usize,
+    too_long: bool,
+    /// The first half of a surrogate pair, while its second half may still come.
+    high_surrogate: Option<u16>,
+}
+
+impl Default for Name {
+    fn default() -> Self {
+        Self {
+            bytes: [0; CAP],
+            length: 0,
+            too_long: false,
+            high_surrogate: None,
+        }
+    }
+}
+
+impl Name {
+    pub(super) fn clear(&mut self) {
+        self.length = 0;
+        self.too_long = false;
+        self.high_surrogate = None;
+    }
+
+    /// Adds text that needs no more unescaping.
+    pub(super) fn push(&mut self, text: &[u8]) {
+        if !text.is_empty() {
+            self.end();
+            self.append(text);
+        }
+    }
+
+    /// Adds one UTF-16 unit from a `\u` escape. Half a pair alone becomes U+FFFD, which equals no wanted name.
+    pub(super) fn push_unit(&mut self, unit: u16) {
+        match (self.high_surrogate.take(), unit) {
+            (Some(high), 0xDC00..=0xDFFF) => {
+                let pair = char::decode_utf16([high, unit]).next().and_then(Result::ok);
+                self.append_char(pair.unwrap_or(char::REPLACEMENT_CHARACTER));
+            }
+            (high, _) => {
+                if high.is_some() {
+                    self.append_char(char::REPLACEMENT_CHARACTER);
+                }
+                match char::from_u32(u32::from(unit)) {
+                    Some(letter) => self.append_char(letter),
+                    None if unit < 0xDC00 => self.high_surrogate = Some(unit),
+                    None => self.append_char(char::REPLACEMENT_CHARACTER),
+                }
+            }
+        }
+    }
+
+    /// No more of the name comes, or nothing that could be the second half of a pair.
+    pub(super) fn end(&mut self) {
+        if self.high_surrogate.take().is_some() {
+            self.append_char(char::REPLACEMENT_CHARACTER);
+        }
+    }
+
+    pub(super) fn is(&self, wanted: &str) -> bool {
+        self.kept() == Some(wanted.as_bytes())
+    }
+
+    /// Equal after case folding, for a wanted name in ASCII.
+    pub(super) fn is_like(&self, wanted: &str) -> bool {
+        let Some(name) = self.kept().and_then(|name| std::str::from_utf8(name).ok()) else {
+            return false;
+        };
+        let folded = |letter: char| match letter {
+            '\u{17F}' => 's',
+            '\u{212A}' => 'k',
+            letter => letter.to_ascii_lowercase(),
+        };
+        name.chars().map(folded).eq(wanted.chars().map(folded))
+    }
+
+    fn kept(&self) -> Option<&[u8]> {
+        self.bytes.get(..self.length).filter(|_| !self.too_long)
+    }
+
+    fn append_char(&mut self, letter: char) {
+        self.append(letter.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+
+    fn append(&mut self, text: &[u8]) {
+        let end = self.length.saturating_add(text.len());
+        match self.bytes.get_mut(self.length..end) {
+            Some(room) if !self.too_long => {
+                room.copy_from_slice(text);
+                self.length = end;
+            }
+            _ => self.too_long = true,
+        }
+    }
+}
