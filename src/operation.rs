@@ -8,6 +8,7 @@
 
 use crate::denial::{Code, Dialect};
 use crate::headers::HeaderMap;
+use crate::meter;
 use crate::policy::Policy;
 
 /// What a request may ask an inference server for, as the `operation` label says it.
@@ -66,6 +67,18 @@ impl Operation {
     #[must_use]
     pub const fn needs_identity(self) -> bool {
         !matches!(self, Self::Public | Self::Preflight)
+    }
+
+    /// What its reply is metered as.
+    #[must_use]
+    pub const fn metered(self) -> meter::Operation {
+        match self {
+            Self::Chat | Self::Completions | Self::Responses | Self::Messages => {
+                meter::Operation::Generate
+            }
+            Self::Embeddings | Self::Rerank | Self::Score => meter::Operation::Embed,
+            _ => meter::Operation::Other,
+        }
     }
 
     /// Whether the body must name a model, which is then judged.
@@ -133,12 +146,16 @@ pub struct Target<'a> {
     pub model: Option<&'a str>,
 }
 
-/// Finds the operation of a request. Configured public paths come first, then the table, then `extraPaths`.
+/// Finds the operation of a request. `has_body` says whether bytes follow the headers. Configured public paths come first, then the table, then `extraPaths`.
 ///
 /// # Errors
 /// [`Code::MalformedPath`] for a path that cannot be read in one way only, [`Code::OperationNotAllowed`] for everything
 /// that is not in the table, upgrades and `CONNECT` included.
-pub fn target<'a>(headers: &'a HeaderMap, policy: &Policy) -> Result<Target<'a>, Code> {
+pub fn target<'a>(
+    headers: &'a HeaderMap,
+    has_body: bool,
+    policy: &Policy,
+) -> Result<Target<'a>, Code> {
     let text = |name| {
         headers
             .first(name)
@@ -152,7 +169,7 @@ pub fn target<'a>(headers: &'a HeaderMap, policy: &Policy) -> Result<Target<'a>,
     let path = full_path
         .split_once('?')
         .map_or(full_path, |(path, _)| path);
-    if is_preflight(method, headers) {
+    if !has_body && is_preflight(method, headers) {
         return Ok(Target {
             operation: Operation::Preflight,
             method,
@@ -240,16 +257,12 @@ pub fn is_plain_path(path: &[u8]) -> bool {
     true
 }
 
-/// A CORS preflight as the Fetch standard defines it (section 4.8), with no body: it carries no credential, so nobody
-/// can be asked for one. Whatever its path is, no inference server does work for it.
+/// A CORS preflight as the Fetch standard defines it (section 4.8). It carries no credential, so nobody can be asked for
+/// one; and without a body no inference server does work for it, whatever its path.
 fn is_preflight(method: &str, headers: &HeaderMap) -> bool {
     method == "OPTIONS"
         && headers.first("origin").is_some()
         && headers.first("access-control-request-method").is_some()
-        && headers.first("transfer-encoding").is_none()
-        && headers
-            .first("content-length")
-            .is_none_or(|length| length == b"0")
 }
 
 fn without_prefix(path: &str) -> &str {

@@ -117,7 +117,12 @@ impl HttpContext for Stream {
             && let Ok(headers) = host::headers(Map::ResponseHeaders)
         {
             self.dropped_by_scheduler = headers.first("x-llm-d-request-dropped-reason").is_some();
-            self.meter = Some(Meter::new(permit.operation, &headers));
+            self.meter = Some(Meter::new(
+                permit.operation.metered(),
+                headers.first("content-type"),
+                headers.first("content-encoding"),
+                status(&headers),
+            ));
         }
         Action::Continue
     }
@@ -178,9 +183,9 @@ impl Stream {
         let headers = host::headers(Map::RequestHeaders)?;
         self.dialect = operation::dialect(&headers);
         self.request_id = request_id(&headers);
-        let target = operation::target(&headers, &policy)?;
-        self.operation = Some(target.operation);
-        let caller = if target.operation.needs_identity() {
+        let target = operation::target(&headers, has_body, &policy);
+        self.operation = target.as_ref().ok().map(|target| target.operation);
+        let caller = if self.operation.is_none_or(Operation::needs_identity) {
             let now = i64::try_from(self.times.started / 1_000_000_000).unwrap_or(i64::MAX);
             identify(&headers, &policy, now, &host::claim)?
         } else {
@@ -189,7 +194,7 @@ impl Stream {
         self.tenant = caller
             .identity()
             .map(|identity| Rc::clone(&identity.tenant().name));
-        let permit = access::admit(caller, &target, &headers, has_body, &policy)?;
+        let permit = access::admit(caller, &target?, &headers, has_body, &policy)?;
         let forwarded = forward(permit, &headers, &policy);
         host::apply(&forwarded.changes)?;
         self.permit = Some(forwarded.permit);
@@ -292,6 +297,13 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
     } else {
         None
     }
+}
+
+/// The status of a reply; zero, which is no success, where there is none.
+fn status(headers: &HeaderMap) -> u16 {
+    let status = headers.first(":status").unwrap_or_default();
+    let digits = std::str::from_utf8(status).unwrap_or_default();
+    digits.parse().unwrap_or_default()
 }
 
 /// Tells the operator what is running now.

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use crate::denial::Denial;
-use crate::meter::{End, Meter, Metered};
+use crate::meter::{self, End, Meter, Metered, Source};
 use crate::metrics::{ANONYMOUS, Label, Labels, Metric, Movement, OTHER, Series, UNKNOWN};
 use crate::model::ModelName;
 use crate::operation::Operation;
+use crate::usage::Usage;
 
 /// Envoy's response flags that tell how a request ended (`%RESPONSE_FLAGS%`; source/common/stream_info in Envoy).
 mod flag {
@@ -173,10 +174,17 @@ impl Record {
         };
         let end = match outcome {
             Outcome::ClientAborted => End::ClientAborted,
-            Outcome::Timeout | Outcome::UpstreamReset => End::UpstreamBroke,
+            Outcome::Timeout | Outcome::UpstreamReset => End::UpstreamReset,
             _ => End::Complete,
         };
-        let metered = meter.map_or_else(Metered::default, |meter| meter.finish(end));
+        let generates =
+            operation.is_some_and(|operation| operation.metered() == meter::Operation::Generate);
+        let metered = match meter {
+            Some(meter) => meter.finish(end),
+            // No reply at all: work may have been done, and nobody will say how much.
+            None if generates && outcome != Outcome::Denied => unmetered(Source::None),
+            None => unmetered(Source::NotApplicable),
+        };
         let (model, model_is_configured) = model.unzip();
         Self {
             tenant,
@@ -273,11 +281,6 @@ impl Record {
     #[must_use]
     pub fn filter_state(&self) -> Vec<(&'static str, String)> {
         let usage = &self.metered.usage;
-        let known = usage
-            .input
-            .unwrap_or_default()
-            .saturating_add(usage.output.unwrap_or_default());
-        let charge = known.saturating_add(self.metered.estimate.unwrap_or_default());
         let entries = [
             ("tollgate.tenant", self.tenant.as_deref().map(str::to_owned)),
             (
@@ -292,7 +295,10 @@ impl Record {
                 "tollgate.output_tokens",
                 usage.output.map(|count| count.to_string()),
             ),
-            ("tollgate.charge_tokens", Some(charge.to_string())),
+            (
+                "tollgate.charge_tokens",
+                Some(self.metered.charge_tokens().to_string()),
+            ),
             (
                 "tollgate.usage_source",
                 Some(self.metered.source.as_str().to_owned()),
@@ -334,6 +340,16 @@ impl Record {
         let label = labels.model(model.as_str(), self.model_is_configured);
         let overflow = label.is_none();
         (label.unwrap_or_else(|| OTHER.into()), overflow)
+    }
+}
+
+const fn unmetered(source: Source) -> Metered {
+    Metered {
+        usage: Usage::NONE,
+        source,
+        missing: None,
+        estimate: None,
+        error_event: false,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::operation::target;
 
 /// The changes that a request needs, as `-name`, `name: value` and the new path.
 fn changes(policy: &Policy, headers: &HeaderMap, claims: &dyn Fn(&[&str]) -> Claim) -> Vec<String> {
-    let target = target(headers, policy).unwrap();
+    let target = target(headers, false, policy).unwrap();
     let caller = if target.operation.needs_identity() {
         identify(headers, policy, 0, claims).unwrap()
     } else {

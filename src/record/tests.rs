@@ -1,1 +1,254 @@
+use wasm_bindgen_test::wasm_bindgen_test;
 
+use super::*;
+use crate::denial::Code;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// A chat request of acme's to a configured model, started at second 1, first token at 1.5, ended at 3.5.
+fn chat(reply: Option<&str>, ending: Ending, denial: Option<Denial>) -> Record {
+    let meter = reply.map(|reply| {
+        let mut meter = Meter::new(
+            meter::Operation::Generate,
+            Some(b"application/json"),
+            None,
+            200,
+        );
+        meter.push(reply.as_bytes());
+        meter
+    });
+    let first_token = meter.as_ref().map(|_| SECOND * 3 / 2);
+    let times = Times {
+        started: SECOND,
+        first_token,
+        ended: SECOND * 7 / 2,
+    };
+    let model = ModelName::new("m").map(|model| (model, true));
+    Record::new(
+        Some("acme".into()),
+        Some(Operation::Chat),
+        model,
+        denial,
+        ending,
+        meter,
+        times,
+    )
+}
+
+fn moved(record: &Record) -> Vec<String> {
+    let movements = record.movements(&mut Labels::default());
+    movements
+        .iter()
+        .map(|movement| format!("{} {}", movement.series.name(), movement.value))
+        .collect()
+}
+
+const OK: Ending = Ending {
+    status: Some(200),
+    flags: 0,
+    dropped_by_scheduler: false,
+};
+
+const REPLY: &str = r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":11,"total_tokens":18,
+    "prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":3}}}"#;
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_good_request_moves_exactly_its_series() {
+    assert_eq!(
+        moved(&chat(Some(REPLY), OK, None)),
+        [
+            "tenant=.=acme;.;model=.=m;.;operation=.=chat;.;outcome=.=ok;.;tollgate_requests_total 1",
+            "tenant=.=acme;.;model=.=m;.;type=.=input;.;tollgate_tokens_total 7",
+            "tenant=.=acme;.;model=.=m;.;type=.=output;.;tollgate_tokens_total 11",
+            "tenant=.=acme;.;model=.=m;.;type=.=cached_input;.;tollgate_token_details_total 4",
+            "tenant=.=acme;.;model=.=m;.;type=.=reasoning;.;tollgate_token_details_total 3",
+            "tenant=.=acme;.;model=.=m;.;tollgate_request_duration_milliseconds 2500",
+            "tenant=.=acme;.;model=.=m;.;tollgate_time_to_first_token_milliseconds 500",
+            "tenant=.=acme;.;model=.=m;.;tollgate_time_per_output_token_milliseconds 200",
+        ]
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_denied_request_moves_its_code_and_no_time() {
+    let denial = Denial::from(Code::AmbiguousModel);
+    assert_eq!(
+        moved(&chat(None, OK, Some(denial))),
+        [
+            "tenant=.=acme;.;model=.=m;.;operation=.=chat;.;outcome=.=denied;.;tollgate_requests_total 1",
+            "tenant=.=acme;.;code=.=ambiguous_model;.;tollgate_denials_total 1",
+        ]
+    );
+    let nobody = Record::new(
+        None,
+        None,
+        None,
+        Some(Code::MissingCredential.into()),
+        OK,
+        None,
+        Times::new(),
+    );
+    assert_eq!(
+        moved(&nobody),
+        [
+            "tenant=.=unknown;.;model=.=unknown;.;operation=.=none;.;outcome=.=denied;.;tollgate_requests_total 1",
+            "tenant=.=unknown;.;code=.=missing_credential;.;tollgate_denials_total 1",
+        ]
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_reply_without_usage_says_so() {
+    let moved = moved(&chat(Some(r#"{"choices":[]}"#), OK, None));
+    assert!(
+        moved.contains(
+            &"tenant=.=acme;.;model=.=m;.;reason=.=no_usage;.;tollgate_usage_missing_total 1"
+                .to_owned()
+        ),
+        "{moved:?}"
+    );
+    assert!(
+        !moved
+            .iter()
+            .any(|line| line.contains("tollgate_tokens_total")),
+        "{moved:?}"
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn every_ending_has_its_outcome() {
+    let ending = |status, flags| Ending {
+        status,
+        flags,
+        dropped_by_scheduler: false,
+    };
+    for (name, ending, expected) in [
+        ("whole", OK, Outcome::Ok),
+        ("a redirect", ending(Some(302), 0), Outcome::Ok),
+        ("a client error", ending(Some(404), 0), Outcome::Upstream4xx),
+        ("a server error", ending(Some(503), 0), Outcome::Upstream5xx),
+        (
+            "client gone",
+            ending(Some(200), 0x4000),
+            Outcome::ClientAborted,
+        ),
+        (
+            "client gone before the reply",
+            ending(None, 0x4000),
+            Outcome::ClientAborted,
+        ),
+        (
+            "client reset",
+            ending(Some(200), 0x1000_0000),
+            Outcome::ClientAborted,
+        ),
+        (
+            "no reply at all",
+            ending(Some(0), 0),
+            Outcome::ClientAborted,
+        ),
+        (
+            "upstream protocol error",
+            ending(Some(200), 0x80_0000),
+            Outcome::UpstreamReset,
+        ),
+        (
+            "upstream unreachable",
+            ending(Some(503), 0x20),
+            Outcome::UpstreamReset,
+        ),
+        ("route timeout", ending(Some(504), 0x4), Outcome::Timeout),
+        (
+            "idle timeout",
+            ending(Some(200), 0x1_0000),
+            Outcome::Timeout,
+        ),
+        (
+            "dropped",
+            Ending {
+                status: Some(429),
+                flags: 0,
+                dropped_by_scheduler: true,
+            },
+            Outcome::DroppedByScheduler,
+        ),
+    ] {
+        assert_eq!(ending.outcome(), expected, "{name}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn filter_state_leaves_out_what_is_not_known() {
+    let state = |record: Record| {
+        let entries = record.filter_state().into_iter();
+        entries
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        state(chat(Some(REPLY), OK, None)),
+        [
+            "tollgate.tenant=acme",
+            "tollgate.model=m",
+            "tollgate.input_tokens=7",
+            "tollgate.output_tokens=11",
+            "tollgate.charge_tokens=18",
+            "tollgate.usage_source=reported",
+            "tollgate.outcome=ok",
+        ]
+    );
+    let nobody = Record::new(
+        None,
+        None,
+        None,
+        Some(Code::MissingCredential.into()),
+        OK,
+        None,
+        Times::new(),
+    );
+    assert_eq!(
+        state(nobody),
+        [
+            "tollgate.charge_tokens=0",
+            "tollgate.usage_source=not_applicable",
+            "tollgate.outcome=denied",
+            "tollgate.denial=missing_credential",
+        ]
+    );
+    let gone = Ending {
+        status: None,
+        flags: 0x4000,
+        dropped_by_scheduler: false,
+    };
+    assert!(
+        state(chat(None, gone, None)).contains(&"tollgate.usage_source=none".to_owned()),
+        "work may have been done"
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn refused_names_get_no_label_of_their_own() {
+    let denied = |name: &str, configured| {
+        let model = ModelName::new(name).map(|model| (model, configured));
+        let denial = model
+            .as_ref()
+            .map(|(model, _)| Denial::model_not_allowed(model));
+        let record = Record::new(
+            Some("acme".into()),
+            Some(Operation::Chat),
+            model,
+            denial,
+            OK,
+            None,
+            Times::new(),
+        );
+        moved(&record).remove(0)
+    };
+    let line = |model: &str| {
+        format!(
+            "tenant=.=acme;.;model=.={model};.;operation=.=chat;.;outcome=.=denied;.;tollgate_requests_total 1"
+        )
+    };
+    assert_eq!(denied("qwen-3-32b", true), line("qwen-3-32b"));
+    assert_eq!(denied("made-up", false), line("other"));
+}
