@@ -282,6 +282,12 @@ impl Scanner {
         self.found.get(index)
     }
 
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let raw: usize = self.found.iter().map(|found| found.raw.capacity()).sum();
+        raw + self.found.capacity() * size_of::<Found>()
+    }
+
     /// Reads at least one byte, or ends a number before the byte that follows it. Gives the offset to go on at.
     #[inline]
     fn step(

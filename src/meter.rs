@@ -254,7 +254,7 @@ impl Meter {
                 Body::Encoded => Missing::Encoded,
                 _ if seen.background => Missing::Background,
                 _ if seen.oversized => Missing::TooLarge,
-                Body::Is(Format::Json) if reading.faulted => Missing::ParseError,
+                Body::Is(Format::Json) if reading.is_broken() => Missing::ParseError,
                 _ if ended != End::Complete => Missing::Aborted,
                 _ if reading.faulted => Missing::ParseError,
                 _ => Missing::NoUsage,

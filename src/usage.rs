@@ -123,6 +123,11 @@ impl Default for Reader {
 }
 
 impl Reader {
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.scanner.heap_bytes()
+    }
+
     /// Reads `usage`, `timings` or `usageMetadata`. `None` for anything that holds no count, such as `null`.
     pub(crate) fn read(&mut self, raw: &[u8]) -> Option<Counts> {
         self.scanner.reset();
