@@ -86,8 +86,6 @@ const BODIES: &[(&str, &[u8])] = recordings![
     "compressed_envoy_zstd_chat_stream.body",
     "compressed_nginx_gzip_buffered_chat_stream.body",
     "compressed_nginx_gzip_buffered_chat_unary.body",
-    "derived_crlf.sse",
-    "derived_nospace.sse",
     "derived_no_final_blank_line.sse",
     "derived_truncated_in_usage.sse",
     "derived_usage_zero_each.sse",
