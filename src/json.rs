@@ -195,7 +195,7 @@ impl Scanner {
     #[cfg(test)]
     pub(crate) fn heap_bytes(&self) -> usize {
         let raw: usize = self.found.iter().map(|found| found.raw.capacity()).sum();
-        raw + self.found.capacity() * size_of::<Found>()
+        raw.saturating_add(self.found.capacity().saturating_mul(size_of::<Found>()))
     }
 
     /// Reads at least one byte, or ends a number before the byte that follows it. Gives the offset to go on at.
@@ -425,4 +425,8 @@ fn bits(mut set: u64) -> impl Iterator<Item = usize> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows fails, as it should"
+)]
 mod tests;

@@ -292,4 +292,8 @@ fn announced(content_type: Option<&[u8]>) -> Body {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows fails, as it should"
+)]
 mod tests;

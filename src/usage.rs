@@ -195,4 +195,8 @@ pub(crate) fn sum(counts: impl IntoIterator<Item = Option<u64>>) -> Option<u64> 
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows fails, as it should"
+)]
 mod tests;

@@ -61,7 +61,9 @@ impl Reading {
 
     #[cfg(test)]
     pub(super) fn heap_bytes(&self) -> usize {
-        self.scanner.heap_bytes() + self.seen.heap_bytes()
+        self.scanner
+            .heap_bytes()
+            .saturating_add(self.seen.heap_bytes())
     }
 
     /// Whether the current document has lost its structure.

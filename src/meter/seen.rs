@@ -123,7 +123,9 @@ impl Seen {
 
     #[cfg(test)]
     pub(super) fn heap_bytes(&self) -> usize {
-        self.reader.heap_bytes() + self.tally.heap_bytes()
+        self.reader
+            .heap_bytes()
+            .saturating_add(self.tally.heap_bytes())
     }
 
     fn whole(&mut self, counts: Counts, finality: Finality) {

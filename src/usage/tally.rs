@@ -187,7 +187,7 @@ impl Tally {
 
     #[cfg(test)]
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.choices.capacity() * size_of::<Choice>()
+        self.choices.capacity().saturating_mul(size_of::<Choice>())
     }
 
     fn anthropic_total(&self, clean: bool) -> Option<(Usage, bool)> {

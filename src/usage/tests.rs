@@ -122,3 +122,34 @@ fn what_holds_no_count_is_no_usage() {
         assert_eq!(read(raw), None, "{raw}");
     }
 }
+
+fn texts(inputs: &[(u64, u64)]) -> Option<(Option<u64>, Option<u64>, bool)> {
+    let mut tally = Tally::default();
+    tally.texts = true;
+    for (index, (input, output)) in (0..).zip(inputs) {
+        tally.choice(
+            index,
+            true,
+            Some(Usage {
+                input: Some(*input),
+                output: Some(*output),
+                ..Usage::default()
+            }),
+        );
+    }
+    let (usage, last) = tally.total(true, true)?;
+    Some((usage.input, usage.output, last))
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn choices_of_several_prompts_are_added_and_doubts_are_said() {
+    assert_eq!(texts(&[(4, 3)]), Some((Some(4), Some(3), true)));
+    assert_eq!(texts(&[(4, 3), (6, 5)]), Some((Some(10), Some(8), true)));
+    // One prompt with two answers, or two prompts of one length: at least this much.
+    assert_eq!(texts(&[(4, 3), (4, 5)]), Some((Some(4), Some(8), false)));
+    assert_eq!(
+        texts(&[(4, 3), (6, 5), (4, 1)]),
+        Some((Some(10), Some(9), false))
+    );
+    assert_eq!(texts(&[]), None);
+}
