@@ -9,12 +9,13 @@
 //!
 //! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
 
+mod found;
 mod name;
 mod number;
+mod strings;
 mod utf8;
 
-use memchr::memchr2;
-
+pub use self::found::{Fault, Found, Grammar, Progress, Wanted, decode_string};
 use self::name::Name;
 use self::number::Number;
 use self::utf8::Utf8;
@@ -27,97 +28,6 @@ pub const MAX_PATH: usize = 8;
 
 /// The most members that one scanner can look for; those after it are never found.
 pub const MAX_WANTED: usize = 64;
-
-/// A member to look for, such as `{"usage": …}` (`["usage"]`) or each `index` in `choices` (`["choices", "[]", "index"]`).
-#[derive(Debug)]
-pub struct Wanted {
-    /// Member names from the top of the document, at most [`MAX_PATH`]; `"[]"` stands for every element of an array
-    /// (and never for a member that is called `[]`). A name is at most 32 bytes, so that its lookalikes fit as well.
-    pub path: &'static [&'static str],
-    /// How many bytes of the raw value are kept; a longer value sets [`Found::overflow`] and keeps none.
-    pub cap: usize,
-}
-
-/// How much is forgiven.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grammar {
-    /// RFC 8259 to the letter, in UTF-8 without byte order mark, an object at the top and only white space after it.
-    Strict,
-    /// Any top, `NaN` and other bare words, any number, invalid UTF-8, control bytes and unknown escapes in strings, a
-    /// byte order mark before the document and anything after it.
-    Lenient,
-}
-
-/// Where a scan stands after a push.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// The document is not closed yet.
-    Open,
-    /// The document is closed. `at` is the offset in this push just past its last byte, and 0 in every later push.
-    Closed {
-        /// Offset in bytes.
-        at: usize,
-    },
-}
-
-/// Why a scan was given up. It is final: every later push returns the same fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Strict: the top of the document is a value, but no object.
-    NotAnObject,
-    /// The bytes do not follow the grammar.
-    Malformed,
-    /// More than [`MAX_DEPTH`] arrays and objects are open.
-    TooDeep,
-    /// Strict: something other than white space after the document.
-    TrailingBytes,
-    /// Strict: a string that is not UTF-8 (RFC 8259 section 8.1).
-    InvalidUtf8,
-}
-
-/// What is known of one wanted member.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
-    /// How often the member occurred, names compared after unescaping (for `"[]"`: elements). Saturates.
-    pub exact: u32,
-    /// How often a name on the path was equal only after case folding: ASCII letters, U+017F as `s` and U+212A as `k`,
-    /// the way Go's `encoding/json` reads names. Saturates.
-    pub lookalikes: u32,
-    /// Raw JSON text of the last value, without white space around it; empty while [`Found::overflow`] is set.
-    pub raw: Vec<u8>,
-    /// The last value was longer than [`Wanted::cap`].
-    pub overflow: bool,
-    /// The last value has been read to its end.
-    pub complete: bool,
-    /// Bytes of the last value's text after unescaping, if it is a string; else 0.
-    pub text: u64,
-}
-
-impl Found {
-    /// The raw text of the last value, if it has been read to its end and fits. A member that occurs more than once
-    /// gives its last value, as Python and `serde_json::Value` do; who cares checks [`Found::exact`].
-    pub fn value(&self) -> Option<&[u8]> {
-        (self.complete && !self.overflow).then_some(self.raw.as_slice())
-    }
-
-    /// The last value, unescaped, if it is a string that fits. A lone surrogate (`"\ud800"`) gives `None`.
-    pub fn string(&self) -> Option<String> {
-        self.value().and_then(decode_string)
-    }
-
-    fn forget_value(&mut self) {
-        self.raw.clear();
-        self.overflow = false;
-        self.complete = false;
-        self.text = 0;
-    }
-}
-
-/// Unescapes the raw text of a JSON string such as `"caf\u00e9"`, quotes included. `None` if it is anything else, or
-/// holds a lone surrogate.
-pub fn decode_string(raw: &[u8]) -> Option<String> {
-    serde_json::from_slice(raw).ok()
-}
 
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -280,6 +190,12 @@ impl Scanner {
     /// What is known so far of `wanted[index]`; `None` only for an index out of range.
     pub fn found(&self, index: usize) -> Option<&Found> {
         self.found.get(index)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let raw: usize = self.found.iter().map(|found| found.raw.capacity()).sum();
+        raw.saturating_add(self.found.capacity().saturating_mul(size_of::<Found>()))
     }
 
     /// Reads at least one byte, or ends a number before the byte that follows it. Gives the offset to go on at.
@@ -466,137 +382,6 @@ impl Scanner {
         self.flushed = end;
     }
 
-    /// Reads a string up to its end, its next escape or the end of the push.
-    fn string_run(
-        &mut self,
-        bytes: &[u8],
-        at: usize,
-        in_name: bool,
-        on_value: &mut impl FnMut(usize, &Found),
-    ) -> Result<usize, Fault> {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let stop = memchr2(b'"', b'\\', rest);
-        let run = rest.get(..stop.unwrap_or(rest.len())).unwrap_or(rest);
-        if self.grammar == Grammar::Strict {
-            // No early exit: this way it is compiled to vector instructions.
-            if run
-                .iter()
-                .fold(false, |control, &byte| control | (byte < 0x20))
-            {
-                return Err(Fault::Malformed);
-            }
-            self.utf8
-                .check(run, stop.is_some())
-                .ok_or(Fault::InvalidUtf8)?;
-        }
-        if !in_name {
-            self.text = self
-                .text
-                .saturating_add(u64::try_from(run.len()).unwrap_or(u64::MAX));
-        } else if self.live_here() != 0 {
-            self.name.push(run);
-        }
-        let end = at.wrapping_add(run.len());
-        if stop.is_none() {
-            return Ok(end);
-        }
-        let next = end.wrapping_add(1);
-        if bytes.get(end) == Some(&b'\\') {
-            self.state = State::Escape { in_name };
-        } else if in_name {
-            self.end_name();
-        } else {
-            self.end_value(bytes, next, on_value);
-        }
-        Ok(next)
-    }
-
-    fn escape(&mut self, byte: u8, in_name: bool) -> Result<(), Fault> {
-        let unescaped = match byte {
-            b'"' | b'\\' | b'/' => byte,
-            b'b' => 0x08,
-            b'f' => 0x0C,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'u' => {
-                self.state = State::Hex {
-                    in_name,
-                    digits_left: 4,
-                    unit: 0,
-                };
-                return Ok(());
-            }
-            _ if self.grammar == Grammar::Lenient => byte,
-            _ => return Err(Fault::Malformed),
-        };
-        if in_name {
-            self.name.push(&[unescaped]);
-            self.state = State::Name;
-        } else {
-            self.text = self.text.saturating_add(1);
-            self.state = State::Text;
-        }
-        Ok(())
-    }
-
-    fn hex(&mut self, byte: u8, in_name: bool, digits_left: u8, unit: u16) -> Result<(), Fault> {
-        let digit = char::from(byte).to_digit(16).ok_or(Fault::Malformed)?;
-        let unit = (unit << 4) | u16::try_from(digit).unwrap_or_default();
-        let digits_left = digits_left.saturating_sub(1);
-        if digits_left > 0 {
-            self.state = State::Hex {
-                in_name,
-                digits_left,
-                unit,
-            };
-        } else if in_name {
-            self.name.push_unit(unit);
-            self.state = State::Name;
-        } else {
-            self.text = self.text.saturating_add(match unit {
-                0..0x80 => 1,
-                // Half of a surrogate pair, which makes four bytes of UTF-8.
-                0x80..0x800 | 0xD800..0xE000 => 2,
-                _ => 3,
-            });
-            self.state = State::Text;
-        }
-        Ok(())
-    }
-
-    fn end_name(&mut self) {
-        self.state = State::Colon;
-        let live = self.live_here();
-        self.matched = 0;
-        if live == 0 {
-            return;
-        }
-        self.name.end();
-        let segment = self.depth.saturating_sub(1);
-        let exact = self.select(live, segment, |segment| {
-            segment != "[]" && self.name.is(segment)
-        });
-        let alike = self.select(live & !exact, segment, |segment| {
-            segment != "[]" && self.name.is_like(segment)
-        });
-        let ending = self.ends_at.get(self.depth).copied().unwrap_or(0);
-        for index in bits(exact | alike) {
-            let Some(found) = self.found.get_mut(index) else {
-                continue;
-            };
-            if alike & bit(index) != 0 {
-                found.lookalikes = found.lookalikes.saturating_add(1);
-            } else if ending & bit(index) != 0 {
-                found.exact = found.exact.saturating_add(1);
-            } else {
-                // The last one of equal names wins, and with it what it holds or lacks.
-                found.forget_value();
-            }
-        }
-        self.matched = exact;
-    }
-
     /// Those of `set` whose path has a segment at `depth` that passes.
     fn select(&self, set: u64, depth: usize, pass: impl Fn(&str) -> bool) -> u64 {
         bits(set)
@@ -640,4 +425,8 @@ fn bits(mut set: u64) -> impl Iterator<Item = usize> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows fails, as it should"
+)]
 mod tests;

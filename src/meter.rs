@@ -283,7 +283,7 @@ impl Meter {
                 Body::Encoded => Missing::Encoded,
                 _ if seen.background => Missing::Background,
                 _ if seen.oversized => Missing::TooLarge,
-                Body::Is(Format::Json) if reading.faulted => Missing::ParseError,
+                Body::Is(Format::Json) if reading.is_broken() => Missing::ParseError,
                 _ if ended != End::Complete => Missing::Aborted,
                 _ if reading.faulted => Missing::ParseError,
                 _ => Missing::NoUsage,
@@ -321,4 +321,8 @@ fn announced(content_type: Option<&[u8]>) -> Body {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows fails, as it should"
+)]
 mod tests;

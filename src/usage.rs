@@ -132,6 +132,11 @@ impl Default for Reader {
 }
 
 impl Reader {
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.scanner.heap_bytes()
+    }
+
     /// Reads `usage`, `timings` or `usageMetadata`. `None` for anything that holds no count, such as `null`.
     pub(crate) fn read(&mut self, raw: &[u8]) -> Option<Counts> {
         self.scanner.reset();
@@ -199,4 +204,8 @@ pub(crate) fn sum(counts: impl IntoIterator<Item = Option<u64>>) -> Option<u64> 
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows fails, as it should"
+)]
 mod tests;

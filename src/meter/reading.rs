@@ -59,11 +59,24 @@ impl Reading {
         self.skip = false;
     }
 
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.scanner
+            .heap_bytes()
+            .saturating_add(self.seen.heap_bytes())
+    }
+
+    /// Whether the current document has lost its structure.
+    pub(super) fn is_broken(&self) -> bool {
+        self.skip
+    }
+
     /// The only document is over. If it was cut after its usage, the numbers are as good as ever.
     pub(super) fn end_document(&mut self) {
-        self.faulted |= self.begun && !self.scanner.finish();
+        let whole = self.scanner.finish();
+        self.faulted |= self.begun && !whole;
         if !self.skip {
-            self.seen.add_document();
+            self.seen.add_document(whole);
         }
     }
 }

@@ -73,20 +73,37 @@ impl Seen {
         self.event = Event::default();
     }
 
-    /// The only document is over.
-    pub(super) fn add_document(&mut self) {
+    /// The only document is over; `whole` says that it was closed.
+    pub(super) fn add_document(&mut self, whole: bool) {
         let event = std::mem::take(&mut self.event);
         self.background = event.pending;
-        // llama.cpp reports one of its choices only, and is known by its timings.
-        let finality = if event.timings.is_some() && event.choices > 1 {
-            Finality::Never
-        } else {
-            Finality::Now
-        };
-        let native = Some(event.native).filter(|native| *native != Counts::default());
-        let counts = event.usage.or(event.response_usage).or(event.message_usage);
-        if let Some(counts) = counts.or(event.gemini).or(event.timings).or(native) {
-            self.whole(counts, finality);
+        let counts = event
+            .usage
+            .or(event.response_usage)
+            .or(event.message_usage)
+            .or(event.gemini)
+            .or(event.timings);
+        if let Some(counts) = counts {
+            // llama.cpp reports one of its choices only, and is known by its timings.
+            let one_of_several = event.timings.is_some() && event.choices > 1;
+            self.whole(
+                counts,
+                if one_of_several {
+                    Finality::Never
+                } else {
+                    Finality::Now
+                },
+            );
+        } else if event.native != Counts::default() {
+            // Two members far apart: one of them may have been cut off.
+            self.whole(
+                event.native,
+                if whole {
+                    Finality::Now
+                } else {
+                    Finality::Never
+                },
+            );
         }
     }
 
@@ -102,6 +119,13 @@ impl Seen {
             return exact;
         }
         self.signals.deltas.max(self.signals.text.div_ceil(4))
+    }
+
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.reader
+            .heap_bytes()
+            .saturating_add(self.tally.heap_bytes())
     }
 
     fn whole(&mut self, counts: Counts, finality: Finality) {

@@ -1,1 +1,371 @@
+use serde::Deserialize;
+use wasm_bindgen_test::wasm_bindgen_test;
 
+use super::*;
+
+mod recordings;
+
+fn meter(operation: Operation, content_type: &str) -> Meter {
+    Meter::new(operation, Some(content_type.as_bytes()), None, 200)
+}
+
+fn generate(content_type: &str, body: &str, ended: End) -> Metered {
+    let mut meter = meter(Operation::Generate, content_type);
+    meter.push(body.as_bytes());
+    meter.finish(ended)
+}
+
+fn stream(events: &[&str], ended: End) -> Metered {
+    let body: String = events
+        .iter()
+        .map(|event| format!("data: {event}\n\n"))
+        .collect();
+    generate("text/event-stream", &body, ended)
+}
+
+fn tokens(metered: &Metered) -> (Source, Option<u64>, Option<u64>) {
+    (metered.source, metered.usage.input, metered.usage.output)
+}
+
+const TEXT: &str = r#"{"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}"#;
+const OTHER_TEXT: &str =
+    r#"{"choices":[{"index":1,"delta":{"content":"ho"},"finish_reason":null}]}"#;
+const FINISH: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+const OTHER_FINISH: &str = r#"{"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}"#;
+const USAGE: &str =
+    r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}"#;
+const ERROR: &str = r#"{"error":{"message":"engine died"}}"#;
+
+#[wasm_bindgen_test(unsupported = test)]
+fn says_what_is_final_and_what_is_a_lower_bound() {
+    let running = |output: u64| {
+        format!(
+            r#"{{"choices":[{{"index":0,"delta":{{"content":"a"}}}}],"usage":{{"prompt_tokens":7,"completion_tokens":{output}}}}}"#
+        )
+    };
+    let (three, nine) = (running(3), running(9));
+    let done = "[DONE]";
+    let reported = |output| (Source::Reported, Some(7), Some(output));
+    let partial = |output| (Source::Partial, Some(7), Some(output));
+    let table: &[(&str, &[&str], End, _)] = &[
+        (
+            "usage, then the end",
+            &[TEXT, FINISH, USAGE, done],
+            End::Complete,
+            reported(5),
+        ),
+        (
+            "usage, then an abort",
+            &[TEXT, FINISH, USAGE],
+            End::ClientAborted,
+            reported(5),
+        ),
+        (
+            "usage, then a reset",
+            &[TEXT, FINISH, USAGE],
+            End::UpstreamReset,
+            reported(5),
+        ),
+        (
+            "the same usage twice",
+            &[TEXT, FINISH, USAGE, USAGE, done],
+            End::Complete,
+            reported(5),
+        ),
+        (
+            "one usage for each of two choices",
+            &[TEXT, OTHER_TEXT, FINISH, USAGE, OTHER_FINISH, USAGE, done],
+            End::Complete,
+            reported(10),
+        ),
+        (
+            "the first of two choices, then an abort",
+            &[TEXT, OTHER_TEXT, FINISH, USAGE, OTHER_TEXT],
+            End::ClientAborted,
+            partial(5),
+        ),
+        (
+            "running usage",
+            &[&three, &nine, done],
+            End::Complete,
+            reported(9),
+        ),
+        (
+            "running usage, aborted",
+            &[&three, &nine],
+            End::ClientAborted,
+            partial(9),
+        ),
+        (
+            "running usage, ended without a mark",
+            &[&three, &nine],
+            End::Complete,
+            partial(9),
+        ),
+        (
+            "running usage, then an error",
+            &[&three, ERROR, done],
+            End::Complete,
+            partial(3),
+        ),
+        (
+            "no usage",
+            &[TEXT, FINISH, done],
+            End::Complete,
+            (Source::Estimated, None, None),
+        ),
+        (
+            "an error after text",
+            &[TEXT, ERROR, done],
+            End::Complete,
+            (Source::Estimated, None, None),
+        ),
+        (
+            "an error at once",
+            &[ERROR],
+            End::Complete,
+            (Source::NotApplicable, None, None),
+        ),
+        ("nothing", &[], End::Complete, (Source::None, None, None)),
+        (
+            "broken events between",
+            &[
+                TEXT,
+                "{\"a\":",
+                "}{",
+                "null",
+                "[1,\"a\"]",
+                "",
+                FINISH,
+                USAGE,
+            ],
+            End::Complete,
+            reported(5),
+        ),
+    ];
+    for (name, events, ended, expected) in table {
+        let metered = stream(events, *ended);
+        assert_eq!(tokens(&metered), *expected, "{name}");
+        let final_or_error = matches!(metered.source, Source::Reported | Source::NotApplicable);
+        assert_eq!(metered.missing.is_none(), final_or_error, "{name}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn names_why_a_usage_is_missing() {
+    let json = "application/json";
+    let large = format!(
+        r#"{{"usage":{{"x":"{}","prompt_tokens":1}}}}"#,
+        "a".repeat(5000)
+    );
+    let cut = r#"{"choices":[{"message":{"content":"abc"#;
+    let table = [
+        (
+            "no usage",
+            json,
+            r#"{"choices":[{"message":{"content":"abcdefgh"}}]}"#,
+            End::Complete,
+            Missing::NoUsage,
+        ),
+        (
+            "empty body",
+            "text/event-stream",
+            "",
+            End::Complete,
+            Missing::NoUsage,
+        ),
+        ("cut", json, cut, End::UpstreamReset, Missing::Aborted),
+        (
+            "cut in silence",
+            json,
+            cut,
+            End::Complete,
+            Missing::ParseError,
+        ),
+        (
+            "not JSON",
+            json,
+            "{oops}",
+            End::Complete,
+            Missing::ParseError,
+        ),
+        (
+            "usage too large",
+            json,
+            large.as_str(),
+            End::Complete,
+            Missing::TooLarge,
+        ),
+        (
+            "in the background",
+            json,
+            r#"{"status":"queued","background":true,"usage":null}"#,
+            End::Complete,
+            Missing::Background,
+        ),
+    ];
+    for (name, content_type, body, ended, missing) in table {
+        let metered = generate(content_type, body, ended);
+        assert_eq!(metered.missing, Some(missing), "{name}");
+    }
+    let mut encoded = Meter::new(
+        Operation::Generate,
+        Some(b"application/json"),
+        Some(b"GZIP"),
+        200,
+    );
+    encoded.push(b"\x1f\x8b");
+    let encoded = encoded.finish(End::Complete);
+    assert_eq!(
+        (encoded.source, encoded.missing),
+        (Source::None, Some(Missing::Encoded))
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn only_successful_generating_requests_can_miss_a_usage() {
+    let table = [
+        (Operation::Generate, 400, Source::NotApplicable),
+        (Operation::Generate, 500, Source::NotApplicable),
+        (Operation::Other, 200, Source::NotApplicable),
+        (Operation::Embed, 200, Source::None),
+        (Operation::Embed, 400, Source::NotApplicable),
+    ];
+    for (operation, status, source) in table {
+        let mut meter = Meter::new(operation, Some(b"application/json"), None, status);
+        meter.push(br#"{"error":null,"object":"list"}"#);
+        let metered = meter.finish(End::Complete);
+        assert_eq!(
+            (metered.source, metered.missing),
+            (source, None),
+            "{operation:?} {status}"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn embeddings_have_no_output_and_a_lone_total_is_input() {
+    for body in [
+        r#"{"data":[],"usage":{"total_tokens":9}}"#,
+        r#"{"usage":{"prompt_tokens":9,"total_tokens":9},"data":[]}"#,
+        r#"{"usage":{"prompt_tokens":9,"completion_tokens":0,"total_tokens":9}}"#,
+    ] {
+        let mut meter = meter(Operation::Embed, "application/json");
+        meter.push(body.as_bytes());
+        let metered = meter.finish(End::Complete);
+        assert_eq!(
+            tokens(&metered),
+            (Source::Reported, Some(9), Some(0)),
+            "{body}"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn reads_the_shapes_of_a_whole_reply() {
+    let json = "application/json";
+    let lines = "application/x-ndjson";
+    let table = [
+        (
+            "native llama.cpp",
+            json,
+            r#"{"content":"a","tokens_predicted":5,"tokens_evaluated":7,"stop":true}"#,
+        ),
+        (
+            "Ollama",
+            json,
+            r#"{"response":"a","done":true,"prompt_eval_count":7,"eval_count":5}"#,
+        ),
+        (
+            "Ollama stream",
+            lines,
+            "{\"response\":\"a\",\"done\":false}\n{\"done\":true,\"prompt_eval_count\":7,\"eval_count\":5}",
+        ),
+        (
+            "Groq",
+            json,
+            r#"{"x_groq":{"usage":{"prompt_tokens":7,"completion_tokens":5}}}"#,
+        ),
+        (
+            "Anthropic",
+            json,
+            r#"{"usage":{"input_tokens":1,"cache_read_input_tokens":4,"cache_creation_input_tokens":2,"output_tokens":5}}"#,
+        ),
+        (
+            "Responses",
+            json,
+            r#"{"usage":{"input_tokens":7,"input_tokens_details":{"cached_tokens":3},"output_tokens":5}}"#,
+        ),
+        (
+            "Gemini",
+            json,
+            r#"{"usageMetadata":{"promptTokenCount":7,"candidatesTokenCount":3,"thoughtsTokenCount":2}}"#,
+        ),
+        (
+            "timings",
+            json,
+            r#"{"choices":[{}],"timings":{"prompt_n":3,"cache_n":4,"predicted_n":5}}"#,
+        ),
+        (
+            "last of two usages",
+            json,
+            r#"{"usage":{"prompt_tokens":1},"usage":{"prompt_tokens":7,"completion_tokens":5}}"#,
+        ),
+        (
+            "Moonshot",
+            "text/event-stream",
+            "data:{\"choices\":[{\"index\":0,\"finish_reason\":\"stop\",\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":5}}]}\n\n",
+        ),
+    ];
+    for (name, content_type, body) in table {
+        let metered = generate(content_type, body, End::Complete);
+        assert_eq!(
+            tokens(&metered),
+            (Source::Reported, Some(7), Some(5)),
+            "{name}"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn one_of_several_choices_is_a_lower_bound() {
+    let body = r#"{"choices":[{"index":0},{"index":1}],"usage":{"prompt_tokens":7,"completion_tokens":5},"timings":{"prompt_n":7,"predicted_n":5}}"#;
+    let metered = generate("application/json", body, End::Complete);
+    assert_eq!(tokens(&metered), (Source::Partial, Some(7), Some(5)));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_first_text_is_the_first_content() {
+    let mut meter = meter(Operation::Generate, "text/event-stream");
+    meter.push(b": ping\n\ndata: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n");
+    assert!(!meter.content_seen());
+    meter.push(b"data: {\"choices\":[{\"delta\":{\"content\":\"a");
+    assert!(!meter.content_seen());
+    meter.push(b"\"");
+    assert!(meter.content_seen());
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn charges_the_estimate_where_nothing_is_reported() {
+    let start =
+        r#"{"type":"message_start","message":{"usage":{"input_tokens":18,"output_tokens":1}}}"#;
+    let delta = r#"{"type":"content_block_delta","delta":{"text":"0123456789abcdef"}}"#;
+    let metered = stream(&[start, delta], End::ClientAborted);
+    assert_eq!(tokens(&metered), (Source::Partial, Some(18), Some(1)));
+    assert_eq!(metered.estimate, Some(4));
+    assert_eq!(metered.charge_tokens(), 22);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn memory_has_a_cap() {
+    let usage = format!(r#"{{"a":"{}"}}"#, "x".repeat(900));
+    let mut meter = meter(Operation::Generate, "text/event-stream");
+    for index in 0..500 {
+        let filler = "x".repeat(index * 17);
+        meter.push(format!(
+            "{filler}: x\nevent: {filler}\ndata: {{\"{filler}\":\"{filler}\",\"usage\":{usage},\"response\":{{\"usage\":{usage}}},\"message\":{{\"usage\":{usage}}},\"x_groq\":{{\"usage\":{usage}}},\"timings\":{usage},\"usageMetadata\":{usage},\"choices\":[{{\"index\":{index},\"usage\":{usage}}}]}}\n\n"
+        ).as_bytes());
+    }
+    let memory = meter.reading.heap_bytes();
+    assert!((10_000..MAX_MEMORY).contains(&memory), "{memory}");
+}

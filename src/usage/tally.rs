@@ -185,6 +185,11 @@ impl Tally {
             })
     }
 
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.choices.capacity().saturating_mul(size_of::<Choice>())
+    }
+
     fn anthropic_total(&self, clean: bool) -> Option<(Usage, bool)> {
         let Anthropic {
             counts,

@@ -1,0 +1,274 @@
+//! Replies of real servers, and variations of them, against what is known of their cost.
+
+use super::*;
+
+macro_rules! recordings {
+    ($($file:literal,)*) => {
+        &[$(($file, include_bytes!(concat!("../../../tests/fixtures/recordings/", $file)).as_slice()),)*]
+    };
+}
+
+const BODIES: &[(&str, &[u8])] = recordings![
+    "vllm_chat_unary.body",
+    "vllm_chat_stream.body",
+    "vllm_chat_stream_usage.body",
+    "vllm_chat_unary_n2.body",
+    "vllm_chat_stream_n2_usage.body",
+    "vllm_chat_stream_n2_continuous.body",
+    "vllm_chat_stream_max1_nousage.body",
+    "vllm_chat_unary_unicode.body",
+    "vllm_chat_unary_tools_named.body",
+    "vllm_chat_unary_cache_warm.body",
+    "vllm_err_empty_messages.body",
+    "vllm_err_empty_messages_stream.body",
+    "vllm_err_stream_options_without_stream.body",
+    "vllm_compl_unary.body",
+    "vllm_compl_stream.body",
+    "vllm_compl_stream_usage.body",
+    "vllm_compl_unary_n2.body",
+    "vllm_compl_stream_2prompts_usage.body",
+    "vllm_compl_unary_2prompts.body",
+    "vllm_compl_stream_logprobs_usage.body",
+    "vllm_compl_stream_max1_nousage.body",
+    "vllm_compl_stream_echo_max0.body",
+    "vllm_compl_empty_list.body",
+    "vllm_anthropic_unary.body",
+    "vllm_anthropic_stream_cache_warm.body",
+    "vllm_anthropic_count_tokens.body",
+    "vllm_anthropic_stream_abort.body",
+    "vllm_responses_unary.body",
+    "vllm_responses_stream_eos.body",
+    "vllm_responses_stream_abort.body",
+    "vllm_midstream_engine_death.body",
+    "llamacpp_chat_stream.body",
+    "llamacpp_chat_stream_n2_usage.body",
+    "llamacpp_chat_stream_fakeusage_in_text.body",
+    "llamacpp_chat_stream_cache_warm.body",
+    "llamacpp_err_empty_messages.body",
+    "llamacpp_err_too_long.body",
+    "llamacpp_compl_unary.body",
+    "llamacpp_compl_stream_usage.body",
+    "llamacpp_native_completion_stream.body",
+    "llamacpp_native_completion_unary.body",
+    "llamacpp_anthropic_unary.body",
+    "llamacpp_anthropic_stream.body",
+    "llamacpp_anthropic_stream_cache_warm.body",
+    "llamacpp_anthropic_count.body",
+    "llamacpp_responses_unary.body",
+    "llamacpp_responses_stream.body",
+    "llama-cpp-python_chat_stream.body",
+    "llama-cpp-python_chat_stream_max1.body",
+    "llama-cpp-python_err_empty_messages.body",
+    "llama-cpp-python_err_too_long_stream.body",
+    "llama-cpp-python_err_too_long.body",
+    "llama-cpp-python_chat_stream_abort.body",
+    "vllm-embed_emb_one.body",
+    "vllm-embed_emb_batch.body",
+    "vllm-embed_emb_base64.body",
+    "vllm-embed_emb_bytes.body",
+    "vllm-embed_emb_too_long.body",
+    "vllm-embed_emb_tokenids.body",
+    "litellm_mock_chat_stream_usage.body",
+    "litellm_mock_compl_unary.body",
+    "litellm_mock_anthropic_unary.body",
+    "litellm_mock_anthropic_stream.body",
+    "litellm_mock_responses_unary.body",
+    "litellm_err_401_anthropic.body",
+    "litellm_llama_chat_stream_usage.body",
+    "litellm_llama_anthropic_unary.body",
+    "litellm_vllm_chat_stream_usage.body",
+    "litellm_vllm_anthropic_unary.body",
+    "litellm_vllm_anthropic_stream.body",
+    "litellm_vllm_responses_unary.body",
+    "litellm_vllm_compl_stream_usage.body",
+    "compressed_envoy_gzip_chat_stream.body",
+    "compressed_envoy_gzip_chat_unary.body",
+    "compressed_envoy_zstd_chat_stream.body",
+    "compressed_nginx_gzip_buffered_chat_stream.body",
+    "compressed_nginx_gzip_buffered_chat_unary.body",
+    "derived_no_final_blank_line.sse",
+    "derived_truncated_in_usage.sse",
+    "derived_usage_zero_each.sse",
+    "derived_usage_zero_only.sse",
+    "derived_usage_duplicate.sse",
+    "derived_usage_in_last_choice_chunk.sse",
+    "derived_data_null.sse",
+    "derived_azure_first_chunk.sse",
+    "derived_deepseek_cache.sse",
+    "derived_completion_tokens_null.sse",
+    "derived_usage_escaped_key.sse",
+    "derived_nested_fake_usage.sse",
+    "derived_responses_completed_200k.sse",
+    "derived_anthropic_native_cumulative.sse",
+    "derived_anthropic_delta_repeats_cache.sse",
+    "derived_anthropic_delta_input_zero.sse",
+    "derived_anthropic_then_done.sse",
+    "derived_responses_incomplete.sse",
+    "derived_responses_failed_no_usage.sse",
+    "derived_gemini_native_cumulative.sse",
+    "derived_gemini_openai_compat_cumulative.sse",
+    "derived_deepseek_unary_leading_blank_lines.json",
+    "derived_gzip_multi_member.sse.gz",
+    "derived_wrong_ct_sse_as_json.sse",
+];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Truth {
+    file: String,
+    operation: String,
+    content_type: String,
+    content_encoding: Option<String>,
+    status: u16,
+    ended: String,
+    source: String,
+    missing: Option<String>,
+    input: Option<u64>,
+    output: Option<u64>,
+    cached: Option<u64>,
+}
+
+impl Truth {
+    fn measure<'a>(&self, chunks: impl IntoIterator<Item = &'a [u8]>) -> Metered {
+        let operation = match self.operation.as_str() {
+            "generate" => Operation::Generate,
+            "embed" => Operation::Embed,
+            _ => Operation::Other,
+        };
+        let mut meter = Meter::new(
+            operation,
+            Some(self.content_type.as_bytes()),
+            self.content_encoding.as_deref().map(str::as_bytes),
+            self.status,
+        );
+        for chunk in chunks {
+            meter.push(chunk);
+        }
+        meter.finish(if self.ended == "complete" {
+            End::Complete
+        } else {
+            End::ClientAborted
+        })
+    }
+
+    fn check(&self, metered: &Metered, how: &str) {
+        let source = match metered.source {
+            Source::Reported => "reported",
+            Source::Partial => "partial",
+            Source::Estimated => "estimated",
+            Source::None => "none",
+            Source::NotApplicable => "not_applicable",
+        };
+        let missing = metered.missing.map(|missing| match missing {
+            Missing::NoUsage => "no_usage",
+            Missing::Aborted => "aborted",
+            Missing::Encoded => "encoded",
+            Missing::ParseError => "parse_error",
+            Missing::TooLarge => "too_large",
+            Missing::Background => "background",
+        });
+        let usage = metered.usage;
+        let name = &self.file;
+        assert_eq!(
+            (source, missing),
+            (self.source.as_str(), self.missing.as_deref()),
+            "{name} {how}"
+        );
+        assert_eq!(
+            (usage.input, usage.output),
+            (self.input, self.output),
+            "{name} {how}"
+        );
+        assert_eq!(
+            usage.cached_input.unwrap_or(0),
+            self.cached.unwrap_or(0),
+            "{name} {how}"
+        );
+    }
+}
+
+fn each(test: impl Fn(&Truth, &[u8])) {
+    let truths = include_str!("../../../tests/fixtures/recordings/truth.jsonl");
+    let truths: Vec<Truth> = truths
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(truths.len(), BODIES.len());
+    for (truth, (file, body)) in truths.iter().zip(BODIES) {
+        assert_eq!(truth.file, *file);
+        test(truth, body);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn whole_and_byte_by_byte() {
+    each(|truth, body| {
+        truth.check(&truth.measure([body]), "whole");
+        truth.check(&truth.measure(body.chunks(1)), "byte by byte");
+    });
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn at_every_split_of_the_small_ones() {
+    each(|truth, body| {
+        if body.len() < 1000 {
+            for split in 0..=body.len() {
+                let (head, tail) = body.split_at(split);
+                truth.check(&truth.measure([head, tail]), &format!("split at {split}"));
+            }
+        }
+    });
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn with_other_line_ends() {
+    each(|truth, body| {
+        if let (Ok(text), "generate") = (std::str::from_utf8(body), truth.operation.as_str()) {
+            for line_end in ["\r\n", "\r"] {
+                let text = text
+                    .replace("\r\n", "\n")
+                    .replace('\r', "\n")
+                    .replace('\n', line_end);
+                let chunks = text.as_bytes().chunks(61);
+                truth.check(&truth.measure(chunks), &format!("line end {line_end:?}"));
+            }
+        }
+    });
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_cut_stream_never_claims_more_than_the_whole_one() {
+    each(|truth, body| {
+        if truth.source != "reported" {
+            return;
+        }
+        for part in 0..50 {
+            let cut = Truth {
+                ended: "aborted".into(),
+                file: truth.file.clone(),
+                operation: truth.operation.clone(),
+                content_type: truth.content_type.clone(),
+                content_encoding: None,
+                source: String::new(),
+                missing: None,
+                ..*truth
+            };
+            let metered = cut.measure([&body[..body.len() * part / 50]]);
+            let (input, output) = (metered.usage.input, metered.usage.output);
+            if metered.source == Source::Reported {
+                assert_eq!(
+                    (input, output),
+                    (truth.input, truth.output),
+                    "{} {part}",
+                    truth.file
+                );
+            } else {
+                assert!(
+                    input <= truth.input && output <= truth.output,
+                    "{} {part}",
+                    truth.file
+                );
+            }
+        }
+    });
+}
