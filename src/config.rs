@@ -65,7 +65,8 @@ pub(crate) struct KeyConfig<'a> {
     /// The tenant it belongs to.
     #[serde(borrow)]
     pub(crate) tenant: std::borrow::Cow<'a, str>,
-    /// `sha256:` and 64 hex digits of the SHA-256 of the key's exact bytes.
+    /// `sha256:` and 64 hex digits of the SHA-256 of the key's exact bytes; or `maas:` and the hash that
+    /// Models-as-a-Service keeps of its `sk-oai-{id}_{secret}` keys.
     #[serde(borrow)]
     pub(crate) key_hash: std::borrow::Cow<'a, str>,
     /// RFC 3339; from this moment on the key is refused. Omitted means never.

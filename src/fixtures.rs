@@ -39,9 +39,17 @@ pub(crate) fn demo() -> serde_json::Value {
     })
 }
 
-/// Compiles a configuration that must be good.
+/// Compiles a configuration that must be good, in an empty environment.
 pub(crate) fn policy(config: &serde_json::Value) -> Policy {
-    match config::compile(config.to_string().as_bytes()) {
+    policy_in(config, &|_| None)
+}
+
+/// Compiles a configuration that must be good, in this environment.
+pub(crate) fn policy_in(
+    config: &serde_json::Value,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Policy {
+    match config::compile(config.to_string().as_bytes(), environment) {
         Ok(policy) => policy,
         Err(faults) => panic!("the configuration has faults: {faults:?}"),
     }

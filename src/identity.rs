@@ -14,6 +14,7 @@ use crate::denial::Code;
 use crate::headers::HeaderMap;
 use crate::policy::{GroupSet, Policy, Tenant};
 
+pub use api_key::{KeyHash, Keys};
 pub use credentials::Source;
 pub use jwt::{Claim, Issuer};
 

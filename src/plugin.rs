@@ -66,7 +66,7 @@ impl Context for Root {}
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let text = host::buffer(Buffer::PluginConfiguration, size).unwrap_or_default();
-        match config::compile(&text) {
+        match config::compile(&text, &|name| std::env::var(name).ok()) {
             Ok(policy) => {
                 describe(&policy);
                 self.policy = Some(Rc::new(policy));

@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::access::{ExtraPath, ModelLimit, ModelRules};
-use crate::identity::{Issuer, Source};
+use crate::identity::{Issuer, Keys, Source};
 use crate::operation::PathRule;
 
 /// Everything that requests are judged by.
 #[derive(Debug)]
 pub struct Policy {
-    /// Keys by the digest of their exact bytes.
-    pub keys: HashMap<Digest, Key>,
+    /// Every key that is accepted.
+    pub keys: Keys,
     /// Every group that a rule or a tenant names; other groups cannot matter.
     pub groups: Groups,
     /// All tenants, by name.
@@ -39,7 +39,7 @@ pub struct Policy {
     pub fingerprint: u32,
 }
 
-/// SHA-256 of a key's bytes.
+/// A SHA-256.
 pub type Digest = [u8; 32];
 
 /// A tenant: a closed set, so its name may be a metric label, a fairness id and a log field.

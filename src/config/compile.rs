@@ -1,34 +1,36 @@
 //! Configuration ▶ [`Policy`], or every fault at once.
 
+mod credentials;
+mod issuers;
+mod keys;
+
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::faults::{read, read_list};
 use super::{
-    AccessConfig, ClaimPath, Config, CredentialsConfig, Entries, ExtraPathConfig, FairnessConfig,
-    FairnessFrom, Fault, IssuerConfig, KeyConfig, MeteringConfig, ModelConfig, ModelHeaderConfig,
-    PublicPathConfig, TenantConfig,
+    AccessConfig, Config, Entries, ExtraPathConfig, FairnessConfig, FairnessFrom, Fault,
+    MeteringConfig, ModelConfig, ModelHeaderConfig, PublicPathConfig, TenantConfig,
 };
-use crate::access::{ExtraPath, ModelLimit, ModelPattern, ModelRules, Rule};
-use crate::identity::{Issuer, Source};
+use crate::access::{ExtraPath, ModelPattern, ModelRules, Rule};
 use crate::operation::PathRule;
-use crate::policy::{
-    Digest, Fairness, GroupSet, Groups, Key, KeyLimits, ModelHeader, Policy, Tenant,
-};
+use crate::policy::{Fairness, GroupSet, Groups, ModelHeader, Policy, Tenant};
 
 /// Names that metrics use for what has no tenant or model of its own.
 const RESERVED_NAMES: [&str; 3] = ["unknown", "anonymous", "other"];
 
-/// Reads the plugin configuration.
+/// Reads the plugin configuration. `environment` looks up a variable of the gateway's environment, for the keys that
+/// are kept there.
 ///
 /// # Errors
 /// Every fault that can be told, each with its path. Validity never depends on the time: an expired key is no fault,
 /// because a new gateway must start with it.
-pub fn compile(text: &[u8]) -> Result<Policy, Vec<Fault>> {
+pub fn compile(
+    text: &[u8],
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Policy, Vec<Fault>> {
     let Ok(text) = std::str::from_utf8(text) else {
         return Err(vec![Fault::new("", "the configuration must be UTF-8")]);
     };
@@ -38,7 +40,12 @@ pub fn compile(text: &[u8]) -> Result<Policy, Vec<Fault>> {
             "the configuration is empty; expected a JSON object with `models` and `keys` or `jwt`",
         )]);
     }
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler {
+        environment,
+        faults: Vec::new(),
+        groups: Groups::default(),
+        tenants: HashMap::new(),
+    };
     let policy = compiler.policy(text);
     match policy {
         Some(policy) if compiler.faults.is_empty() => Ok(policy),
@@ -46,14 +53,14 @@ pub fn compile(text: &[u8]) -> Result<Policy, Vec<Fault>> {
     }
 }
 
-#[derive(Default)]
-struct Compiler {
+struct Compiler<'e> {
+    environment: &'e dyn Fn(&str) -> Option<String>,
     faults: Vec<Fault>,
     groups: Groups,
     tenants: HashMap<Rc<str>, Rc<Tenant>>,
 }
 
-impl Compiler {
+impl Compiler<'_> {
     fn policy(&mut self, text: &str) -> Option<Policy> {
         let config: Config<'_> = read(text, "", &mut self.faults)?;
         self.read_tenants(&config);
@@ -121,154 +128,6 @@ impl Compiler {
         }
     }
 
-    fn keys(&mut self, config: &Config<'_>) -> HashMap<Digest, Key> {
-        let entries = read_list::<KeyConfig<'_>>(config.keys, "keys", &mut self.faults);
-        let mut keys: HashMap<Digest, Key> = HashMap::with_capacity(entries.len());
-        let mut ids = HashSet::with_capacity(entries.len());
-        for (path, entry) in &entries {
-            self.check_name(&format!("{path}.id"), "the key's id", &entry.id);
-            if !ids.insert(entry.id.as_ref()) {
-                self.fault(
-                    format!("{path}.id"),
-                    format!(
-                        "duplicate key id `{}`; expected a name of its own",
-                        entry.id
-                    ),
-                );
-            }
-            let tenant = self.tenant(&format!("{path}.tenant"), &entry.tenant);
-            let digest = self.digest(&format!("{path}.keyHash"), &entry.key_hash);
-            let limits = self.key_limits(path, entry);
-            let (Some(tenant), Some(digest)) = (tenant, digest) else {
-                continue;
-            };
-            let groups = if entry.groups.is_empty() {
-                Rc::clone(&tenant.groups)
-            } else {
-                let own = self.group_set(&entry.groups);
-                sorted(tenant.groups.iter().chain(own.iter()).copied().collect())
-            };
-            let key = Key {
-                id: entry.id.as_ref().into(),
-                tenant,
-                groups,
-                limits,
-            };
-            if let Some(other) = keys.insert(digest, key) {
-                let message = format!(
-                    "the same hash as the key `{}`; expected each key once",
-                    other.id
-                );
-                self.fault(format!("{path}.keyHash"), message);
-            }
-        }
-        keys
-    }
-
-    fn key_limits(&mut self, path: &str, entry: &KeyConfig<'_>) -> Option<Box<KeyLimits>> {
-        let mut moment = |name: &str, text: &Option<String>| {
-            let text = text.as_deref()?;
-            let parsed = OffsetDateTime::parse(text, &Rfc3339).ok();
-            if parsed.is_none() {
-                self.fault(
-                    format!("{path}.{name}"),
-                    "expected an RFC 3339 date such as `2027-01-01T00:00:00Z`",
-                );
-            }
-            parsed.map(OffsetDateTime::unix_timestamp)
-        };
-        let limits = KeyLimits {
-            not_before: moment("notBefore", &entry.not_before),
-            expires_at: moment("expiresAt", &entry.expires_at),
-            disabled: entry.disabled,
-            models: entry
-                .models
-                .as_ref()
-                .map(|models| self.model_limit(path, models)),
-        };
-        let unlimited = limits.not_before.is_none()
-            && limits.expires_at.is_none()
-            && !limits.disabled
-            && limits.models.is_none();
-        (!unlimited).then(|| Box::new(limits))
-    }
-
-    fn model_limit(&mut self, path: &str, models: &[String]) -> ModelLimit {
-        let patterns = models.iter().enumerate();
-        ModelLimit(
-            patterns
-                .filter_map(|(index, name)| self.pattern(&format!("{path}.models[{index}]"), name))
-                .collect(),
-        )
-    }
-
-    fn issuers(&mut self, config: &Config<'_>) -> Vec<Issuer> {
-        let entries = read_list::<IssuerConfig>(config.jwt, "jwt", &mut self.faults);
-        let mut issuers: Vec<Issuer> = Vec::with_capacity(entries.len());
-        for (path, entry) in entries {
-            for (name, value) in [
-                ("metadataKey", &entry.metadata_key),
-                ("issuer", &entry.issuer),
-            ] {
-                if value.is_empty() {
-                    self.fault(format!("{path}.{name}"), "expected a non-empty string");
-                }
-            }
-            let known = |other: &Issuer| {
-                other.metadata_key == entry.metadata_key && other.issuer == entry.issuer
-            };
-            if issuers.iter().any(known) {
-                self.fault(
-                    format!("{path}.issuer"),
-                    "the same metadataKey and issuer as an entry before; expected each once",
-                );
-            }
-            let tenant_from_group = entry.tenant_from_group.iter().enumerate();
-            let tenant_from_group = tenant_from_group
-                .filter_map(|(index, rule)| {
-                    let tenant = self.tenant(
-                        &format!("{path}.tenantFromGroup[{index}].tenant"),
-                        &rule.tenant,
-                    )?;
-                    Some((self.groups.intern(&rule.group), tenant))
-                })
-                .collect();
-            let default_tenant = entry
-                .default_tenant
-                .and_then(|name| self.tenant(&format!("{path}.defaultTenant"), &name));
-            issuers.push(Issuer {
-                groups_claim: self.claim(&format!("{path}.groupsClaim"), entry.groups_claim),
-                tenant_claim: self.claim(&format!("{path}.tenantClaim"), entry.tenant_claim),
-                user_claim: self.claim(&format!("{path}.userClaim"), entry.user_claim),
-                metadata_key: entry.metadata_key,
-                issuer: entry.issuer,
-                tenant_from_group,
-                default_tenant,
-                group_prefix: entry.group_prefix,
-            });
-        }
-        issuers
-    }
-
-    fn claim(&mut self, path: &str, claim: Option<ClaimPath>) -> Option<Vec<String>> {
-        let segments = match claim? {
-            ClaimPath::Name(name) => vec![name],
-            ClaimPath::Path(path) => path,
-        };
-        if segments.is_empty()
-            || segments
-                .iter()
-                .any(|segment| segment.is_empty() || segment.contains('\0'))
-        {
-            self.fault(
-                path,
-                "expected a claim name or a list of claim names, none of them empty",
-            );
-            return None;
-        }
-        Some(segments)
-    }
-
     fn models(&mut self, config: &Config<'_>) -> ModelRules {
         let mut rules = ModelRules::default();
         let faults_before = self.faults.len();
@@ -296,46 +155,6 @@ impl Compiler {
             }
         }
         rules
-    }
-
-    fn sources(&mut self, config: &Config<'_>) -> Vec<Source> {
-        let Some(credentials) = config.credentials else {
-            return Source::defaults();
-        };
-        let Some(credentials) =
-            read::<CredentialsConfig>(credentials.get(), "credentials", &mut self.faults)
-        else {
-            return Vec::new();
-        };
-        if credentials.sources.is_empty() {
-            self.fault("credentials.sources", "expected at least one source");
-        }
-        let mut sources: Vec<Source> = Vec::with_capacity(credentials.sources.len());
-        for (index, source) in credentials.sources.into_iter().enumerate() {
-            let path = format!("credentials.sources[{index}]");
-            let header = self.header_name(&format!("{path}.header"), &source.header);
-            if source
-                .scheme
-                .as_ref()
-                .is_some_and(|scheme| !is_token(scheme))
-            {
-                self.fault(
-                    format!("{path}.scheme"),
-                    "expected an authentication scheme such as `Bearer`",
-                );
-            }
-            if sources.iter().any(|other| *other.header == *header) {
-                self.fault(
-                    format!("{path}.header"),
-                    "the same header as a source before; expected each once",
-                );
-            }
-            sources.push(Source {
-                header,
-                scheme: source.scheme.map(Into::into),
-            });
-        }
-        sources
     }
 
     fn model_header(&mut self, config: &Config<'_>) -> ModelHeader {
@@ -427,29 +246,6 @@ impl Compiler {
             self.fault(path, "expected one of the names in `tenants`");
         }
         tenant
-    }
-
-    fn digest(&mut self, path: &str, text: &str) -> Option<Digest> {
-        let Some(digits) = text.strip_prefix("sha256:") else {
-            let length = text.len();
-            self.fault(path, format!(r#"expected "sha256:" and 64 hex digits, got {length} bytes that do not begin so"#));
-            return None;
-        };
-        let mut digest = Digest::default();
-        if hex::decode_to_slice(digits, &mut digest).is_err() {
-            let count = digits.len();
-            let found = if count == 64 {
-                "a character that is no hex digit".to_owned()
-            } else {
-                format!("{count} characters")
-            };
-            self.fault(
-                path,
-                format!(r#"expected "sha256:" and 64 hex digits, got {found}"#),
-            );
-            return None;
-        }
-        Some(digest)
     }
 
     fn pattern(&mut self, path: &str, text: &str) -> Option<ModelPattern> {

@@ -80,24 +80,33 @@ fn deserialize<'a, T: Deserialize<'a>>(
     None
 }
 
-/// Reads a list entry by entry, so that every faulty entry is named. `None` where the list itself is no list.
+/// Reads a list entry by entry, so that every faulty entry is named. Empty where the list itself is no list.
 pub(super) fn read_list<'a, T: Deserialize<'a>>(
     section: Option<&'a RawValue>,
     path: &str,
     faults: &mut Vec<Fault>,
 ) -> Vec<(String, T)> {
-    let entries: Vec<&RawValue> = section
-        .and_then(|raw| deserialize(raw.get(), path, faults))
-        .unwrap_or_default();
-    entries
+    raw_list(section, path, faults)
         .into_iter()
         .enumerate()
         .filter_map(|(index, entry)| {
             let path = format!("{path}[{index}]");
-            let value = read(entry.get(), &path, faults)?;
+            let value = read(entry, &path, faults)?;
             Some((path, value))
         })
         .collect()
+}
+
+/// The texts of a list's entries, each to be read by itself.
+pub(super) fn raw_list<'a>(
+    section: Option<&'a RawValue>,
+    path: &str,
+    faults: &mut Vec<Fault>,
+) -> Vec<&'a str> {
+    let entries: Vec<&RawValue> = section
+        .and_then(|raw| deserialize(raw.get(), path, faults))
+        .unwrap_or_default();
+    entries.into_iter().map(RawValue::get).collect()
 }
 
 /// serde's message without the value it complains about, which may be a key in the wrong place, and without its

@@ -9,7 +9,7 @@ fn faults(config: &Value) -> Vec<String> {
 }
 
 fn faults_of(text: &str) -> Vec<String> {
-    compile(text.as_bytes()).map_or_else(
+    compile(text.as_bytes(), &|_| None).map_or_else(
         |faults| faults.iter().map(Fault::to_string).collect(),
         |_| Vec::new(),
     )
@@ -84,6 +84,10 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
                 json!(format!("sha256:{}", "zz".repeat(32))),
             ),
             r#"keys[0].keyHash: expected "sha256:" and 64 hex digits, got a character that is no hex digit"#,
+        ),
+        (
+            demo_with("/keys/0/keyHash", json!("maas:abc")),
+            r#"keys[0].keyHash: expected "maas:" and 64 hex digits, got 3 characters"#,
         ),
         (
             demo_with("/keys/1/keyHash", json!(key_hash(ACME_KEY))),
@@ -221,7 +225,7 @@ fn refuses_what_is_no_configuration_at_all() {
     ] {
         assert_eq!(faults_of(text), [expected], "{name}");
     }
-    let faults = compile(b"\xff").unwrap_err();
+    let faults = compile(b"\xff", &|_| None).unwrap_err();
     assert_eq!(
         faults.iter().map(Fault::to_string).collect::<Vec<_>>(),
         ["the configuration must be UTF-8"]

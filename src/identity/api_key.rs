@@ -1,8 +1,9 @@
-//! API keys: looked up by the SHA-256 of their exact bytes, so that the configuration holds no key.
+//! API keys: looked up by their SHA-256, so that the configuration holds no key.
 //!
 //! Plain SHA-256 is right for random keys of 128 bits and more. The look-up is by digest in a hash map: its timing
 //! tells nothing, because nobody can choose the digest of a key they do not have.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
@@ -10,7 +11,82 @@ use sha2::{Digest as _, Sha256};
 use super::Identity;
 use super::credentials::Credential;
 use crate::denial::Code;
-use crate::policy::{Digest, KeyLimits, Policy};
+use crate::policy::{Digest, Key, KeyLimits, Policy};
+
+/// What the keys of Models-as-a-Service begin with; the id and, after a `_`, the secret follow.
+const MAAS_PREFIX: &[u8] = b"sk-oai-";
+
+/// All keys, found by their hash.
+#[derive(Debug, Default)]
+pub struct Keys {
+    exact: HashMap<Digest, Key>,
+    maas: HashMap<Digest, Key>,
+}
+
+/// The hash of a key, and how it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyHash {
+    /// SHA-256 of the key's exact bytes (`printf %s "$KEY" | sha256sum`).
+    Exact(Digest),
+    /// SHA-256 of the id, a NUL and the secret of a key `sk-oai-{id}_{secret}`: what Models-as-a-Service stores, so that
+    /// its keys can be taken over without being known. The id ends at the first `_`.
+    Maas(Digest),
+}
+
+impl Keys {
+    /// No keys yet, and room for as many as `capacity`.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self {
+            exact: HashMap::with_capacity(capacity),
+            maas: HashMap::new(),
+        }
+    }
+
+    /// Adds a key, and gives the one back whose hash it repeats.
+    pub(crate) fn insert(&mut self, hash: KeyHash, key: Key) -> Option<Key> {
+        match hash {
+            KeyHash::Exact(digest) => self.exact.insert(digest, key),
+            KeyHash::Maas(digest) => self.maas.insert(digest, key),
+        }
+    }
+
+    /// The key of these bytes. A second hash is only made for a key that could be one of Models-as-a-Service, and only
+    /// where such keys are configured.
+    #[must_use]
+    pub fn find(&self, bytes: &[u8]) -> Option<&Key> {
+        let exact: Digest = Sha256::digest(bytes).into();
+        self.exact.get(&exact).or_else(|| {
+            if self.maas.is_empty() {
+                return None;
+            }
+            self.maas.get(&maas_digest(bytes)?)
+        })
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.exact.len().saturating_add(self.maas.len())
+    }
+
+    /// Whether there is no key at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.maas.is_empty()
+    }
+}
+
+/// `None` for bytes that are no key of Models-as-a-Service.
+fn maas_digest(bytes: &[u8]) -> Option<Digest> {
+    let rest = bytes.strip_prefix(MAAS_PREFIX)?;
+    let end = memchr::memchr(b'_', rest)?;
+    let (id, secret) = (rest.get(..end)?, rest.get(end.checked_add(1)?..)?);
+    if id.is_empty() || secret.is_empty() {
+        return None;
+    }
+    let hash = Sha256::new().chain_update(id).chain_update([0]);
+    Some(hash.chain_update(secret).finalize().into())
+}
 
 /// The identity behind a key.
 ///
@@ -22,8 +98,7 @@ pub(super) fn identity(
     now: i64,
 ) -> Result<Identity, Code> {
     let bytes = credential.key_bytes().ok_or(Code::InvalidCredential)?;
-    let digest: Digest = Sha256::digest(bytes).into();
-    let key = policy.keys.get(&digest).ok_or(Code::InvalidCredential)?;
+    let key = policy.keys.find(bytes).ok_or(Code::InvalidCredential)?;
     let limits = key.limits.as_deref();
     if limits.is_some_and(|limits| !limits.admit(now)) {
         return Err(Code::ExpiredCredential);

@@ -372,3 +372,70 @@ fn a_group_prefix_keeps_the_groups_of_two_issuers_apart() {
         [policy.groups.find("kc:research").unwrap()]
     );
 }
+
+/// The hash that Models-as-a-Service keeps: `printf 'AAA\0BBB' | sha256sum` and so on.
+const MAAS_HASH: &str = "maas:37172c667c97b4ba06906d20d6a6a6914d1832e167db5075923c2f2670a552b5";
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_key_of_models_as_a_service_is_known_by_the_hash_of_its_id_and_secret() {
+    let mut config = fixtures::demo();
+    config["keys"][0]["keyHash"] = MAAS_HASH.into();
+    let policy = fixtures::policy(&config);
+    for (name, key, expected) in [
+        ("the key", "sk-oai-AAA_BBB", Ok("acme/acme-demo")),
+        (
+            "a key hashed as it is",
+            GLOBEX_KEY,
+            Ok("globex/globex-demo"),
+        ),
+        ("another id", "sk-oai-AAB_BBB", Err(Code::InvalidCredential)),
+        (
+            "another secret",
+            "sk-oai-AAA_BBC",
+            Err(Code::InvalidCredential),
+        ),
+        (
+            "no separator",
+            "sk-oai-AAABBB",
+            Err(Code::InvalidCredential),
+        ),
+        ("no id", "sk-oai-_AAABBB", Err(Code::InvalidCredential)),
+        ("no secret", "sk-oai-AAA_", Err(Code::InvalidCredential)),
+        ("another prefix", "sk-AAA_BBB", Err(Code::InvalidCredential)),
+    ] {
+        assert_eq!(
+            who(&policy, &[("x-api-key", key)], &no_token),
+            expected.map(str::to_owned),
+            "{name}"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_id_of_a_key_of_models_as_a_service_ends_at_the_first_underscore() {
+    let mut config = fixtures::demo();
+    // printf 'AAA\0BBB_CCC' | sha256sum
+    config["keys"][0]["keyHash"] =
+        "maas:9a411f6c6375ec4f5bd7942c2496e0f84c4a175fa8dae031d2abdeb6f4173edd".into();
+    let policy = fixtures::policy(&config);
+    assert_eq!(
+        who(&policy, &[("x-api-key", "sk-oai-AAA_BBB_CCC")], &no_token),
+        Ok("acme/acme-demo".to_owned())
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_hash_is_only_good_for_the_way_it_was_made() {
+    let mut config = fixtures::demo();
+    config["keys"][0]["keyHash"] = MAAS_HASH.replace("maas:", "sha256:").into();
+    let exact = fixtures::key_hash(GLOBEX_KEY).replace("sha256:", "maas:");
+    config["keys"][1]["keyHash"] = exact.into();
+    let policy = fixtures::policy(&config);
+    for key in ["sk-oai-AAA_BBB", GLOBEX_KEY] {
+        assert_eq!(
+            who(&policy, &[("x-api-key", key)], &no_token),
+            Err(Code::InvalidCredential),
+            "{key}"
+        );
+    }
+}
