@@ -26,6 +26,8 @@ pub(crate) struct Config<'a> {
     #[serde(borrow, default)]
     pub(crate) keys: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    pub(crate) keys_from: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     pub(crate) credentials: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(crate) jwt: Option<&'a RawValue>,
@@ -87,6 +89,32 @@ pub(crate) struct KeyConfig<'a> {
     /// Narrows the models: names or `prefix*`. Omitted means no further limit; an empty list allows nothing.
     #[serde(default)]
     pub(crate) models: Option<Vec<String>>,
+}
+
+/// More keys, from a variable of the gateway's environment (in Kubernetes, from a Secret). An entry of the variable is
+/// what stands between commas or ends of lines, without the white space around it; empty entries are skipped. A variable
+/// that begins with `[` is read as a JSON list of strings.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct KeysFromConfig {
+    /// The variable's name. Unset and empty are faults: a gateway that lost its keys must not start.
+    pub(crate) env: String,
+    pub(crate) format: KeysFormat,
+    /// The tenant of all keys in it.
+    pub(crate) tenant: String,
+    /// Groups of all keys in it, on top of the tenant's.
+    #[serde(default)]
+    pub(crate) groups: Vec<String>,
+}
+
+/// What an entry of such a variable is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum KeysFormat {
+    /// A key. Its id is the variable's name and its place: `TEAM_KEYS-1`, `TEAM_KEYS-2`, …
+    Plain,
+    /// `id=hash`, the hash written as in `keyHash`.
+    Hashes,
 }
 
 /// Where credentials are looked for.

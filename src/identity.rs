@@ -16,6 +16,7 @@ use crate::policy::{GroupSet, Policy, Tenant};
 
 pub use api_key::{KeyHash, Keys};
 pub use credentials::Source;
+pub(crate) use credentials::can_be_key;
 pub use jwt::{Claim, Issuer};
 
 /// Who is asking.

@@ -37,7 +37,7 @@ pub fn compile(
     if text.trim().is_empty() {
         return Err(vec![Fault::new(
             "",
-            "the configuration is empty; expected a JSON object with `models` and `keys` or `jwt`",
+            "the configuration is empty; expected a JSON object with `models` and `keys`, `keysFrom` or `jwt`",
         )]);
     }
     let mut compiler = Compiler {
@@ -78,10 +78,11 @@ impl Compiler<'_> {
             .metering
             .and_then(|raw| read(raw.get(), "metering", &mut self.faults));
         let none_tried = self.faults.is_empty() && keys.is_empty() && issuers.is_empty();
-        if none_tried || (config.keys.is_none() && config.jwt.is_none()) {
+        let sections = [config.keys, config.keys_from, config.jwt];
+        if none_tried || sections.iter().all(Option::is_none) {
             self.fault(
                 "",
-                "nothing identifies anybody: expected at least one entry in `keys` or `jwt`",
+                "nothing identifies anybody: expected at least one entry in `keys`, `keysFrom` or `jwt`",
             );
         }
         Some(Policy {
@@ -106,6 +107,23 @@ impl Compiler<'_> {
 
     fn fault(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.faults.push(Fault::new(path, message));
+    }
+
+    /// A variable of the gateway's environment. The name is not repeated in a fault: it may be a key in the wrong place.
+    fn variable(&mut self, path: &str, name: &str) -> Option<String> {
+        let letters = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || name.len() > 100 || !name.bytes().all(letters) {
+            self.fault(
+                path,
+                "expected the name of a variable: 1 to 100 letters, digits and `_`",
+            );
+            return None;
+        }
+        let value = (self.environment)(name).filter(|value| !value.trim().is_empty());
+        if value.is_none() {
+            self.fault(path, "the variable is unset or empty; expected a value in the filter's environment (`vm_config.environment_variables`)");
+        }
+        value
     }
 
     fn read_tenants(&mut self, config: &Config<'_>) {

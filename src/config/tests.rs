@@ -1,6 +1,8 @@
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
+mod environment;
+
 use super::*;
 use crate::fixtures::{ACME_KEY, demo, key_hash};
 
@@ -169,7 +171,7 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             json!({"models": {"m": {"access": "anonymous"}}}),
-            "nothing identifies anybody: expected at least one entry in `keys` or `jwt`",
+            "nothing identifies anybody: expected at least one entry in `keys`, `keysFrom` or `jwt`",
         ),
     ] {
         assert_eq!(faults(&config), [expected]);
@@ -213,7 +215,7 @@ fn refuses_what_is_no_configuration_at_all() {
         (
             "nothing",
             "",
-            "the configuration is empty; expected a JSON object with `models` and `keys` or `jwt`",
+            "the configuration is empty; expected a JSON object with `models` and `keys`, `keysFrom` or `jwt`",
         ),
         ("no JSON", "models:", "expected value"),
         ("no object", "[]", "expected an object"),

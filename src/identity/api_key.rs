@@ -33,6 +33,14 @@ pub enum KeyHash {
     Maas(Digest),
 }
 
+impl KeyHash {
+    /// The hash of a key that is known.
+    #[must_use]
+    pub fn of(key: &[u8]) -> Self {
+        Self::Exact(Sha256::digest(key).into())
+    }
+}
+
 impl Keys {
     /// No keys yet, and room for as many as `capacity`.
     pub(crate) fn with_capacity(capacity: usize) -> Self {

@@ -53,14 +53,23 @@ impl Source {
             }
         };
         let bytes = bare.trim_ascii();
-        // RFC 6750's b64token and every known key format are visible ASCII. A comma or space means that something in
-        // front of us joined several headers into one.
-        let visible = |byte: &u8| byte.is_ascii_graphic() && *byte != b',';
-        if bytes.is_empty() || !bytes.iter().all(visible) {
+        if !is_visible(bytes) {
             return Err(Code::InvalidCredential);
         }
         Ok(Credential(bytes))
     }
+}
+
+/// Whether a client could send these bytes as a key.
+pub(crate) fn can_be_key(bytes: &[u8]) -> bool {
+    is_visible(bytes) && bytes.len() <= MAX_KEY_LENGTH
+}
+
+/// RFC 6750's b64token and every known key format are visible ASCII. A comma or space means that something in front of
+/// us joined several headers into one.
+fn is_visible(bytes: &[u8]) -> bool {
+    let visible = |byte: &u8| byte.is_ascii_graphic() && *byte != b',';
+    !bytes.is_empty() && bytes.iter().all(visible)
 }
 
 /// What the client sent to prove who it is. It has no `Debug`, so that it cannot be logged.

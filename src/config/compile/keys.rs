@@ -1,5 +1,6 @@
 //! `keys` and `keysFrom`: every key that is accepted, known by its hash alone.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::rc::Rc;
 
@@ -8,9 +9,9 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{Compiler, sorted};
 use crate::access::ModelLimit;
-use crate::config::faults::{raw_list, read};
-use crate::config::{Config, KeyConfig};
-use crate::identity::{KeyHash, Keys};
+use crate::config::faults::{raw_list, read, read_list};
+use crate::config::{Config, KeyConfig, KeysFormat, KeysFromConfig};
+use crate::identity::{KeyHash, Keys, can_be_key};
 use crate::policy::{Digest, GroupSet, Key, KeyLimits, Tenant};
 
 /// The keys that are already known, for what the next one must not repeat.
@@ -33,7 +34,76 @@ impl Compiler<'_> {
                 self.key(&path, &entry, &mut known);
             }
         }
+        for (path, entry) in
+            read_list::<KeysFromConfig>(config.keys_from, "keysFrom", &mut self.faults)
+        {
+            self.keys_from(&path, &entry, &mut known);
+        }
         known.keys
+    }
+
+    /// The keys of one variable. Faults name the place in it, `keysFrom[0].env[2]`, and nothing of what stands there.
+    fn keys_from(&mut self, path: &str, from: &KeysFromConfig, known: &mut Known) {
+        let tenant = self.tenant(&format!("{path}.tenant"), &from.tenant);
+        let path = format!("{path}.env");
+        let (Some(text), Some(tenant)) = (self.variable(&path, &from.env), tenant) else {
+            return;
+        };
+        let Some(entries) = list_entries(&text) else {
+            self.fault(
+                path,
+                "the variable begins with `[` but is no JSON list of strings",
+            );
+            return;
+        };
+        if entries.is_empty() {
+            self.fault(path, "the variable holds no key; expected at least one");
+            return;
+        }
+        let groups = self.key_groups(&tenant, &from.groups);
+        for (index, entry) in entries.iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            let (id, hash) = match from.format {
+                KeysFormat::Plain => {
+                    if !can_be_key(entry.as_bytes()) {
+                        self.fault(
+                            path,
+                            "expected a key of 1 to 512 visible ASCII characters without commas",
+                        );
+                        continue;
+                    }
+                    if entry.contains("sha256:") || entry.contains("maas:") {
+                        self.fault(path, "expected a key, got what looks like its hash; hashes are read with `format: hashes`");
+                        continue;
+                    }
+                    if let Some(other) = known.keys.find(entry.as_bytes()) {
+                        let message = format!("the same key as `{}`; expected each once", other.id);
+                        self.fault(path, message);
+                        continue;
+                    }
+                    let id = format!("{}-{}", from.env, index.saturating_add(1));
+                    (id, Some(KeyHash::of(entry.as_bytes())))
+                }
+                KeysFormat::Hashes => {
+                    let Some((id, hash)) = entry.split_once('=') else {
+                        self.fault(path, "expected `id=hash`");
+                        continue;
+                    };
+                    (id.trim().to_owned(), self.key_hash(&path, hash.trim()))
+                }
+            };
+            let id = self.key_id(&path, &id, known);
+            let Some(hash) = hash else {
+                continue;
+            };
+            let key = Key {
+                id,
+                tenant: Rc::clone(&tenant),
+                groups: Rc::clone(&groups),
+                limits: None,
+            };
+            self.insert(path, hash, key, known);
+        }
     }
 
     fn key(&mut self, path: &str, entry: &KeyConfig<'_>, known: &mut Known) {
@@ -51,14 +121,16 @@ impl Compiler<'_> {
             tenant,
             limits,
         };
+        self.insert(hash_path, hash, key, known);
+    }
+
+    fn insert(&mut self, path: String, hash: KeyHash, key: Key, known: &mut Known) {
         if let Some(other) = known.keys.insert(hash, key) {
-            self.fault(
-                hash_path,
-                format!(
-                    "the same hash as the key `{}`; expected each key once",
-                    other.id
-                ),
+            let message = format!(
+                "the same hash as the key `{}`; expected each key once",
+                other.id
             );
+            self.fault(path, message);
         }
     }
 
@@ -154,4 +226,27 @@ impl Compiler<'_> {
         );
         None
     }
+}
+
+/// The entries of a variable; `None` for what begins as a JSON list of strings and is none.
+fn list_entries(text: &str) -> Option<Vec<Cow<'_, str>>> {
+    let text = text.trim();
+    if text.starts_with('[') {
+        let entries: Vec<String> = serde_json::from_str(text).ok()?;
+        return Some(
+            entries
+                .iter()
+                .map(|entry| entry.trim())
+                .filter(|entry| !entry.is_empty())
+                .map(|entry| Cow::Owned(entry.to_owned()))
+                .collect(),
+        );
+    }
+    let entries = text.split([',', '\n', '\r']).map(str::trim);
+    Some(
+        entries
+            .filter(|entry| !entry.is_empty())
+            .map(Cow::Borrowed)
+            .collect(),
+    )
 }

@@ -1,5 +1,6 @@
 //! Envoy's bootstrap, made for one test.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use super::tokens::key_set;
 pub(super) struct Bootstrap<'a> {
     /// The plugin configuration; `None` leaves the filter out.
     pub(super) config: Option<&'a Value>,
+    /// The filter's environment (`vm_config.environment_variables`).
+    pub(super) environment: &'a BTreeMap<String, String>,
     /// The module to load.
     pub(super) wasm: &'a Path,
     /// Where requests go.
@@ -107,7 +110,8 @@ impl Bootstrap<'_> {
                     "vm_config": {
                         "vm_id": "tollgate",
                         "runtime": "envoy.wasm.runtime.v8",
-                        "code": {"local": {"filename": self.wasm}}
+                        "code": {"local": {"filename": self.wasm}},
+                        "environment_variables": {"key_values": self.environment}
                     },
                     "configuration": {
                         "@type": "type.googleapis.com/google.protobuf.StringValue",

@@ -20,6 +20,7 @@ use super::{demo, eventually};
 /// Everything a test may choose; what it does not choose is the demo.
 pub(crate) struct Builder {
     config: Option<Value>,
+    environment: BTreeMap<String, String>,
     script: Box<dyn Fn(&Seen) -> Reply + Send + Sync>,
     workers: u32,
     buffer_limit: Option<u32>,
@@ -30,6 +31,12 @@ impl Builder {
     /// Another plugin configuration than the demo's.
     pub(crate) fn config(mut self, config: Value) -> Self {
         self.config = Some(config);
+        self
+    }
+
+    /// A variable of the filter's environment.
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -125,6 +132,7 @@ impl Builder {
         let folder = scratch_folder();
         let bootstrap = Bootstrap {
             config: self.config.as_ref(),
+            environment: &self.environment,
             wasm: &if self.config.is_some() {
                 tollgate_tests::filter()
             } else {
@@ -157,6 +165,7 @@ impl Gateway {
     pub(crate) fn builder() -> Builder {
         Builder {
             config: Some(demo::config()),
+            environment: BTreeMap::new(),
             script: Box::new(|_| Reply::json(&completion())),
             workers: 1,
             buffer_limit: None,

@@ -1,0 +1,207 @@
+//! Keys that come from the gateway's environment.
+
+use super::*;
+use crate::fixtures::{GLOBEX_KEY, policy_in};
+
+/// The demo without keys of its own, and `TEAM_KEYS` in this format for tenant `acme`.
+fn demo_from(format: &str) -> Value {
+    let mut config = demo();
+    config["keys"] = json!([]);
+    config["keysFrom"] =
+        json!([{"env": "TEAM_KEYS", "format": format, "tenant": "acme", "groups": ["ci"]}]);
+    config["models"]["m"] = json!({"groups": ["ci"]});
+    config
+}
+
+fn environment(text: &str) -> impl Fn(&str) -> Option<String> {
+    move |name| (name == "TEAM_KEYS").then(|| text.to_owned())
+}
+
+fn faults_in(config: &Value, text: &str) -> Vec<String> {
+    let faults = compile(config.to_string().as_bytes(), &environment(text));
+    let faults = faults.map_or_else(|faults| faults, |_| Vec::new());
+    faults.iter().map(Fault::to_string).collect()
+}
+
+/// The ids of the keys that are known, in the order asked for; `-` for one that is not.
+fn ids(config: &Value, text: &str, keys: &[&str]) -> Vec<String> {
+    let policy = policy_in(config, &environment(text));
+    let id = |key: &&str| {
+        let key = policy.keys.find(key.as_bytes());
+        key.map_or("-".to_owned(), |key| key.id.to_string())
+    };
+    keys.iter().map(id).collect()
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn plain_keys_are_what_stands_between_commas_and_ends_of_lines() {
+    for (name, text) in [
+        ("commas", "key1,key2,key3"),
+        ("spaces around", "  key1 , key2,\tkey3 "),
+        ("empty segments", ",key1,,key2, ,key3,"),
+        ("lines", "key1\nkey2\r\nkey3\n"),
+        ("both", "key1,key2\nkey3"),
+        ("a JSON list", r#"["key1", " key2", "", "key3"]"#),
+    ] {
+        assert_eq!(
+            ids(
+                &demo_from("plain"),
+                text,
+                &["key1", "key2", "key3", "", " ", "key4"]
+            ),
+            ["TEAM_KEYS-1", "TEAM_KEYS-2", "TEAM_KEYS-3", "-", "-", "-"],
+            "{name}"
+        );
+    }
+    assert_eq!(
+        ids(&demo_from("plain"), "only-one", &["only-one"]),
+        ["TEAM_KEYS-1"]
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn hashes_bring_their_own_ids() {
+    let text = format!(
+        "ci={}, night = {}\nmaas={}",
+        key_hash(ACME_KEY),
+        key_hash(GLOBEX_KEY),
+        "maas:37172c667c97b4ba06906d20d6a6a6914d1832e167db5075923c2f2670a552b5"
+    );
+    assert_eq!(
+        ids(
+            &demo_from("hashes"),
+            &text,
+            &[ACME_KEY, GLOBEX_KEY, "sk-oai-AAA_BBB", &key_hash(ACME_KEY)]
+        ),
+        ["ci", "night", "maas", "-"]
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn they_belong_to_the_tenant_and_the_groups_of_their_entry() {
+    let policy = policy_in(&demo_from("plain"), &environment("key1"));
+    let key = policy.keys.find(b"key1").unwrap();
+    assert_eq!(&*key.tenant.name, "acme");
+    let mut groups = ["ci", "research"].map(|name| policy.groups.find(name).unwrap());
+    groups.sort_unstable();
+    assert_eq!(*key.groups, groups);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_variable_that_is_no_good_is_told_by_its_place_and_never_by_its_text() {
+    const UNSET: &str = "keysFrom[0].env: the variable is unset or empty; expected a value in the filter's environment (`vm_config.environment_variables`)";
+    let mut beside_keys = demo_from("plain");
+    beside_keys["keys"] = demo()["keys"].clone();
+    let mut maas_beside = demo_from("plain");
+    maas_beside["keys"] = json!([{"id": "m", "tenant": "acme",
+        "keyHash": "maas:37172c667c97b4ba06906d20d6a6a6914d1832e167db5075923c2f2670a552b5"}]);
+    let mut same_id = demo_from("hashes");
+    same_id["keys"] = demo()["keys"].clone();
+    let with = |pointer: &str, value: Value| {
+        let mut config = demo_from("plain");
+        *config.pointer_mut(pointer).unwrap() = value;
+        config
+    };
+    let long = "k".repeat(513);
+    let again = format!("acme-demo={}", key_hash("another"));
+    let hashed = format!("a={}", key_hash(ACME_KEY));
+    for (config, text, expected) in [
+        (demo_from("plain"), "", vec![UNSET]),
+        (demo_from("plain"), " \n", vec![UNSET]),
+        (
+            with("/keysFrom/0/env", json!("OTHER_KEYS")),
+            "key1",
+            vec![UNSET],
+        ),
+        (
+            with("/keysFrom/0/env", json!("sk-live-0123456789")),
+            "key1",
+            vec![
+                "keysFrom[0].env: expected the name of a variable: 1 to 100 letters, digits and `_`",
+            ],
+        ),
+        (
+            demo_from("plain"),
+            " , ,",
+            vec!["keysFrom[0].env: the variable holds no key; expected at least one"],
+        ),
+        (
+            demo_from("plain"),
+            "[\"key1\", 2]",
+            vec!["keysFrom[0].env: the variable begins with `[` but is no JSON list of strings"],
+        ),
+        (
+            demo_from("plain"),
+            "key1, key2 key3, schlüssel",
+            vec![
+                "keysFrom[0].env[1]: expected a key of 1 to 512 visible ASCII characters without commas",
+                "keysFrom[0].env[2]: expected a key of 1 to 512 visible ASCII characters without commas",
+            ],
+        ),
+        (
+            demo_from("plain"),
+            &long,
+            vec![
+                "keysFrom[0].env[0]: expected a key of 1 to 512 visible ASCII characters without commas",
+            ],
+        ),
+        (
+            demo_from("plain"),
+            &hashed,
+            vec![
+                "keysFrom[0].env[0]: expected a key, got what looks like its hash; hashes are read with `format: hashes`",
+            ],
+        ),
+        (
+            demo_from("plain"),
+            "key1,key1",
+            vec!["keysFrom[0].env[1]: the same key as `TEAM_KEYS-1`; expected each once"],
+        ),
+        (
+            beside_keys,
+            ACME_KEY,
+            vec!["keysFrom[0].env[0]: the same key as `acme-demo`; expected each once"],
+        ),
+        (
+            maas_beside,
+            "sk-oai-AAA_BBB",
+            vec!["keysFrom[0].env[0]: the same key as `m`; expected each once"],
+        ),
+        (
+            demo_from("hashes"),
+            "sk-live-0123456789",
+            vec!["keysFrom[0].env[0]: expected `id=hash`"],
+        ),
+        (
+            demo_from("hashes"),
+            "a=sk-live-0123456789",
+            vec![
+                r#"keysFrom[0].env[0]: expected "sha256:" and 64 hex digits, got 18 bytes that do not begin so"#,
+            ],
+        ),
+        (
+            same_id.clone(),
+            &again,
+            vec!["keysFrom[0].env[0]: duplicate key id `acme-demo`; expected a name of its own"],
+        ),
+        (
+            same_id,
+            &hashed,
+            vec![
+                "keysFrom[0].env[0]: the same hash as the key `acme-demo`; expected each key once",
+            ],
+        ),
+        (
+            with("/keysFrom/0/tenant", json!("nobody")),
+            "key1",
+            vec!["keysFrom[0].tenant: expected one of the names in `tenants`"],
+        ),
+        (
+            with("/keysFrom/0/format", json!("csv")),
+            "key1",
+            vec!["keysFrom[0].format: expected `plain` or `hashes`"],
+        ),
+    ] {
+        assert_eq!(faults_in(&config, text), expected, "{text}");
+    }
+}
