@@ -117,11 +117,43 @@ pub(crate) enum KeysFormat {
     Hashes,
 }
 
-/// Where credentials are looked for.
+/// Where credentials are looked for, and what becomes of them.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CredentialsConfig {
-    pub(crate) sources: Vec<SourceConfig>,
+    /// Omitted means `Authorization: Bearer`, `x-api-key` and `api-key`.
+    #[serde(default)]
+    pub(crate) sources: Option<Vec<SourceConfig>>,
+    /// Omitted means `strip`.
+    #[serde(default)]
+    pub(crate) forward: Option<ForwardConfig>,
+}
+
+/// What the upstream gets of a credential: `"strip"`, `"keep"` or `{"env": "VLLM_API_KEY"}`.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected `strip`, `keep` or an object with `env`"
+)]
+pub(crate) enum ForwardConfig {
+    Named(ForwardName),
+    Environment(ForwardEnvironment),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ForwardName {
+    /// Nothing.
+    Strip,
+    /// The one header that proved who the caller is, as it came.
+    Keep,
+}
+
+/// The upstream's own key instead, from a variable of the gateway's environment.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ForwardEnvironment {
+    pub(crate) env: String,
 }
 
 /// One header that may carry a credential, bare or after a scheme such as `Bearer`.

@@ -8,7 +8,9 @@ use std::rc::Rc;
 
 use crate::access::Permit;
 use crate::headers::HeaderMap;
-use crate::policy::{Fairness, Policy};
+use crate::identity::Proof;
+use crate::operation::Operation;
+use crate::policy::{Fairness, Forwarding, Policy, Secret};
 
 /// Names that begin so are ours, the gateway's or the scheduler's. Compared in lower case with `_` read as `-`, since
 /// servers that turn headers into variables (CGI, WSGI) cannot tell the two apart.
@@ -44,6 +46,9 @@ const OBJECTIVE: [&str; 2] = [
 ];
 const TENANT: &str = "x-tollgate-tenant";
 
+/// The header that the upstream's own credential goes into.
+pub const AUTHORIZATION: &str = "authorization";
+
 /// Query parameters in which clients put credentials.
 const SECRET_PARAMETERS: [&str; 2] = ["access_token", "api_key"];
 
@@ -54,6 +59,8 @@ pub struct Changes {
     pub remove: Vec<Vec<u8>>,
     /// Headers to set, replacing all copies.
     pub set: Vec<(&'static str, Rc<str>)>,
+    /// The upstream's own credential, which replaces all copies of [`AUTHORIZATION`].
+    pub authorization: Option<Secret>,
     /// The path without the credentials that its query carried.
     pub path: Option<String>,
 }
@@ -71,8 +78,19 @@ pub struct Forwarded {
 #[must_use]
 pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Forwarded {
     let set = identity_headers(&permit, policy);
+    let authorization = match &policy.forwarding {
+        // A preflight goes on whatever its path, so it must not speak with the gateway's voice.
+        Forwarding::Replace(secret) if permit.operation != Operation::Preflight => {
+            Some(secret.clone())
+        }
+        _ => None,
+    };
     let mut remove = removals(headers, policy);
-    remove.retain(|name| !set.iter().any(|(owned, _)| owned.as_bytes() == name));
+    remove.retain(|name| {
+        let replaced = set.iter().any(|(owned, _)| owned.as_bytes() == name)
+            || (authorization.is_some() && name == AUTHORIZATION.as_bytes());
+        !replaced && !is_kept(name, &permit, policy)
+    });
     if permit.operation.names_model() && headers.first("accept-encoding").is_some() {
         // An encoded reply cannot be counted, so none is asked for.
         remove.push(b"accept-encoding".to_vec());
@@ -83,7 +101,12 @@ pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Forwarde
         .and_then(without_secrets);
     Forwarded {
         permit,
-        changes: Changes { remove, set, path },
+        changes: Changes {
+            remove,
+            set,
+            authorization,
+            path,
+        },
     }
 }
 
@@ -128,12 +151,24 @@ fn identity_headers(permit: &Permit, policy: &Policy) -> Vec<(&'static str, Rc<s
     set
 }
 
+/// Whether this is the header that proved who the caller is, where that one is to be kept. Where nobody was asked, none
+/// is: what has not been looked at is not vouched for.
+fn is_kept(name: &[u8], permit: &Permit, policy: &Policy) -> bool {
+    let proof = permit.caller.identity().map(|identity| &identity.proof);
+    match (&policy.forwarding, proof) {
+        (Forwarding::Keep, Some(Proof::Credential(header))) => name == header.as_bytes(),
+        _ => false,
+    }
+}
+
 fn is_credential(name: &[u8], policy: &Policy) -> bool {
     let is_source = |header: &str| same_name(name, header);
-    policy
-        .sources
-        .iter()
-        .any(|source| is_source(&source.header))
+    let replaced = matches!(policy.forwarding, Forwarding::Replace(_)) && is_source(AUTHORIZATION);
+    replaced
+        || policy
+            .sources
+            .iter()
+            .any(|source| is_source(&source.header))
 }
 
 fn is_owned(name: &[u8], policy: &Policy) -> bool {
@@ -150,16 +185,20 @@ fn is_owned(name: &[u8], policy: &Policy) -> bool {
         || same_name(name, model_header)
 }
 
-/// Whether a header name is `owned` (lower case, hyphens) to a reader that ignores case and takes `_` for `-`.
+/// Whether two header names are one to a reader that ignores case and takes `_` for `-`.
 fn same_name(name: &[u8], owned: &str) -> bool {
-    let canonical = |byte: &u8| {
-        if *byte == b'_' {
+    let canonical = |byte: u8| {
+        if byte == b'_' {
             b'-'
         } else {
             byte.to_ascii_lowercase()
         }
     };
-    name.iter().map(canonical).eq(owned.bytes())
+    name.len() == owned.len()
+        && name
+            .iter()
+            .zip(owned.bytes())
+            .all(|(byte, owned)| canonical(*byte) == canonical(owned))
 }
 
 /// What may be a header value that the scheduler uses as a metrics label.

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::ptr;
 
 use crate::config::Fault;
-use crate::forward::Changes;
+use crate::forward::{AUTHORIZATION, Changes};
 use crate::headers::HeaderMap;
 use crate::identity::Claim;
 use crate::metrics::{Kind, Movement, Series};
@@ -152,6 +152,9 @@ pub(crate) fn apply(changes: &Changes) -> Result<()> {
     }
     for (name, value) in &changes.set {
         set_header(Map::RequestHeaders, name, value)?;
+    }
+    if let Some(secret) = &changes.authorization {
+        set_header(Map::RequestHeaders, AUTHORIZATION, secret.expose())?;
     }
     changes.path.as_ref().map_or(Ok(()), |path| {
         set_header(Map::RequestHeaders, ":path", path)

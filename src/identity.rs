@@ -36,6 +36,16 @@ pub struct Identity {
     pub(crate) key: Option<Rc<str>>,
     pub(crate) user: Option<Box<str>>,
     pub(crate) models: Option<ModelLimit>,
+    pub(crate) proof: Proof,
+}
+
+/// What proved an identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// The key or token in the credential source of this name.
+    Credential(Rc<str>),
+    /// A token that Envoy verified somewhere else.
+    Token,
 }
 
 impl Caller {
@@ -79,11 +89,14 @@ pub fn identify(
     let token = jwt::verified(&policy.issuers, claims)?;
     match (credential, token) {
         (None, None) => Ok(Caller::Anonymous),
-        (None, Some(issuer)) => jwt::identity(issuer, policy, claims).map(Caller::Known),
+        (None, Some(issuer)) => {
+            jwt::identity(issuer, Proof::Token, policy, claims).map(Caller::Known)
+        }
         (Some(credential), None) => api_key::identity(credential, policy, now).map(Caller::Known),
         // The token itself usually is the bearer credential. Anything else beside a verified token is a second one.
         (Some(credential), Some(issuer)) if credential.looks_like_token() => {
-            jwt::identity(issuer, policy, claims).map(Caller::Known)
+            let proof = Proof::Credential(Rc::clone(credential.header()));
+            jwt::identity(issuer, proof, policy, claims).map(Caller::Known)
         }
         (Some(_), Some(_)) => Err(Code::AmbiguousCredential),
     }

@@ -4,6 +4,7 @@
 //! and never copy it.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::rc::Rc;
 
 use crate::access::{ExtraPath, ModelLimit, ModelRules};
@@ -19,8 +20,10 @@ pub struct Policy {
     pub groups: Groups,
     /// All tenants, by name.
     pub tenants: HashMap<Rc<str>, Rc<Tenant>>,
-    /// Where credentials are looked for; all are stripped.
+    /// Where credentials are looked for.
     pub sources: Vec<Source>,
+    /// What the upstream gets of them.
+    pub forwarding: Forwarding,
     /// Issuers whose verified payloads are accepted.
     pub issuers: Vec<Issuer>,
     /// Who may use which model.
@@ -116,6 +119,41 @@ pub struct ModelHeader {
     pub name: Box<str>,
     /// Whether a request without it is refused.
     pub required: bool,
+}
+
+/// What the upstream gets of the caller's credential. Whatever it is, every other credential is stripped, and on a
+/// request whose caller was not asked who they are, all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Forwarding {
+    /// Nothing.
+    Strip,
+    /// The one header that proved who the caller is, as it came. For a token it is the credential source that holds it:
+    /// `jwt_authn` must be reading its tokens from there.
+    Keep,
+    /// The upstream's own key: this value of `authorization` goes with every admitted request but a preflight.
+    Replace(Secret),
+}
+
+/// A header value that must never be logged: its `Debug` does not show it, and it has no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Rc<str>);
+
+impl Secret {
+    pub(crate) fn new(value: &str) -> Self {
+        Self(value.into())
+    }
+
+    /// The value, for the header that carries it and nothing else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret")
+    }
 }
 
 /// What the fairness id is made from.

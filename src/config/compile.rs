@@ -67,7 +67,7 @@ impl Compiler<'_> {
         let keys = self.keys(&config);
         let issuers = self.issuers(&config);
         let models = self.models(&config);
-        let sources = self.sources(&config);
+        let (sources, forwarding) = self.credentials(&config);
         let model_header = self.model_header(&config);
         let extra_paths = self.extra_paths(&config);
         let public_paths = self.public_paths(&config);
@@ -90,6 +90,7 @@ impl Compiler<'_> {
             groups: std::mem::take(&mut self.groups),
             tenants: std::mem::take(&mut self.tenants),
             sources,
+            forwarding,
             issuers,
             models,
             model_header,

@@ -1,3 +1,5 @@
+mod credentials;
+
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
@@ -6,8 +8,8 @@ use crate::fixtures::{self, ACME_KEY, GLOBEX_KEY, no_token, request};
 use crate::identity::{Caller, Claim, identify};
 use crate::operation::target;
 
-/// The changes that a request needs, as `-name`, `name: value` and the new path.
-fn changes(policy: &Policy, headers: &HeaderMap, claims: &dyn Fn(&[&str]) -> Claim) -> Vec<String> {
+/// A request that is admitted.
+fn forwarded(policy: &Policy, headers: &HeaderMap, claims: &dyn Fn(&[&str]) -> Claim) -> Forwarded {
     let target = target(headers, false, policy).unwrap();
     let caller = if target.operation.needs_identity() {
         identify(headers, policy, 0, claims).unwrap()
@@ -15,7 +17,12 @@ fn changes(policy: &Policy, headers: &HeaderMap, claims: &dyn Fn(&[&str]) -> Cla
         Caller::Anonymous
     };
     let permit = admit(caller, &target, headers, true, policy).unwrap();
-    let changes = forward(permit, headers, policy).changes;
+    forward(permit, headers, policy)
+}
+
+/// The changes that a request needs, as `-name`, `name: value` and the new path.
+fn changes(policy: &Policy, headers: &HeaderMap, claims: &dyn Fn(&[&str]) -> Claim) -> Vec<String> {
+    let changes = forwarded(policy, headers, claims).changes;
     let removed = changes
         .remove
         .iter()

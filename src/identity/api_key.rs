@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::Identity;
 use super::credentials::Credential;
+use super::{Identity, Proof};
 use crate::denial::Code;
 use crate::policy::{Digest, Key, KeyLimits, Policy};
 
@@ -117,6 +117,7 @@ pub(super) fn identity(
         key: Some(Rc::clone(&key.id)),
         user: None,
         models: limits.and_then(|limits| limits.models.clone()),
+        proof: Proof::Credential(Rc::clone(credential.header())),
     })
 }
 

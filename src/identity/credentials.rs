@@ -1,6 +1,8 @@
 //! Where clients put their credential: `Authorization: Bearer` (OpenAI, newer Anthropic SDKs), `x-api-key` (older
 //! Anthropic SDKs), `api-key` (Azure).
 
+use std::rc::Rc;
+
 use crate::denial::Code;
 use crate::headers::HeaderMap;
 
@@ -12,7 +14,7 @@ const MAX_KEY_LENGTH: usize = 512;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// The header's name in lower case.
-    pub header: Box<str>,
+    pub header: Rc<str>,
     /// The scheme in front of the credential, matched without regard to case (RFC 9110, section 11.1). `None` for a
     /// bare credential.
     pub scheme: Option<Box<str>>,
@@ -39,7 +41,7 @@ impl Source {
     }
 
     /// The credential in one value of the header.
-    fn credential<'a>(&self, value: &'a [u8]) -> Result<Credential<'a>, Code> {
+    fn credential<'a>(&'a self, value: &'a [u8]) -> Result<Credential<'a>, Code> {
         let bare = match &self.scheme {
             None => value,
             Some(scheme) => {
@@ -56,7 +58,10 @@ impl Source {
         if !is_visible(bytes) {
             return Err(Code::InvalidCredential);
         }
-        Ok(Credential(bytes))
+        Ok(Credential {
+            bytes,
+            header: &self.header,
+        })
     }
 }
 
@@ -73,18 +78,26 @@ fn is_visible(bytes: &[u8]) -> bool {
 }
 
 /// What the client sent to prove who it is. It has no `Debug`, so that it cannot be logged.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Credential<'a>(&'a [u8]);
+#[derive(Clone, Copy)]
+pub(super) struct Credential<'a> {
+    bytes: &'a [u8],
+    header: &'a Rc<str>,
+}
 
 impl<'a> Credential<'a> {
     /// The bytes to hash, unless they are too long for a key.
     pub(super) fn key_bytes(self) -> Option<&'a [u8]> {
-        (self.0.len() <= MAX_KEY_LENGTH).then_some(self.0)
+        (self.bytes.len() <= MAX_KEY_LENGTH).then_some(self.bytes)
+    }
+
+    /// The header that it came in; the first one in the order of the sources, where several carry the same.
+    pub(super) const fn header(self) -> &'a Rc<str> {
+        self.header
     }
 
     /// Whether it has the three parts of a JWS in compact form (RFC 7515, section 7.1).
     pub(super) fn looks_like_token(self) -> bool {
-        self.0.iter().filter(|byte| **byte == b'.').count() == 2
+        self.bytes.iter().filter(|byte| **byte == b'.').count() == 2
     }
 }
 
@@ -96,15 +109,18 @@ impl<'a> Credential<'a> {
 /// [`Code::InvalidCredential`] for what cannot be a credential, [`Code::AmbiguousCredential`] for two different ones.
 pub(super) fn find<'a>(
     headers: &'a HeaderMap,
-    sources: &[Source],
+    sources: &'a [Source],
 ) -> Result<Option<Credential<'a>>, Code> {
-    let mut found = None;
+    let mut found: Option<Credential<'a>> = None;
     for source in sources {
         for value in headers.values(&source.header) {
             let credential = source.credential(value)?;
             match found {
-                Some(other) if other != credential => return Err(Code::AmbiguousCredential),
-                _ => found = Some(credential),
+                Some(other) if other.bytes != credential.bytes => {
+                    return Err(Code::AmbiguousCredential);
+                }
+                Some(_) => {}
+                None => found = Some(credential),
             }
         }
     }

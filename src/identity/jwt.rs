@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use super::Identity;
+use super::{Identity, Proof};
 use crate::denial::Code;
 use crate::policy::{Fairness, GroupId, Policy, Tenant};
 
@@ -89,6 +89,7 @@ pub(super) fn verified<'p>(
 /// [`Code::AmbiguousTenant`] where it names several.
 pub(super) fn identity(
     issuer: &Issuer,
+    proof: Proof,
     policy: &Policy,
     claims: &dyn Fn(&[&str]) -> Claim,
 ) -> Result<Identity, Code> {
@@ -130,6 +131,7 @@ pub(super) fn identity(
         key: None,
         user: user.map(Into::into),
         models: None,
+        proof,
     })
 }
 

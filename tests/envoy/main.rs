@@ -19,6 +19,8 @@ mod config;
 #[cfg(test)]
 mod environment;
 #[cfg(test)]
+mod forwarding;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod hostile;

@@ -1,25 +1,53 @@
-//! `credentials`: where they are looked for, and what the upstream gets instead.
+//! `credentials`: where they are looked for, and what the upstream gets of them.
 
 use super::{Compiler, is_token};
 use crate::config::faults::read;
-use crate::config::{Config, CredentialsConfig};
-use crate::identity::Source;
+use crate::config::{Config, CredentialsConfig, ForwardConfig, ForwardName, SourceConfig};
+use crate::identity::{Source, can_be_key};
+use crate::policy::{Forwarding, Secret};
 
 impl Compiler<'_> {
-    pub(super) fn sources(&mut self, config: &Config<'_>) -> Vec<Source> {
-        let Some(credentials) = config.credentials else {
-            return Source::defaults();
+    pub(super) fn credentials(&mut self, config: &Config<'_>) -> (Vec<Source>, Forwarding) {
+        let written: Option<CredentialsConfig> = config
+            .credentials
+            .and_then(|raw| read(raw.get(), "credentials", &mut self.faults));
+        let Some(credentials) = written else {
+            return (Source::defaults(), Forwarding::Strip);
         };
-        let Some(credentials) =
-            read::<CredentialsConfig>(credentials.get(), "credentials", &mut self.faults)
-        else {
-            return Vec::new();
+        let sources = credentials
+            .sources
+            .map_or_else(Source::defaults, |sources| self.sources(sources));
+        let forwarding = credentials
+            .forward
+            .map_or(Forwarding::Strip, |forward| self.forwarding(forward));
+        (sources, forwarding)
+    }
+
+    fn forwarding(&mut self, forward: ForwardConfig) -> Forwarding {
+        let variable = match forward {
+            ForwardConfig::Named(ForwardName::Strip) => return Forwarding::Strip,
+            ForwardConfig::Named(ForwardName::Keep) => return Forwarding::Keep,
+            ForwardConfig::Environment(variable) => variable.env,
         };
-        if credentials.sources.is_empty() {
+        let path = "credentials.forward.env";
+        let key = self.variable(path, &variable).unwrap_or_default();
+        let key = key.trim();
+        // An unset variable has been named already.
+        if !key.is_empty() && !can_be_key(key.as_bytes()) {
+            self.fault(
+                path,
+                "expected one key of 1 to 512 visible ASCII characters without commas",
+            );
+        }
+        Forwarding::Replace(Secret::new(&format!("Bearer {key}")))
+    }
+
+    fn sources(&mut self, written: Vec<SourceConfig>) -> Vec<Source> {
+        if written.is_empty() {
             self.fault("credentials.sources", "expected at least one source");
         }
-        let mut sources: Vec<Source> = Vec::with_capacity(credentials.sources.len());
-        for (index, source) in credentials.sources.into_iter().enumerate() {
+        let mut sources: Vec<Source> = Vec::with_capacity(written.len());
+        for (index, source) in written.into_iter().enumerate() {
             let path = format!("credentials.sources[{index}]");
             let header = self.header_name(&format!("{path}.header"), &source.header);
             if source
@@ -39,7 +67,7 @@ impl Compiler<'_> {
                 );
             }
             sources.push(Source {
-                header,
+                header: header.into(),
                 scheme: source.scheme.map(Into::into),
             });
         }

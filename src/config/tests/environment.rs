@@ -205,3 +205,44 @@ fn a_variable_that_is_no_good_is_told_by_its_place_and_never_by_its_text() {
         assert_eq!(faults_in(&config, text), expected, "{text}");
     }
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_upstreams_key_must_be_there_and_be_one_key() {
+    let forward = |value: Value| {
+        let mut config = demo();
+        config["credentials"] = json!({"forward": value});
+        config
+    };
+    let from_variable = forward(json!({"env": "TEAM_KEYS"}));
+    for (config, text, expected) in [
+        (
+            &from_variable,
+            "",
+            "credentials.forward.env: the variable is unset or empty; expected a value in the filter's environment (`vm_config.environment_variables`)",
+        ),
+        (
+            &from_variable,
+            "key1,key2",
+            "credentials.forward.env: expected one key of 1 to 512 visible ASCII characters without commas",
+        ),
+        (
+            &forward(json!("drop")),
+            "key1",
+            "credentials.forward: expected `strip`, `keep` or an object with `env`",
+        ),
+        (
+            &forward(json!({"env": "TEAM_KEYS", "scheme": "Basic"})),
+            "key1",
+            "credentials.forward: expected `strip`, `keep` or an object with `env`",
+        ),
+    ] {
+        assert_eq!(faults_in(config, text), [expected], "{text}");
+    }
+    for config in [
+        &from_variable,
+        &forward(json!("strip")),
+        &forward(json!("keep")),
+    ] {
+        assert_eq!(faults_in(config, " key1\n"), Vec::<String>::new());
+    }
+}
