@@ -121,7 +121,10 @@ pub(super) fn identity(
     };
     let tenant = tenant.ok_or(Code::UnknownTenant)?;
     let user = if policy.fairness == Fairness::User {
-        read(&issuer.user_claim)?.texts.into_iter().next()
+        match &issuer.user_claim {
+            Some(path) => issuer.text(path, claims)?,
+            None => None,
+        }
     } else {
         None
     };
@@ -144,12 +147,29 @@ struct Texts {
 }
 
 impl Issuer {
+    /// A claim that is one text, whatever is in it: two users whose names begin alike are two users.
+    fn text(
+        &self,
+        path: &[String],
+        claims: &dyn Fn(&[&str]) -> Claim,
+    ) -> Result<Option<String>, Code> {
+        match claims(&self.full_path(path)) {
+            Claim::Absent | Claim::Null => Ok(None),
+            Claim::Unreadable => Err(Code::Internal),
+            Claim::Value(bytes) => Ok(plain_text(bytes)),
+        }
+    }
+
+    fn full_path<'a>(&'a self, path: &'a [String]) -> Vec<&'a str> {
+        std::iter::once(self.metadata_key.as_str())
+            .chain(path.iter().map(String::as_str))
+            .collect()
+    }
+
     /// The texts of a claim: the elements of a list, or the words of a string that holds several, separated by spaces
     /// or commas (RFC 8693, section 4.2, writes scopes so).
     fn texts(&self, path: &[String], claims: &dyn Fn(&[&str]) -> Claim) -> Result<Texts, Code> {
-        let full_path: Vec<&str> = std::iter::once(self.metadata_key.as_str())
-            .chain(path.iter().map(String::as_str))
-            .collect();
+        let full_path = self.full_path(path);
         let mut found = Texts::default();
         for index in 0..=MAX_GROUPS {
             let index_text = index.to_string();

@@ -12,6 +12,7 @@ mod upstream;
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use bootstrap::Provider;
 pub(crate) use client::{Answer, Wire, send};
 pub(crate) use gateway::Gateway;
 pub(crate) use metrics::series;

@@ -38,3 +38,5 @@ mod self_check;
 mod spoofing;
 #[cfg(test)]
 mod streaming;
+#[cfg(test)]
+mod tokens;

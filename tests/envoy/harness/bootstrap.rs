@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::demo::{ISSUER, UNLISTED_ISSUER};
 use super::tokens::key_set;
 
 /// What differs from test to test.
@@ -18,6 +17,8 @@ pub(super) struct Bootstrap<'a> {
     pub(super) environment: &'a BTreeMap<String, String>,
     /// The module to load.
     pub(super) wasm: &'a Path,
+    /// Whose tokens Envoy verifies.
+    pub(super) providers: &'a [Provider],
     /// Where requests go.
     pub(super) upstream: SocketAddr,
     /// Where the access log is written.
@@ -65,7 +66,7 @@ impl Bootstrap<'_> {
     }
 
     fn connection_manager(&self) -> Value {
-        let mut filters = vec![jwt_authn()];
+        let mut filters = vec![jwt_authn(self.providers)];
         filters.extend(self.config.map(|config| self.tollgate(config)));
         filters.push(json!({
             "name": "envoy.filters.http.router",
@@ -145,28 +146,41 @@ fn stats_tags() -> Vec<Value> {
     .collect()
 }
 
-/// Every issuer leaves its payload under the same name, as Istio does; a failed token is the filter's to refuse.
-fn jwt_authn() -> Value {
-    let provider = |issuer: &str| {
-        json!({
-            "issuer": issuer,
-            "local_jwks": {"inline_string": key_set()},
-            "payload_in_metadata": "payload",
-            "forward": true
+/// A provider of `jwt_authn`.
+pub(crate) struct Provider {
+    pub(crate) name: &'static str,
+    pub(crate) issuer: &'static str,
+    /// `payload_in_metadata`.
+    pub(crate) metadata_key: &'static str,
+}
+
+/// Any provider may verify the token; a failed one is the filter's to refuse.
+fn jwt_authn(providers: &[Provider]) -> Value {
+    let mut requirements: Vec<Value> = providers
+        .iter()
+        .map(|provider| json!({"provider_name": provider.name}))
+        .collect();
+    requirements.push(json!({"allow_missing_or_failed": {}}));
+    let providers: BTreeMap<&str, Value> = providers
+        .iter()
+        .map(|provider| {
+            let settings = json!({
+                "issuer": provider.issuer,
+                "local_jwks": {"inline_string": key_set()},
+                "payload_in_metadata": provider.metadata_key,
+                "forward": true
+            });
+            (provider.name, settings)
         })
-    };
+        .collect();
     json!({
         "name": "envoy.filters.http.jwt_authn",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
-            "providers": {"demo": provider(ISSUER), "partner": provider(UNLISTED_ISSUER)},
+            "providers": providers,
             "rules": [{
                 "match": {"prefix": "/"},
-                "requires": {"requires_any": {"requirements": [
-                    {"provider_name": "demo"},
-                    {"provider_name": "partner"},
-                    {"allow_missing_or_failed": {}}
-                ]}}
+                "requires": {"requires_any": {"requirements": requirements}}
             }]
         }
     })

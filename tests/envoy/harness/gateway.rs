@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::blocking::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::bootstrap::Bootstrap;
+use super::bootstrap::{Bootstrap, Provider};
 use super::client::{Connection, send};
 use super::metrics::{Series, series};
 use super::process::{Process, client, scratch_folder};
@@ -20,6 +20,7 @@ use super::{demo, eventually};
 pub(crate) struct Builder {
     config: Option<Value>,
     environment: BTreeMap<String, String>,
+    providers: Vec<Provider>,
     script: Box<dyn Fn(&Seen) -> Reply + Send + Sync>,
     workers: u32,
     buffer_limit: Option<u32>,
@@ -36,6 +37,12 @@ impl Builder {
     /// A variable of the filter's environment.
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Other providers of tokens than the demo's two, which leave their payloads in one place, as in Istio.
+    pub(crate) fn providers(mut self, providers: Vec<Provider>) -> Self {
+        self.providers = providers;
         self
     }
 
@@ -132,6 +139,7 @@ impl Builder {
         let bootstrap = Bootstrap {
             config: self.config.as_ref(),
             environment: &self.environment,
+            providers: &self.providers,
             wasm: &if self.config.is_some() {
                 tollgate_tests::filter()
             } else {
@@ -165,6 +173,18 @@ impl Gateway {
         Builder {
             config: Some(demo::config()),
             environment: BTreeMap::new(),
+            providers: vec![
+                Provider {
+                    name: "demo",
+                    issuer: demo::ISSUER,
+                    metadata_key: "payload",
+                },
+                Provider {
+                    name: "partner",
+                    issuer: demo::UNLISTED_ISSUER,
+                    metadata_key: "payload",
+                },
+            ],
             script: Box::new(|_| Reply::json(&completion())),
             workers: 1,
             buffer_limit: None,

@@ -1,0 +1,228 @@
+//! The payloads that well-known identity providers write, read as Envoy hands them over.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Groups that the models of these tests are open to; no others can matter.
+const GROUPS: [&str; 9] = [
+    "research",
+    "sales",
+    "/research/gpu users",
+    "a,b",
+    "llm:use",
+    "5f0e7d1c-3a52-4b6f-9d2e-0c1a2b3c4d5e",
+    "team-a",
+    "_claim_names",
+    "true",
+];
+
+/// Tenant and groups that a token comes to under this entry of `jwt`.
+fn found(entry: &Value, payload: &Value) -> Result<(String, Vec<&'static str>), Code> {
+    let mut config = fixtures::demo();
+    config["tenants"]["vllm"] = json!({});
+    config["tenants"]["72f988bf-86f1-41af-91ab-2d7cd011db47"] = json!({});
+    config["tenants"]["team-a"] = json!({});
+    config["models"]["m"] = json!({"groups": GROUPS});
+    config["jwt"] = json!([{"metadataKey": "payload", "issuer": ISSUER}]);
+    config["jwt"][0]
+        .as_object_mut()
+        .unwrap()
+        .extend(entry.as_object().unwrap().clone());
+    let policy = fixtures::policy(&config);
+    let mut payload = payload.clone();
+    payload["iss"] = json!(ISSUER);
+    let caller = identify(&chat(&[BEARER]), &policy, NOW, &fixtures::payload(payload))?;
+    let identity = caller.identity().unwrap();
+    let has = |name: &&str| {
+        let id = policy.groups.find(name).unwrap();
+        identity.groups.contains(&id)
+    };
+    let groups = GROUPS.into_iter().filter(|name| has(name)).collect();
+    Ok((identity.tenant.name.to_string(), groups))
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn reads_the_payloads_of_well_known_providers() {
+    let keycloak = json!({
+        "exp": 1_800_003_600, "aud": "account", "azp": "vllm", "typ": "Bearer", "acr": "1",
+        "realm_access": {"roles": ["offline_access", "research", "uma_authorization"]},
+        "resource_access": {"vllm": {"roles": ["sales"]}, "account": {"roles": ["manage-account"]}},
+        "groups": ["/research/gpu users", "/Everybody"],
+        "scope": "openid email profile", "email_verified": true, "sub": "8a2e…",
+    });
+    let okta = json!({
+        "ver": 1, "jti": "AT.1", "cid": "0oa1", "uid": "00u1", "sub": "alice@example.com",
+        "scp": ["openid", "llm:use"], "groups": ["Everyone", "research", "a,b"],
+    });
+    let auth0 = json!({
+        "sub": "auth0|1", "aud": ["https://llm", "https://x.auth0.com/userinfo"], "azp": "vllm",
+        "https://example.com/roles": ["research"], "scope": "openid llm:use profile",
+        "permissions": ["llm:use", "read:models"], "org_id": "org_1",
+    });
+    let entra = json!({
+        "aud": "api://llm", "tid": "72f988bf-86f1-41af-91ab-2d7cd011db47", "oid": "1", "ver": "2.0",
+        "roles": ["research"], "groups": ["5f0e7d1c-3a52-4b6f-9d2e-0c1a2b3c4d5e"], "scp": "llm:use",
+    });
+    let mut overage = entra.clone();
+    overage.as_object_mut().unwrap().remove("groups");
+    overage["hasgroups"] = json!(true);
+    overage["_claim_names"] = json!({"groups": "src1"});
+    overage["_claim_sources"] =
+        json!({"src1": {"endpoint": "https://graph.windows.net/…/getMemberObjects"}});
+    let kubernetes = json!({
+        "aud": ["https://kubernetes.default.svc"], "sub": "system:serviceaccount:team-a:batch",
+        "kubernetes.io": {
+            "namespace": "team-a",
+            "serviceaccount": {"name": "batch", "uid": "1"},
+            "pod": {"name": "batch-0", "uid": "2"},
+        },
+        "exp": 1_800_003_600.5, "email": null,
+    });
+    let by_default = |groups: Value| json!({"groupsClaim": groups, "defaultTenant": "globex"});
+    let rows = [
+        (
+            "Keycloak: realm roles, tenant by client",
+            json!({"groupsClaim": ["realm_access", "roles"], "tenantClaim": "azp"}),
+            &keycloak,
+            Ok(("vllm", vec!["research"])),
+        ),
+        (
+            "Keycloak: client roles",
+            by_default(json!(["resource_access", "vllm", "roles"])),
+            &keycloak,
+            Ok(("globex", vec!["sales"])),
+        ),
+        (
+            "Keycloak: roles of a client that has none",
+            by_default(json!(["resource_access", "other", "roles"])),
+            &keycloak,
+            Ok(("globex", vec![])),
+        ),
+        (
+            "Keycloak: group paths, spaces and all",
+            by_default(json!("groups")),
+            &keycloak,
+            Ok(("globex", vec!["/research/gpu users"])),
+        ),
+        (
+            "Keycloak: a path that ends at an object",
+            by_default(json!("realm_access")),
+            &keycloak,
+            Ok(("globex", vec![])),
+        ),
+        (
+            "Keycloak: a claim that is no text",
+            by_default(json!("email_verified")),
+            &keycloak,
+            Ok(("globex", vec![])),
+        ),
+        (
+            "Okta: groups, commas and all",
+            by_default(json!("groups")),
+            &okta,
+            Ok(("globex", vec!["research", "a,b"])),
+        ),
+        (
+            "Okta: scopes as a list",
+            by_default(json!("scp")),
+            &okta,
+            Ok(("globex", vec!["llm:use"])),
+        ),
+        (
+            "Auth0: a claim that is named by a URL",
+            json!({"groupsClaim": "https://example.com/roles", "tenantClaim": "azp"}),
+            &auth0,
+            Ok(("vllm", vec!["research"])),
+        ),
+        (
+            "Auth0: permissions",
+            by_default(json!("permissions")),
+            &auth0,
+            Ok(("globex", vec!["llm:use"])),
+        ),
+        (
+            "Auth0: scopes in one string",
+            by_default(json!(["scope"])),
+            &auth0,
+            Ok(("globex", vec!["llm:use"])),
+        ),
+        (
+            "Auth0: two audiences are no tenant",
+            json!({"tenantClaim": "aud"}),
+            &auth0,
+            Err(Code::AmbiguousTenant),
+        ),
+        (
+            "Entra: app roles, tenant by directory",
+            json!({"groupsClaim": "roles", "tenantClaim": "tid"}),
+            &entra,
+            Ok(("72f988bf-86f1-41af-91ab-2d7cd011db47", vec!["research"])),
+        ),
+        (
+            "Entra: groups are GUIDs",
+            json!({"groupsClaim": "groups", "tenantFromGroup": [{"group": "5f0e7d1c-3a52-4b6f-9d2e-0c1a2b3c4d5e", "tenant": "acme"}]}),
+            &entra,
+            Ok(("acme", vec!["5f0e7d1c-3a52-4b6f-9d2e-0c1a2b3c4d5e"])),
+        ),
+        (
+            "Entra: too many groups to be in the token",
+            by_default(json!("groups")),
+            &overage,
+            Ok(("globex", vec![])),
+        ),
+        (
+            "Entra: too many groups, and the tenant was to come from one",
+            json!({"groupsClaim": "groups", "tenantFromGroup": [{"group": "5f0e7d1c-3a52-4b6f-9d2e-0c1a2b3c4d5e", "tenant": "acme"}]}),
+            &overage,
+            Err(Code::UnknownTenant),
+        ),
+        (
+            "Kubernetes: the namespace as tenant and group",
+            json!({"groupsClaim": ["kubernetes.io", "namespace"], "tenantClaim": ["kubernetes.io", "namespace"]}),
+            &kubernetes,
+            Ok(("team-a", vec!["team-a"])),
+        ),
+        (
+            "Kubernetes: a name with a dot is one segment",
+            json!({"groupsClaim": ["kubernetes", "io", "namespace"], "defaultTenant": "globex"}),
+            &kubernetes,
+            Ok(("globex", vec![])),
+        ),
+    ];
+    for (name, entry, payload, expected) in rows {
+        let expected = expected.map(|(tenant, groups)| (tenant.to_owned(), groups));
+        assert_eq!(found(&entry, payload), expected, "{name}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_user_is_the_whole_claim() {
+    let mut config = fixtures::demo();
+    config["fairness"] = json!({"from": "user"});
+    let policy = fixtures::policy(&config);
+    for (name, sub, expected) in [
+        (
+            "a Kubernetes service account",
+            json!("system:serviceaccount:team-a:batch"),
+            Some("system:serviceaccount:team-a:batch"),
+        ),
+        ("Auth0", json!("auth0|1"), Some("auth0|1")),
+        // "alice smith" and "alice jones" must not become one "alice".
+        (
+            "a name with a space",
+            json!("alice smith"),
+            Some("alice smith"),
+        ),
+        ("a comma", json!("smith,alice"), Some("smith,alice")),
+        ("a number", json!(42), None),
+        ("an object", json!({"id": "alice"}), None),
+        ("an empty string", json!(""), None),
+        ("null", json!(null), None),
+    ] {
+        let payload = fixtures::payload(json!({"iss": ISSUER, "sub": sub}));
+        let caller = identify(&chat(&[BEARER]), &policy, NOW, &payload).unwrap();
+        let user = caller.identity().unwrap().user.as_deref();
+        assert_eq!(user, expected, "{name}");
+    }
+}
