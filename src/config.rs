@@ -32,6 +32,8 @@ pub(crate) struct Config<'a> {
     #[serde(borrow, default)]
     pub(crate) jwt: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    pub(crate) trusted_headers: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     pub(crate) models: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(crate) model_header: Option<&'a RawValue>,
@@ -207,6 +209,49 @@ pub(crate) struct TenantFromGroupConfig {
     pub(crate) tenant: String,
 }
 
+/// Identity set in headers by an authenticating gateway in front, such as Models-as-a-Service. With its proof it is the
+/// only identity; without, all these headers are stripped and count for nothing.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct TrustedHeadersConfig<'a> {
+    pub(crate) proof: GatewayProofConfig,
+    /// Says who the caller is; without it 401.
+    pub(crate) principal_header: String,
+    /// A JSON object from the name of an attribute to its values: a list, or one value.
+    #[serde(default)]
+    pub(crate) attributes_header: Option<String>,
+    /// An object from a header to the attribute whose values it carries: a JSON list, a JSON string, or plain text that is
+    /// one value. They follow those of `attributesHeader`.
+    #[serde(borrow, default)]
+    pub(crate) attribute_headers: Option<&'a RawValue>,
+    /// The attribute whose values are the groups. Omitted means no groups.
+    #[serde(default)]
+    pub(crate) groups_attribute: Option<String>,
+    /// The attribute whose one value is the tenant.
+    #[serde(default)]
+    pub(crate) tenant_attribute: Option<String>,
+    /// The tenant of callers without such a value.
+    #[serde(default)]
+    pub(crate) default_tenant: Option<String>,
+}
+
+/// What shows that a request comes from the gateway in front: a secret in a header, or a client certificate.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct GatewayProofConfig {
+    #[serde(default)]
+    pub(crate) header: Option<String>,
+    /// `sha256:` and 64 hex digits of the secret in `header`.
+    #[serde(default)]
+    pub(crate) secret_hash: Option<String>,
+    /// Any of these is the first URI (if there is a `://` in it) or the first DNS name of the certificate.
+    #[serde(default)]
+    pub(crate) client_certificate_san: Option<Vec<String>>,
+    /// Must be `true`: the operator's word that Envoy lets no unverified certificate in.
+    #[serde(default)]
+    pub(crate) client_certs_verified: bool,
+}
+
 /// Who may use a model: members of `groups`, or everybody that `access` says.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -264,6 +309,8 @@ pub(crate) enum FairnessFrom {
     Tenant,
     Key,
     User,
+    /// `{"attribute": "subscription"}`: an attribute of `trustedHeaders`.
+    Attribute(String),
 }
 
 /// What is done with the counts.

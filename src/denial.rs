@@ -29,6 +29,10 @@ pub enum Code {
     UnknownTenant,
     /// The token names several tenants.
     AmbiguousTenant,
+    /// The gateway in front has proved itself, but does not say who is asking.
+    MissingPrincipal,
+    /// The gateway in front has proved itself, but what it says of the caller cannot be read.
+    MalformedIdentity,
     /// The identity may not use this model.
     ModelNotAllowed,
     /// Method and path are not in the table of operations, or the identity may not use them.
@@ -77,6 +81,8 @@ impl Code {
             Self::TooManyGroups => "too_many_groups",
             Self::UnknownTenant => "unknown_tenant",
             Self::AmbiguousTenant => "ambiguous_tenant",
+            Self::MissingPrincipal => "missing_principal",
+            Self::MalformedIdentity => "malformed_identity",
             Self::ModelNotAllowed => "model_not_allowed",
             Self::OperationNotAllowed => "operation_not_allowed",
             Self::MissingModel => "missing_model",
@@ -96,7 +102,9 @@ impl Code {
             | Self::InvalidCredential
             | Self::ExpiredCredential
             | Self::UnlistedIssuer
-            | Self::TooManyGroups => 401,
+            | Self::TooManyGroups
+            | Self::MissingPrincipal
+            | Self::MalformedIdentity => 401,
             Self::UnknownTenant
             | Self::AmbiguousTenant
             | Self::ModelNotAllowed
@@ -133,6 +141,8 @@ impl Code {
             Self::TooManyGroups => "The token has too many groups to be read.",
             Self::UnknownTenant => "The token belongs to no tenant that is known here.",
             Self::AmbiguousTenant => "The token names more than one tenant.",
+            Self::MissingPrincipal => "The gateway in front does not say who you are.",
+            Self::MalformedIdentity => "What the gateway in front says about you cannot be read.",
             Self::ModelNotAllowed => "You do not have access to this model.",
             Self::OperationNotAllowed => "This method and path are not available to you.",
             Self::MissingModel => {
@@ -175,6 +185,23 @@ impl Denial {
         }
     }
 
+    /// The refusal of what the gateway in front says, or does not say, in this header.
+    #[must_use]
+    pub fn of_header(code: Code, header: &str) -> Self {
+        let message = match code {
+            Code::MissingPrincipal => {
+                format!("The header `{header}`, which says who you are, is missing or empty.")
+            }
+            Code::AmbiguousCredential => format!("The header `{header}` was sent more than once."),
+            _ => format!("The header `{header}` is not valid."),
+        };
+        Self {
+            code,
+            message: message.into(),
+            model: None,
+        }
+    }
+
     /// The model that was refused, where that is the reason.
     #[must_use]
     pub const fn model(&self) -> Option<&ModelName> {
@@ -205,7 +232,7 @@ impl Denial {
         // RFC 9110, section 15.5.2: a 401 must carry a challenge; RFC 6750, section 3.1: no error code when no
         // credential was sent.
         match (self.code, self.status()) {
-            (Code::MissingCredential, _) => {
+            (Code::MissingCredential | Code::MissingPrincipal, _) => {
                 headers.push(("www-authenticate", r#"Bearer realm="tollgate""#))
             }
             (_, 401) => headers.push((

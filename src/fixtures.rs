@@ -74,24 +74,37 @@ pub(crate) fn no_token(_: &[&str]) -> Claim {
     Claim::Absent
 }
 
+/// Attributes of Envoy's that are claims only; their paths begin with the metadata key.
+pub(crate) fn claims(claims: impl Fn(&[&str]) -> Claim) -> impl Fn(&[&str]) -> Claim {
+    move |path| match path {
+        [
+            "metadata",
+            "filter_metadata",
+            "envoy.filters.http.jwt_authn",
+            path @ ..,
+        ] => claims(path),
+        _ => Claim::Absent,
+    }
+}
+
 /// The claims of a verified token: each path joined by dots, with its value.
-pub(crate) fn token(claims: &'static [(&'static str, &'static str)]) -> impl Fn(&[&str]) -> Claim {
-    move |path| {
+pub(crate) fn token(values: &'static [(&'static str, &'static str)]) -> impl Fn(&[&str]) -> Claim {
+    claims(move |path| {
         let path = path.join(".");
-        let found = claims
+        let found = values
             .iter()
             .find(|(name, _)| format!("payload.{name}") == path);
         found.map_or(Claim::Absent, |(_, value)| {
             Claim::Value(value.as_bytes().to_vec())
         })
-    }
+    })
 }
 
 /// A verified payload under `payload`, as Envoy hands it over: texts as they are, other values in a form of its own.
 pub(crate) fn payload(payload: serde_json::Value) -> impl Fn(&[&str]) -> Claim {
     use serde_json::Value;
 
-    move |path| {
+    claims(move |path| {
         let Some(("payload", path)) = path.split_first().map(|(first, rest)| (*first, rest)) else {
             return Claim::Absent;
         };
@@ -116,7 +129,7 @@ pub(crate) fn payload(payload: serde_json::Value) -> impl Fn(&[&str]) -> Claim {
             Value::Array(items) => Claim::Value(length(items.len())),
             Value::Object(members) => Claim::Value(length(members.len())),
         }
-    }
+    })
 }
 
 /// What Envoy's form of a list or an object begins with.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::access::Permit;
 use crate::headers::HeaderMap;
-use crate::identity::Proof;
+use crate::identity::{Proof, TrustedHeaders};
 use crate::operation::Operation;
 use crate::policy::{Fairness, Forwarding, Policy, Secret};
 
@@ -110,12 +110,13 @@ pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Forwarde
     }
 }
 
-/// The headers to remove from any message of a client: credentials and owned names. Request trailers as well.
+/// The headers to remove from any message of a client: credentials, owned names and what only a gateway in front may
+/// say. Request trailers as well.
 #[must_use]
 pub fn removals(headers: &HeaderMap, policy: &Policy) -> Vec<Vec<u8>> {
     let mut remove: Vec<Vec<u8>> = Vec::new();
     for (name, _) in headers.iter() {
-        if (is_credential(name, policy) || is_owned(name, policy))
+        if (is_credential(name, policy) || is_owned(name, policy) || is_trusted(name, policy))
             && !remove.iter().any(|other| other == name)
         {
             remove.push(name.to_vec());
@@ -133,14 +134,15 @@ fn identity_headers(permit: &Permit, policy: &Policy) -> Vec<(&'static str, Rc<s
         return set;
     };
     let tenant = identity.tenant();
-    let fairness = match policy.fairness {
+    let safe = |value: &Option<Box<str>>| {
+        let value = value.as_deref().filter(|value| is_safe_value(value));
+        value.map(Rc::from)
+    };
+    let fairness = match &policy.fairness {
         Fairness::Tenant => Some(Rc::clone(&tenant.name)),
         Fairness::Key => identity.key().map(Rc::clone),
-        Fairness::User => identity
-            .user
-            .as_deref()
-            .filter(|user| is_safe_value(user))
-            .map(Rc::from),
+        Fairness::User => safe(&identity.user),
+        Fairness::Attribute(_) => safe(&identity.attribute),
     };
     for (names, value) in [(FAIRNESS, fairness), (OBJECTIVE, tenant.objective.clone())] {
         if let Some(value) = value {
@@ -151,14 +153,30 @@ fn identity_headers(permit: &Permit, policy: &Policy) -> Vec<(&'static str, Rc<s
     set
 }
 
-/// Whether this is the header that proved who the caller is, where that one is to be kept. Where nobody was asked, none
-/// is: what has not been looked at is not vouched for.
+/// Whether this is the header that proved who the caller is, where that one is to be kept, or what the gateway in front
+/// has proved to say. Where nobody was asked, none is: what has not been looked at is not vouched for.
 fn is_kept(name: &[u8], permit: &Permit, policy: &Policy) -> bool {
     let proof = permit.caller.identity().map(|identity| &identity.proof);
-    match (&policy.forwarding, proof) {
-        (Forwarding::Keep, Some(Proof::Credential(header))) => name == header.as_bytes(),
-        _ => false,
+    match proof {
+        Some(Proof::Credential(header)) => {
+            policy.forwarding == Forwarding::Keep && name == header.as_bytes()
+        }
+        Some(Proof::TrustedHeaders) => {
+            let mut headers = policy
+                .trusted_headers
+                .iter()
+                .flat_map(TrustedHeaders::identity_headers);
+            headers.any(|header| name == header.as_bytes()) && !is_owned(name, policy)
+        }
+        Some(Proof::Token) | None => false,
     }
+}
+
+fn is_trusted(name: &[u8], policy: &Policy) -> bool {
+    policy.trusted_headers.as_ref().is_some_and(|trusted| {
+        let mut headers = trusted.identity_headers().chain(trusted.proof_header());
+        headers.any(|header| same_name(name, header))
+    })
 }
 
 fn is_credential(name: &[u8], policy: &Policy) -> bool {
@@ -186,7 +204,7 @@ fn is_owned(name: &[u8], policy: &Policy) -> bool {
 }
 
 /// Whether two header names are one to a reader that ignores case and takes `_` for `-`.
-fn same_name(name: &[u8], owned: &str) -> bool {
+pub(crate) fn same_name(name: &[u8], owned: &str) -> bool {
     let canonical = |byte: u8| {
         if byte == b'_' {
             b'-'
@@ -199,6 +217,12 @@ fn same_name(name: &[u8], owned: &str) -> bool {
             .iter()
             .zip(owned.bytes())
             .all(|(byte, owned)| canonical(*byte) == canonical(owned))
+}
+
+/// Whether this is a header that is set from the identity, so that nobody else may say it.
+pub(crate) fn is_ours(name: &str) -> bool {
+    let mut ours = FAIRNESS.iter().chain(&OBJECTIVE).chain([&TENANT]);
+    ours.any(|header| same_name(name.as_bytes(), header))
 }
 
 /// What may be a header value that the scheduler uses as a metrics label.

@@ -184,18 +184,9 @@ pub(crate) fn number(path: &[&str]) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 
-/// One claim of a verified token, from the metadata of `jwt_authn`. `path` starts with the metadata key.
-pub(crate) fn claim(path: &[&str]) -> Claim {
-    let full_path = [
-        &[
-            "metadata",
-            "filter_metadata",
-            "envoy.filters.http.jwt_authn",
-        ],
-        path,
-    ]
-    .concat();
-    match property(&full_path) {
+/// One of Envoy's attributes, by the parts of its path.
+pub(crate) fn attribute(path: &[&str]) -> Claim {
+    match property(path) {
         (OK, bytes) => Claim::Value(bytes),
         (NOT_FOUND, _) => Claim::Absent,
         (SERIALIZATION_FAILURE, _) => Claim::Null,

@@ -6,11 +6,12 @@
 mod api_key;
 mod credentials;
 mod jwt;
+mod trusted_headers;
 
 use std::rc::Rc;
 
 use crate::access::ModelLimit;
-use crate::denial::Code;
+use crate::denial::{Code, Denial};
 use crate::headers::HeaderMap;
 use crate::policy::{GroupSet, Policy, Tenant};
 
@@ -18,6 +19,7 @@ pub use api_key::{KeyHash, Keys};
 pub use credentials::Source;
 pub(crate) use credentials::can_be_key;
 pub use jwt::{Claim, Issuer};
+pub use trusted_headers::{GatewayProof, TrustedHeaders};
 
 /// Who is asking.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub struct Identity {
     pub(crate) groups: GroupSet,
     pub(crate) key: Option<Rc<str>>,
     pub(crate) user: Option<Box<str>>,
+    /// The first value of the attribute that the fairness id is made from.
+    pub(crate) attribute: Option<Box<str>>,
     pub(crate) models: Option<ModelLimit>,
     pub(crate) proof: Proof,
 }
@@ -46,6 +50,8 @@ pub(crate) enum Proof {
     Credential(Rc<str>),
     /// A token that Envoy verified somewhere else.
     Token,
+    /// The gateway in front.
+    TrustedHeaders,
 }
 
 impl Caller {
@@ -73,30 +79,47 @@ impl Identity {
     }
 }
 
-/// Finds out who is asking. `now` is in seconds since the epoch; `claims` reads the verified payload that `jwt_authn`
-/// left in dynamic metadata, where no client can write.
+/// Finds out who is asking. `now` is in seconds since the epoch; `attributes` reads what Envoy itself knows of a request,
+/// by the path of an attribute: the verified payload that `jwt_authn` left in dynamic metadata, where no client can
+/// write, and the client's certificate.
 ///
 /// # Errors
-/// A credential that is unknown, expired, malformed or sent in two versions; a verified token that the configuration
-/// does not accept. No credential at all is no error here: whether that is enough is up to the model's rule.
+/// A credential that is unknown, expired, malformed or sent in two versions; a verified token, or the word of a gateway
+/// in front, that the configuration does not accept. No credential at all is no error here: whether that is enough is up
+/// to the model's rule.
 pub fn identify(
     headers: &HeaderMap,
     policy: &Policy,
     now: i64,
-    claims: &dyn Fn(&[&str]) -> Claim,
+    attributes: &dyn Fn(&[&str]) -> Claim,
+) -> Result<Caller, Denial> {
+    if let Some(trusted) = &policy.trusted_headers
+        && trusted.proven(headers, attributes)?
+    {
+        return trusted.identity(headers, policy).map(Caller::Known);
+    }
+    by_credential(headers, policy, now, attributes).map_err(Denial::from)
+}
+
+fn by_credential(
+    headers: &HeaderMap,
+    policy: &Policy,
+    now: i64,
+    attributes: &dyn Fn(&[&str]) -> Claim,
 ) -> Result<Caller, Code> {
+    let claims = |path: &[&str]| attributes(&[&jwt::METADATA, path].concat());
     let credential = credentials::find(headers, &policy.sources)?;
-    let token = jwt::verified(&policy.issuers, claims)?;
+    let token = jwt::verified(&policy.issuers, &claims)?;
     match (credential, token) {
         (None, None) => Ok(Caller::Anonymous),
         (None, Some(issuer)) => {
-            jwt::identity(issuer, Proof::Token, policy, claims).map(Caller::Known)
+            jwt::identity(issuer, Proof::Token, policy, &claims).map(Caller::Known)
         }
         (Some(credential), None) => api_key::identity(credential, policy, now).map(Caller::Known),
         // The token itself usually is the bearer credential. Anything else beside a verified token is a second one.
         (Some(credential), Some(issuer)) if credential.looks_like_token() => {
             let proof = Proof::Credential(Rc::clone(credential.header()));
-            jwt::identity(issuer, proof, policy, claims).map(Caller::Known)
+            jwt::identity(issuer, proof, policy, &claims).map(Caller::Known)
         }
         (Some(_), Some(_)) => Err(Code::AmbiguousCredential),
     }

@@ -187,7 +187,7 @@ impl Stream {
         self.operation = target.as_ref().ok().map(|target| target.operation);
         let caller = if self.operation.is_none_or(Operation::needs_identity) {
             let now = i64::try_from(self.times.started / 1_000_000_000).unwrap_or(i64::MAX);
-            identify(&headers, &policy, now, &host::claim)?
+            identify(&headers, &policy, now, &host::attribute)?
         } else {
             Caller::Anonymous
         };

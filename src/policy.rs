@@ -8,7 +8,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::access::{ExtraPath, ModelLimit, ModelRules};
-use crate::identity::{Issuer, Keys, Source};
+use crate::identity::{Issuer, Keys, Source, TrustedHeaders};
 use crate::operation::PathRule;
 
 /// Everything that requests are judged by.
@@ -26,6 +26,8 @@ pub struct Policy {
     pub forwarding: Forwarding,
     /// Issuers whose verified payloads are accepted.
     pub issuers: Vec<Issuer>,
+    /// Identity set by a gateway in front.
+    pub trusted_headers: Option<TrustedHeaders>,
     /// Who may use which model.
     pub models: ModelRules,
     /// The header that repeats the model.
@@ -157,12 +159,14 @@ impl fmt::Debug for Secret {
 }
 
 /// What the fairness id is made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fairness {
     /// The tenant's name, so that the scheduler's metrics join ours.
     Tenant,
     /// The key's id. Tokens have none, so for them the header is absent.
     Key,
-    /// The token's user claim. Keys have none, so for them the header is absent.
+    /// The token's user claim, or the principal of the gateway in front. Keys have none, so for them the header is absent.
     User,
+    /// The first value of this attribute from the gateway in front. Where there is none, the header is absent.
+    Attribute(Box<str>),
 }

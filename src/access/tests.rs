@@ -8,7 +8,7 @@ use crate::operation::target;
 /// Takes a request through all steps up to the end of its body.
 fn ask(policy: &Policy, headers: &HeaderMap, body: &[u8]) -> Result<(), Code> {
     let target = target(headers, false, policy)?;
-    let caller = identify(headers, policy, 0, &no_token)?;
+    let caller = identify(headers, policy, 0, &no_token).map_err(|denial| denial.code())?;
     let permit = admit(caller, &target, headers, !body.is_empty(), policy);
     permit
         .and_then(|mut permit| permit.judge(body, true, policy))

@@ -3,6 +3,7 @@
 mod credentials;
 mod issuers;
 mod keys;
+mod trusted_headers;
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -69,20 +70,27 @@ impl Compiler<'_> {
         let models = self.models(&config);
         let (sources, forwarding) = self.credentials(&config);
         let model_header = self.model_header(&config);
+        let trusted_headers = self.trusted_headers(&config, &sources, &model_header);
         let extra_paths = self.extra_paths(&config);
         let public_paths = self.public_paths(&config);
-        let fairness: Option<FairnessConfig> = config
-            .fairness
-            .and_then(|raw| read(raw.get(), "fairness", &mut self.faults));
+        let fairness = self.fairness(&config);
         let metering: Option<MeteringConfig> = config
             .metering
             .and_then(|raw| read(raw.get(), "metering", &mut self.faults));
-        let none_tried = self.faults.is_empty() && keys.is_empty() && issuers.is_empty();
-        let sections = [config.keys, config.keys_from, config.jwt];
+        let none_tried = self.faults.is_empty()
+            && keys.is_empty()
+            && issuers.is_empty()
+            && trusted_headers.is_none();
+        let sections = [
+            config.keys,
+            config.keys_from,
+            config.jwt,
+            config.trusted_headers,
+        ];
         if none_tried || sections.iter().all(Option::is_none) {
             self.fault(
                 "",
-                "nothing identifies anybody: expected at least one entry in `keys`, `keysFrom` or `jwt`",
+                "nothing identifies anybody: expected at least one entry in `keys`, `keysFrom` or `jwt`, or `trustedHeaders`",
             );
         }
         Some(Policy {
@@ -92,15 +100,12 @@ impl Compiler<'_> {
             sources,
             forwarding,
             issuers,
+            trusted_headers,
             models,
             model_header,
             extra_paths,
             public_paths,
-            fairness: match fairness.map(|fairness| fairness.from) {
-                Some(FairnessFrom::Key) => Fairness::Key,
-                Some(FairnessFrom::User) => Fairness::User,
-                Some(FairnessFrom::Tenant) | None => Fairness::Tenant,
-            },
+            fairness,
             filter_state: metering.is_some_and(|metering| metering.filter_state),
             fingerprint: fingerprint(text),
         })
@@ -174,6 +179,26 @@ impl Compiler<'_> {
             }
         }
         rules
+    }
+
+    fn fairness(&mut self, config: &Config<'_>) -> Fairness {
+        let written: Option<FairnessConfig> = config
+            .fairness
+            .and_then(|raw| read(raw.get(), "fairness", &mut self.faults));
+        match written.map(|fairness| fairness.from) {
+            Some(FairnessFrom::Key) => Fairness::Key,
+            Some(FairnessFrom::User) => Fairness::User,
+            Some(FairnessFrom::Attribute(name)) => {
+                if config.trusted_headers.is_none() {
+                    self.fault(
+                        "fairness.from.attribute",
+                        "only `trustedHeaders` has attributes; expected that section too",
+                    );
+                }
+                Fairness::Attribute(name.into())
+            }
+            Some(FairnessFrom::Tenant) | None => Fairness::Tenant,
+        }
     }
 
     fn model_header(&mut self, config: &Config<'_>) -> ModelHeader {

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 mod environment;
+mod trusted_headers;
 
 use super::*;
 use crate::fixtures::{ACME_KEY, demo, key_hash};
@@ -171,7 +172,7 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             json!({"models": {"m": {"access": "anonymous"}}}),
-            "nothing identifies anybody: expected at least one entry in `keys`, `keysFrom` or `jwt`",
+            "nothing identifies anybody: expected at least one entry in `keys`, `keysFrom` or `jwt`, or `trustedHeaders`",
         ),
     ] {
         assert_eq!(faults(&config), [expected]);

@@ -2,7 +2,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
-const ALL: [(Code, u32, &str); 16] = [
+const ALL: [(Code, u32, &str); 18] = [
     (Code::MissingCredential, 401, "missing_credential"),
     (Code::InvalidCredential, 401, "invalid_credential"),
     (Code::ExpiredCredential, 401, "expired_credential"),
@@ -11,6 +11,8 @@ const ALL: [(Code, u32, &str); 16] = [
     (Code::TooManyGroups, 401, "too_many_groups"),
     (Code::UnknownTenant, 403, "unknown_tenant"),
     (Code::AmbiguousTenant, 403, "ambiguous_tenant"),
+    (Code::MissingPrincipal, 401, "missing_principal"),
+    (Code::MalformedIdentity, 401, "malformed_identity"),
     (Code::ModelNotAllowed, 403, "model_not_allowed"),
     (Code::OperationNotAllowed, 403, "operation_not_allowed"),
     (Code::MissingModel, 400, "missing_model"),
@@ -37,7 +39,9 @@ fn every_401_carries_a_challenge_and_nothing_else_does() {
             .into_iter()
             .find(|(header, _)| *header == "www-authenticate");
         let expected = match (status, code) {
-            (_, Code::MissingCredential) => Some(r#"Bearer realm="tollgate""#),
+            (_, Code::MissingCredential | Code::MissingPrincipal) => {
+                Some(r#"Bearer realm="tollgate""#)
+            }
             (401, _) => Some(r#"Bearer realm="tollgate", error="invalid_token""#),
             _ => None,
         };

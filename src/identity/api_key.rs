@@ -116,6 +116,7 @@ pub(super) fn identity(
         groups: Rc::clone(&key.groups),
         key: Some(Rc::clone(&key.id)),
         user: None,
+        attribute: None,
         models: limits.and_then(|limits| limits.models.clone()),
         proof: Proof::Credential(Rc::clone(credential.header())),
     })

@@ -9,10 +9,17 @@ use super::{Identity, Proof};
 use crate::denial::Code;
 use crate::policy::{Fairness, GroupId, Policy, Tenant};
 
-/// Groups read from one token. A token with more is refused rather than half read.
-const MAX_GROUPS: usize = 64;
+/// Groups read from one identity. One with more is refused rather than half read.
+pub(super) const MAX_GROUPS: usize = 64;
 
-/// One value of the payload.
+/// Where `jwt_authn` leaves payloads: the path of Envoy's attribute, before the metadata key.
+pub(super) const METADATA: [&str; 3] = [
+    "metadata",
+    "filter_metadata",
+    "envoy.filters.http.jwt_authn",
+];
+
+/// One value of the payload, or of another attribute of Envoy's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// The payload has no such claim, or no such element.
@@ -133,6 +140,7 @@ pub(super) fn identity(
         groups: groups.into(),
         key: None,
         user: user.map(Into::into),
+        attribute: None,
         models: None,
         proof,
     })

@@ -1,4 +1,5 @@
 mod providers;
+mod trusted_headers;
 
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -13,14 +14,16 @@ fn who(
     headers: &[(&str, &str)],
     claims: &dyn Fn(&[&str]) -> Claim,
 ) -> Result<String, Code> {
-    identify(&chat(headers), policy, NOW, claims).map(|caller| match caller {
-        Caller::Anonymous => "anonymous".to_owned(),
-        Caller::Known(identity) => format!(
-            "{}/{}",
-            identity.tenant.name,
-            identity.key.as_deref().unwrap_or("-")
-        ),
-    })
+    identify(&chat(headers), policy, NOW, claims)
+        .map_err(|denial| denial.code())
+        .map(|caller| match caller {
+            Caller::Anonymous => "anonymous".to_owned(),
+            Caller::Known(identity) => format!(
+                "{}/{}",
+                identity.tenant.name,
+                identity.key.as_deref().unwrap_or("-")
+            ),
+        })
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -324,14 +327,14 @@ fn reads_groups_as_a_list_or_as_words() {
 fn a_null_among_the_groups_is_skipped_and_too_many_groups_are_refused() {
     let policy = fixtures::policy(&fixtures::demo());
     let many = |count: usize| {
-        move |path: &[&str]| match path {
+        fixtures::claims(move |path: &[&str]| match path {
             ["payload", "iss"] => Claim::Value(ISSUER.into()),
             ["payload", "groups", "1"] => Claim::Null,
             ["payload", "groups", index] if index.parse::<usize>().unwrap() < count => {
                 Claim::Value("sales".into())
             }
             _ => Claim::Absent,
-        }
+        })
     };
     assert_eq!(
         who(&policy, &[BEARER], &many(64)),
@@ -347,11 +350,11 @@ fn a_tenant_that_cannot_be_read_is_never_the_default_tenant() {
         ("null", Claim::Null, Code::UnknownTenant),
         ("refused by Envoy", Claim::Unreadable, Code::Internal),
     ] {
-        let claims = |path: &[&str]| match path {
+        let claims = fixtures::claims(|path| match path {
             ["payload", "iss"] => Claim::Value(ISSUER.into()),
             ["payload", "tenant"] => claim.clone(),
             _ => Claim::Absent,
-        };
+        });
         assert_eq!(who(&policy, &[BEARER], &claims), Err(expected), "{name}");
     }
 }

@@ -121,7 +121,7 @@ fn a_configuration_that_identifies_nobody_is_refused() {
         assert_eq!(
             faults(&lines),
             [
-                "nothing identifies anybody: expected at least one entry in `keys`, `keysFrom` or `jwt`"
+                "nothing identifies anybody: expected at least one entry in `keys`, `keysFrom` or `jwt`, or `trustedHeaders`"
             ]
         );
     }

@@ -40,3 +40,5 @@ mod spoofing;
 mod streaming;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod trusted_headers;

@@ -28,7 +28,7 @@ fn ids(config: &Value, text: &str, keys: &[&str]) -> Vec<String> {
     let policy = policy_in(config, &environment(text));
     let id = |key: &&str| {
         let key = policy.keys.find(key.as_bytes());
-        key.map_or("-".to_owned(), |key| key.id.to_string())
+        key.map_or_else(|| "-".to_owned(), |key| key.id.to_string())
     };
     keys.iter().map(id).collect()
 }

@@ -32,7 +32,8 @@ fn found(entry: &Value, payload: &Value) -> Result<(String, Vec<&'static str>), 
     let policy = fixtures::policy(&config);
     let mut payload = payload.clone();
     payload["iss"] = json!(ISSUER);
-    let caller = identify(&chat(&[BEARER]), &policy, NOW, &fixtures::payload(payload))?;
+    let caller = identify(&chat(&[BEARER]), &policy, NOW, &fixtures::payload(payload))
+        .map_err(|denial| denial.code())?;
     let identity = caller.identity().unwrap();
     let has = |name: &&str| {
         let id = policy.groups.find(name).unwrap();

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use super::tokens::key_set;
 
+const AUTHORITY: &str = include_str!("../../fixtures/certificates/authority.pem");
+const GATEWAY: &str = include_str!("../../fixtures/certificates/gateway.pem");
+
 /// What differs from test to test.
 pub(super) struct Bootstrap<'a> {
     /// The plugin configuration; `None` leaves the filter out.
@@ -19,6 +22,8 @@ pub(super) struct Bootstrap<'a> {
     pub(super) wasm: &'a Path,
     /// Whose tokens Envoy verifies.
     pub(super) providers: &'a [Provider],
+    /// The certificate, with its key, that all clients come with. `None` is HTTP without TLS.
+    pub(super) client_certificate: Option<&'static str>,
     /// Where requests go.
     pub(super) upstream: SocketAddr,
     /// Where the access log is written.
@@ -62,7 +67,63 @@ impl Bootstrap<'_> {
             resources["listeners"][0]["per_connection_buffer_limit_bytes"] = json!(limit);
             resources["clusters"][0]["per_connection_buffer_limit_bytes"] = json!(limit);
         }
+        if let Some(certificate) = self.client_certificate {
+            self.put_behind_tls(&mut bootstrap["static_resources"], certificate);
+        }
         bootstrap
+    }
+
+    /// Lets the gateway speak TLS with verified client certificates only, on a socket of its own; in front of it stands
+    /// a listener that takes plain bytes and carries them there with the client's certificate.
+    fn put_behind_tls(&self, resources: &mut Value, certificate: &str) {
+        let socket = json!({"pipe": {"path": self.access_log.with_file_name("gateway.sock")}});
+        let both_halves = |pem: &str| {
+            json!({
+                "tls_certificates": [{
+                    "certificate_chain": {"inline_string": pem},
+                    "private_key": {"inline_string": pem}
+                }],
+                "validation_context": {"trusted_ca": {"inline_string": AUTHORITY}}
+            })
+        };
+        let gateway = &mut resources["listeners"][0];
+        gateway["address"] = socket.clone();
+        gateway["filter_chains"][0]["transport_socket"] = json!({
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+                "common_tls_context": both_halves(GATEWAY),
+                "require_client_certificate": true
+            }
+        });
+        let front = json!({
+            "name": "front",
+            "address": any_port(),
+            "filter_chains": [{"filters": [{
+                "name": "envoy.filters.network.tcp_proxy",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+                    "stat_prefix": "front",
+                    "cluster": "gateway"
+                }
+            }]}]
+        });
+        let cluster = json!({
+            "name": "gateway",
+            "load_assignment": {"cluster_name": "gateway", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket}}]}]},
+            "transport_socket": {
+                "name": "envoy.transport_sockets.tls",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                    "common_tls_context": both_halves(certificate)
+                }
+            }
+        });
+        resources["listeners"]
+            .as_array_mut()
+            .unwrap()
+            .insert(0, front);
+        resources["clusters"].as_array_mut().unwrap().push(cluster);
     }
 
     fn connection_manager(&self) -> Value {

@@ -21,6 +21,7 @@ pub(crate) struct Builder {
     config: Option<Value>,
     environment: BTreeMap<String, String>,
     providers: Vec<Provider>,
+    client_certificate: Option<&'static str>,
     script: Box<dyn Fn(&Seen) -> Reply + Send + Sync>,
     workers: u32,
     buffer_limit: Option<u32>,
@@ -43,6 +44,12 @@ impl Builder {
     /// Other providers of tokens than the demo's two, which leave their payloads in one place, as in Istio.
     pub(crate) fn providers(mut self, providers: Vec<Provider>) -> Self {
         self.providers = providers;
+        self
+    }
+
+    /// All clients come with this certificate; the PEM text holds its key too.
+    pub(crate) fn client_certificate(mut self, pem: &'static str) -> Self {
+        self.client_certificate = Some(pem);
         self
     }
 
@@ -140,6 +147,7 @@ impl Builder {
             config: self.config.as_ref(),
             environment: &self.environment,
             providers: &self.providers,
+            client_certificate: self.client_certificate,
             wasm: &if self.config.is_some() {
                 tollgate_tests::filter()
             } else {
@@ -185,6 +193,7 @@ impl Gateway {
                     metadata_key: "payload",
                 },
             ],
+            client_certificate: None,
             script: Box::new(|_| Reply::json(&completion())),
             workers: 1,
             buffer_limit: None,
