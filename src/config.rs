@@ -1,6 +1,6 @@
 //! The plugin configuration as operators write it: JSON, camelCase, unknown and duplicate fields refused.
 //!
-//! These types only mirror the text. [`compile`](crate::config::compile) turns them into a [`Policy`](crate::policy),
+//! These types only mirror the text. [`compile`](crate::config::compile()) turns them into a [`Policy`](crate::policy),
 //! which cannot be invalid. Lists and maps are read entry by entry from their raw text, so that a fault in one entry
 //! does not hide the faults of the next.
 

@@ -75,3 +75,26 @@ fn envoy_does_not_start_without_the_variable_and_logs_nothing_of_a_bad_one() {
         );
     }
 }
+
+#[test]
+fn a_key_of_models_as_a_service_is_known_by_the_hash_that_is_kept_of_it() {
+    let maas_hash =
+        |id: &str, secret: &str| key_hash(&format!("{id}\0{secret}")).replace("sha256:", "maas:");
+    let mut config = config_from("hashes");
+    config["keys"][0]["keyHash"] = json!(maas_hash("AAA", "BBB"));
+    let gateway = Gateway::builder()
+        .config(config)
+        .environment("TEAM_KEYS", &format!("team={}", maas_hash("CCC", "DDD")))
+        .start();
+    for (key, model, verdict) in [
+        ("sk-oai-AAA_BBB", QWEN, (200, None)),
+        ("sk-oai-CCC_DDD", LLAMA, (200, None)),
+        ("sk-oai-CCC_DDD", QWEN, (403, Some("model_not_allowed"))),
+        ("sk-oai-AAA_DDD", LLAMA, (401, Some("invalid_credential"))),
+        ("AAA_BBB", LLAMA, (401, Some("invalid_credential"))),
+    ] {
+        let request = gateway.post("/v1/chat/completions").bearer_auth(key);
+        let answer = send(request.json(&chat(model)));
+        assert_eq!(answer.verdict(), verdict, "{key} asks for {model}");
+    }
+}

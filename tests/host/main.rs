@@ -23,6 +23,7 @@ mod guest;
 mod host;
 mod hostile;
 mod imports;
+mod many_keys;
 mod memory;
 mod reload;
 mod scenarios;
