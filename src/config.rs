@@ -210,7 +210,8 @@ pub(crate) struct TenantFromGroupConfig {
 }
 
 /// Identity set in headers by an authenticating gateway in front, such as Models-as-a-Service. With its proof it is the
-/// only identity; without, all these headers are stripped and count for nothing.
+/// only identity; without, all these headers are stripped and count for nothing. With it they pass to the upstream, save
+/// the proof, and save names that the filter strips from everybody (`x-gateway-…`).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct TrustedHeadersConfig<'a> {

@@ -444,3 +444,19 @@ fn a_hash_is_only_good_for_the_way_it_was_made() {
         );
     }
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_key_without_id_or_secret_is_none_of_models_as_a_service() {
+    let hash = |parts: &str| fixtures::key_hash(parts).replace("sha256:", "maas:");
+    let mut config = fixtures::demo();
+    config["keys"][0]["keyHash"] = hash("\0AAABBB").into();
+    config["keys"][1]["keyHash"] = hash("AAA\0").into();
+    let policy = fixtures::policy(&config);
+    for key in ["sk-oai-_AAABBB", "sk-oai-AAA_"] {
+        assert_eq!(
+            who(&policy, &[("x-api-key", key)], &no_token),
+            Err(Code::InvalidCredential),
+            "{key}"
+        );
+    }
+}

@@ -93,12 +93,9 @@ impl TrustedHeaders {
                 Occurrence::Absent => Ok(false),
                 Occurrence::Repeated => Err(Denial::of_header(Code::AmbiguousCredential, header)),
                 Occurrence::Single(secret) => {
-                    let found: Digest = if secret.len() <= MAX_SECRET_LENGTH {
-                        Sha256::digest(secret).into()
-                    } else {
-                        Digest::default()
-                    };
-                    if same(&found, digest) {
+                    if secret.len() <= MAX_SECRET_LENGTH
+                        && same(&Sha256::digest(secret).into(), digest)
+                    {
                         Ok(true)
                     } else {
                         Err(Denial::of_header(Code::InvalidCredential, header))

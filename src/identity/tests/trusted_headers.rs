@@ -427,3 +427,17 @@ fn a_client_certificate_proves_the_gateway_in_front_by_its_name() {
         "Envoy refuses to tell"
     );
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_secret_that_is_too_long_is_not_hashed() {
+    for (length, expected) in [
+        (512, Ok("acme/-".to_owned())),
+        (513, Err(Code::InvalidCredential)),
+    ] {
+        let secret = "s".repeat(length);
+        let proof = json!({"header": "x-gateway-proof", "secretHash": fixtures::key_hash(&secret)});
+        let policy = fixtures::policy(&config(&json!({"proof": proof})));
+        let headers = [("x-gateway-proof", secret.as_str()), ALICE, ACME];
+        assert_eq!(who(&policy, &headers, &no_token), expected, "{length}");
+    }
+}
