@@ -102,10 +102,10 @@ pub(crate) fn log(level: Level, text: &str) {
     unsafe { proxy_log(level as u32, text.as_ptr(), text.len()) };
 }
 
-/// Logs why a configuration is refused: one line for each fault.
+/// Logs why a configuration is refused: one line for each fault. Envoy puts the plugin's name in front.
 pub(crate) fn log_faults(faults: &[Fault]) {
     for fault in faults {
-        log(Level::Error, &format!("tollgate: config rejected: {fault}"));
+        log(Level::Error, &format!("config rejected: {fault}"));
     }
 }
 

@@ -128,13 +128,17 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
-        if let Some(meter) = &mut self.meter
-            && let Ok(bytes) = host::buffer(Buffer::ResponseBody, size)
-        {
+        let Some(meter) = &mut self.meter else {
+            return Action::Continue;
+        };
+        if let Ok(bytes) = host::buffer(Buffer::ResponseBody, size) {
             meter.push(&bytes);
             if self.times.first_token.is_none() && meter.content_seen() {
                 self.times.first_token = host::now().ok();
             }
+        } else {
+            // Numbers from a reply with a hole in it are worse than none.
+            self.meter = None;
         }
         Action::Continue
     }
@@ -319,7 +323,7 @@ fn describe(policy: &Policy) {
         value: policy.fingerprint.into(),
     });
     let text = format!(
-        "tollgate: configured {} keys, {} tenants, {} issuers (config {:08x})",
+        "configured {} keys, {} tenants, {} issuers (config {:08x})",
         policy.keys.len(),
         policy.tenants.len(),
         policy.issuers.len(),

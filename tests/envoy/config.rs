@@ -86,7 +86,7 @@ fn envoy_does_not_start_and_the_log_holds_no_secret() {
         (
             "a misspelled section",
             |config| config["model"] = json!({}),
-            "model",
+            "unknown field `model`, expected one of `tenants`",
         ),
     ];
     for (name, edit, path) in edits {
@@ -120,7 +120,7 @@ fn a_configuration_that_identifies_nobody_is_refused() {
         let lines = Gateway::builder().config(wrong).start_refused();
         assert_eq!(
             faults(&lines),
-            ["nothing identifies anybody: expected `keys`, `jwt` or both"]
+            ["nothing identifies anybody: expected at least one entry in `keys` or `jwt`"]
         );
     }
 }

@@ -1,10 +1,9 @@
 //! A real Envoy with the filter, on free ports, stopped when the test ends.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::blocking::{Client, RequestBuilder};
