@@ -23,6 +23,8 @@ mod hostile;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod live_change;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod metrics;

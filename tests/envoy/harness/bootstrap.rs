@@ -1,5 +1,6 @@
 //! Envoy's bootstrap, made for one test.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -9,10 +10,14 @@ use serde_json::{Value, json};
 use super::demo::{ISSUER, UNLISTED_ISSUER};
 use super::tokens::key_set;
 
+const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+
 /// What differs from test to test.
 pub(super) struct Bootstrap<'a> {
     /// The plugin configuration; `None` leaves the filter out.
     pub(super) config: Option<&'a Value>,
+    /// Where Envoy watches the filter's configuration (ECDS from a file); `None` puts it into the listener.
+    pub(super) watched: Option<&'a Path>,
     /// The module to load.
     pub(super) wasm: &'a Path,
     /// Where requests go.
@@ -29,6 +34,7 @@ impl Bootstrap<'_> {
     /// The bootstrap as JSON, with every port left to the kernel.
     pub(super) fn render(&self) -> Value {
         let mut bootstrap = json!({
+            "node": {"id": "gateway", "cluster": "gateway"},
             "admin": {"address": any_port()},
             "stats_flush_interval": "0.1s",
             "stats_config": {"stats_tags": stats_tags()},
@@ -63,7 +69,10 @@ impl Bootstrap<'_> {
 
     fn connection_manager(&self) -> Value {
         let mut filters = vec![jwt_authn()];
-        filters.extend(self.config.map(|config| self.tollgate(config)));
+        filters.extend(self.config.map(|config| {
+            self.watched
+                .map_or_else(|| self.tollgate(config), discovered)
+        }));
         filters.push(json!({
             "name": "envoy.filters.http.router",
             "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}
@@ -97,27 +106,58 @@ impl Bootstrap<'_> {
     }
 
     fn tollgate(&self, config: &Value) -> Value {
-        json!({
-            "name": "tollgate",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-                "config": {
-                    "name": "tollgate",
-                    "root_id": "tollgate",
-                    "vm_config": {
-                        "vm_id": "tollgate",
-                        "runtime": "envoy.wasm.runtime.v8",
-                        "code": {"local": {"filename": self.wasm}}
-                    },
-                    "configuration": {
-                        "@type": "type.googleapis.com/google.protobuf.StringValue",
-                        "value": config.to_string()
-                    },
-                    "failure_policy": "FAIL_RELOAD"
-                }
-            }
-        })
+        tollgate(config, self.wasm)
     }
+}
+
+/// The filter as Envoy is told of it.
+fn tollgate(config: &Value, wasm: &Path) -> Value {
+    json!({
+        "name": "tollgate",
+        "typed_config": {
+            "@type": WASM,
+            "config": {
+                "name": "tollgate",
+                "root_id": "tollgate",
+                "vm_config": {
+                    "vm_id": "tollgate",
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": {"local": {"filename": wasm}}
+                },
+                "configuration": {
+                    "@type": "type.googleapis.com/google.protobuf.StringValue",
+                    "value": config.to_string()
+                },
+                "failure_policy": "FAIL_RELOAD"
+            }
+        }
+    })
+}
+
+/// The file in a watched folder that holds the filter.
+const RESOURCES: &str = "filter.json";
+
+/// Puts a configuration into the watched folder, in one step, as Envoy's file watcher wants it.
+pub(super) fn publish(config: &Value, wasm: &Path, folder: &Path, version: usize) {
+    let mut filter = tollgate(config, wasm);
+    filter["@type"] = json!("type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig");
+    let resources = json!({"version_info": version.to_string(), "resources": [filter]});
+    let next = folder.with_extension("next");
+    fs::write(&next, resources.to_string()).unwrap();
+    fs::rename(next, folder.join(RESOURCES)).unwrap();
+}
+
+fn discovered(folder: &Path) -> Value {
+    json!({
+        "name": "tollgate",
+        "config_discovery": {
+            "config_source": {"path_config_source": {
+                "path": folder.join(RESOURCES),
+                "watched_directory": {"path": folder}
+            }},
+            "type_urls": [WASM]
+        }
+    })
 }
 
 fn any_port() -> Value {
