@@ -33,6 +33,8 @@ mod operations;
 #[cfg(test)]
 mod self_check;
 #[cfg(test)]
+mod shipped;
+#[cfg(test)]
 mod spoofing;
 #[cfg(test)]
 mod streaming;
