@@ -239,11 +239,9 @@ pub(crate) fn close_request() {
 
 /// Moves one series. A metric that Envoy refuses is not worth failing for.
 pub(crate) fn move_series(movement: &Movement) {
-    let Some(id) = METRIC_IDS
-        .try_with(|ids| metric_id(&mut ids.borrow_mut(), &movement.series))
-        .ok()
-        .flatten()
-    else {
+    let id =
+        METRIC_IDS.try_with(|ids| metric_id(&mut *ids.try_borrow_mut().ok()?, &movement.series));
+    let Some(id) = id.ok().flatten() else {
         return;
     };
     match movement.series.metric().kind() {

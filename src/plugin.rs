@@ -146,10 +146,9 @@ impl HttpContext for Stream {
     fn on_log(&mut self) {
         self.times.ended = host::now().unwrap_or(self.times.started);
         let record = self.record();
-        let movements = LABELS
-            .try_with(|labels| record.movements(&mut labels.borrow_mut()))
-            .unwrap_or_default();
-        for movement in &movements {
+        let movements =
+            LABELS.try_with(|labels| Some(record.movements(&mut *labels.try_borrow_mut().ok()?)));
+        for movement in movements.ok().flatten().iter().flatten() {
             host::move_series(movement);
         }
         if self

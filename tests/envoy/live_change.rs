@@ -35,7 +35,7 @@ fn expect(gateway: &Gateway, statuses: [u16; 2]) {
         let found = [ACME_KEY, NEW_KEY].map(|key| status(gateway, key));
         (found == statuses)
             .then_some(())
-            .ok_or(format!("{found:?}"))
+            .ok_or_else(|| format!("{found:?}"))
     });
 }
 
