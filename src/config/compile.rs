@@ -278,6 +278,7 @@ impl Compiler {
         }
         for (name, raw) in entries {
             let path = format!("models.{name}");
+            self.check_not_reserved(&path, &name);
             let pattern = self.pattern(&path, &name);
             let Some(model) = read::<ModelConfig>(raw, &path, &mut self.faults) else {
                 continue;
@@ -476,6 +477,10 @@ impl Compiler {
                 format!("{what} must be 1 to 128 letters, digits and `._:/@+-`"),
             );
         }
+        self.check_not_reserved(path, name);
+    }
+
+    fn check_not_reserved(&mut self, path: &str, name: &str) {
         if RESERVED_NAMES.contains(&name) {
             self.fault(
                 path,
