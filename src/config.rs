@@ -1,6 +1,6 @@
 //! The plugin configuration as operators write it: JSON, camelCase, unknown and duplicate fields refused.
 //!
-//! These types only mirror the text. [`compile`](crate::config::compile) turns them into a [`Policy`](crate::policy),
+//! These types only mirror the text. [`compile`](crate::config::compile()) turns them into a [`Policy`](crate::policy),
 //! which cannot be invalid. Lists and maps are read entry by entry from their raw text, so that a fault in one entry
 //! does not hide the faults of the next.
 
@@ -59,7 +59,7 @@ pub(crate) struct TenantConfig {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct KeyConfig<'a> {
-    /// A public name for logs, unique among all keys.
+    /// A public name, unique among all keys; the fairness id where `fairness.from` is `key`.
     #[serde(borrow)]
     pub(crate) id: std::borrow::Cow<'a, str>,
     /// The tenant it belongs to.
@@ -173,7 +173,7 @@ pub(crate) struct ModelHeaderConfig {
     pub(crate) required: bool,
 }
 
-/// A path outside the table of operations. `groups` is required for `extraPaths` and meaningless for `publicPaths`.
+/// A path outside the table of operations, for members of `groups`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ExtraPathConfig {
