@@ -63,7 +63,7 @@ pub(crate) struct TenantConfig {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct KeyConfig<'a> {
-    /// A public name for logs, unique among all keys.
+    /// A public name, unique among all keys; the fairness id where `fairness.from` is `key`.
     #[serde(borrow)]
     pub(crate) id: std::borrow::Cow<'a, str>,
     /// The tenant it belongs to.
@@ -280,7 +280,7 @@ pub(crate) struct ModelHeaderConfig {
     pub(crate) required: bool,
 }
 
-/// A path outside the table of operations. `groups` is required for `extraPaths` and meaningless for `publicPaths`.
+/// A path outside the table of operations, for members of `groups`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ExtraPathConfig {

@@ -74,7 +74,8 @@ pub struct Forwarded {
     pub changes: Changes,
 }
 
-/// Works out the header changes of an admitted request: only what differs, because each one is a host call.
+/// Works out the header changes of an admitted request. What is not there is not removed, because each change is a host
+/// call.
 #[must_use]
 pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Forwarded {
     let set = identity_headers(&permit, policy);

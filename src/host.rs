@@ -102,10 +102,10 @@ pub(crate) fn log(level: Level, text: &str) {
     unsafe { proxy_log(level as u32, text.as_ptr(), text.len()) };
 }
 
-/// Logs why a configuration is refused: one line for each fault.
+/// Logs why a configuration is refused: one line for each fault. Envoy puts the plugin's name in front.
 pub(crate) fn log_faults(faults: &[Fault]) {
     for fault in faults {
-        log(Level::Error, &format!("tollgate: config rejected: {fault}"));
+        log(Level::Error, &format!("config rejected: {fault}"));
     }
 }
 
@@ -233,11 +233,9 @@ pub(crate) fn close_request() {
 
 /// Moves one series. A metric that Envoy refuses is not worth failing for.
 pub(crate) fn move_series(movement: &Movement) {
-    let Some(id) = METRIC_IDS
-        .try_with(|ids| metric_id(&mut ids.borrow_mut(), &movement.series))
-        .ok()
-        .flatten()
-    else {
+    let id =
+        METRIC_IDS.try_with(|ids| metric_id(&mut *ids.try_borrow_mut().ok()?, &movement.series));
+    let Some(id) = id.ok().flatten() else {
         return;
     };
     match movement.series.metric().kind() {

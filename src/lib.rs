@@ -12,8 +12,8 @@
 //! ```
 //!
 //! Each step hands one type to the next, and can only be called with the proof that the step before it made. The core
-//! takes bytes and values and returns values: no host call, no clock and no log. [`plugin`] is the one file that talks
-//! to Envoy, through [`host`], whose calls return results.
+//! takes bytes and values and returns values: no host call, no clock and no log. `plugin.rs` is the one file that talks
+//! to Envoy, through `host.rs`, whose calls return results.
 
 pub mod access;
 pub mod config;

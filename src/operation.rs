@@ -146,7 +146,8 @@ pub struct Target<'a> {
     pub model: Option<&'a str>,
 }
 
-/// Finds the operation of a request. `has_body` says whether bytes follow the headers. Configured public paths come first, then the table, then `extraPaths`.
+/// Finds the operation of a request. `has_body` says whether bytes follow the headers. Configured public paths come
+/// first, then the table, then `extraPaths`.
 ///
 /// # Errors
 /// [`Code::MalformedPath`] for a path that cannot be read in one way only, [`Code::OperationNotAllowed`] for everything

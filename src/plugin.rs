@@ -128,13 +128,17 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
-        if let Some(meter) = &mut self.meter
-            && let Ok(bytes) = host::buffer(Buffer::ResponseBody, size)
-        {
+        let Some(meter) = &mut self.meter else {
+            return Action::Continue;
+        };
+        if let Ok(bytes) = host::buffer(Buffer::ResponseBody, size) {
             meter.push(&bytes);
             if self.times.first_token.is_none() && meter.content_seen() {
                 self.times.first_token = host::now().ok();
             }
+        } else {
+            // Numbers from a reply with a hole in it are worse than none.
+            self.meter = None;
         }
         Action::Continue
     }
@@ -142,10 +146,9 @@ impl HttpContext for Stream {
     fn on_log(&mut self) {
         self.times.ended = host::now().unwrap_or(self.times.started);
         let record = self.record();
-        let movements = LABELS
-            .try_with(|labels| record.movements(&mut labels.borrow_mut()))
-            .unwrap_or_default();
-        for movement in &movements {
+        let movements =
+            LABELS.try_with(|labels| Some(record.movements(&mut *labels.try_borrow_mut().ok()?)));
+        for movement in movements.ok().flatten().iter().flatten() {
             host::move_series(movement);
         }
         if self
@@ -319,7 +322,7 @@ fn describe(policy: &Policy) {
         value: policy.fingerprint.into(),
     });
     let text = format!(
-        "tollgate: configured {} keys, {} tenants, {} issuers (config {:08x})",
+        "configured {} keys, {} tenants, {} issuers (config {:08x})",
         policy.keys.len(),
         policy.tenants.len(),
         policy.issuers.len(),

@@ -1,7 +1,7 @@
 //! The configuration, ready to use: every reference resolved, every name checked, every header value prepared.
 //!
-//! A [`Policy`] is only made by [`compile`](crate::config::compile()), so it cannot be invalid; requests share it by `Rc`
-//! and never copy it.
+//! A [`Policy`] is only made by [`compile`](crate::config::compile()), so it cannot be invalid; requests share it by
+//! `Rc` and never copy it.
 
 use std::collections::HashMap;
 use std::fmt;

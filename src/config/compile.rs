@@ -161,6 +161,7 @@ impl Compiler<'_> {
         }
         for (name, raw) in entries {
             let path = format!("models.{name}");
+            self.check_not_reserved(&path, &name);
             let pattern = self.pattern(&path, &name);
             let Some(model) = read::<ModelConfig>(raw, &path, &mut self.faults) else {
                 continue;
@@ -316,6 +317,10 @@ impl Compiler<'_> {
                 format!("{what} must be 1 to 128 letters, digits and `._:/@+-`"),
             );
         }
+        self.check_not_reserved(path, name);
+    }
+
+    fn check_not_reserved(&mut self, path: &str, name: &str) {
         if RESERVED_NAMES.contains(&name) {
             self.fault(
                 path,

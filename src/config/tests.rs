@@ -125,6 +125,10 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
             "tenants.a b: the tenant's name must be 1 to 128 letters, digits and `._:/@+-`",
         ),
         (
+            demo_with("/models/other", json!({"access": "authenticated"})),
+            "models.other: `other` is reserved for what has no name of its own; expected another name",
+        ),
+        (
             demo_with("/models/m", json!({})),
             "models.m: expected either `groups` or `access`",
         ),

@@ -16,6 +16,7 @@ pub(crate) use bootstrap::Provider;
 pub(crate) use client::{Answer, Wire, send};
 pub(crate) use gateway::Gateway;
 pub(crate) use metrics::series;
+pub(crate) use process::envoy_command;
 pub(crate) use tokens::Token;
 pub(crate) use upstream::{Piece, Reply, Seen};
 

@@ -125,10 +125,7 @@ fn filter_state_is_not_written_unless_the_operator_asks_for_it() {
 fn a_denied_request_adds_no_line_to_the_log_of_envoy() {
     let gateway = Gateway::start();
     let before = gateway.log();
-    assert!(
-        before.contains("tollgate: configured 2 keys, 2 tenants"),
-        "{before}"
-    );
+    assert!(before.contains("configured 2 keys, 2 tenants"), "{before}");
     for _ in 0..3 {
         let request = gateway
             .post("/v1/chat/completions")

@@ -27,6 +27,8 @@ mod hostile;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod live_change;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod metrics;
@@ -34,6 +36,8 @@ mod metrics;
 mod operations;
 #[cfg(test)]
 mod self_check;
+#[cfg(test)]
+mod shipped;
 #[cfg(test)]
 mod spoofing;
 #[cfg(test)]

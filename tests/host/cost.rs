@@ -1,7 +1,7 @@
 //! What a request costs, pinned: host calls exactly, instructions of the guest within a tenth.
 //!
-//! Both tables lie in `cost.json`. `TOLLGATE_ACCEPT=1 cargo test --test host cost` writes them anew; the difference is
-//! then read in review like any other change.
+//! Both tables lie in `cost.json`. `TOLLGATE_ACCEPT=1 cargo test -p tollgate-tests --test host cost` writes them anew;
+//! the difference is then read in review like any other change.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -90,7 +90,7 @@ fn takes_at_most_a_tenth_more_instructions_than_the_table_says() {
     }
     assert!(
         risen.is_empty(),
-        "{}\naccept with TOLLGATE_ACCEPT=1 cargo test --test host cost",
+        "{}\naccept with TOLLGATE_ACCEPT=1 cargo test -p tollgate-tests --test host cost",
         risen.join("\n")
     );
 }

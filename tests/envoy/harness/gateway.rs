@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::blocking::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::bootstrap::{Bootstrap, Provider};
+use super::bootstrap::{Bootstrap, Provider, publish};
 use super::client::{Connection, send};
 use super::metrics::{Series, series};
 use super::process::{Process, client, scratch_folder};
@@ -22,6 +22,7 @@ pub(crate) struct Builder {
     environment: BTreeMap<String, String>,
     providers: Vec<Provider>,
     client_certificate: Option<&'static str>,
+    discovered: bool,
     script: Box<dyn Fn(&Seen) -> Reply + Send + Sync>,
     workers: u32,
     buffer_limit: Option<u32>,
@@ -56,6 +57,12 @@ impl Builder {
     /// Envoy alone, without the filter.
     pub(crate) fn without_filter(mut self) -> Self {
         self.config = None;
+        self
+    }
+
+    /// Lets Envoy discover the filter's configuration, so that [`Gateway::publish`] can change it.
+    pub(crate) fn discovered(mut self) -> Self {
+        self.discovered = true;
         self
     }
 
@@ -143,16 +150,23 @@ impl Builder {
     fn launch(self) -> (Process, Upstream) {
         let upstream = Upstream::start(self.script);
         let folder = scratch_folder();
+        let wasm = if self.config.is_some() {
+            tollgate_tests::filter()
+        } else {
+            PathBuf::new()
+        };
+        let watched = folder.join(WATCHED);
+        if let Some(config) = self.config.as_ref().filter(|_| self.discovered) {
+            fs::create_dir(&watched).unwrap();
+            publish(config, &wasm, &watched, 0);
+        }
         let bootstrap = Bootstrap {
             config: self.config.as_ref(),
             environment: &self.environment,
             providers: &self.providers,
             client_certificate: self.client_certificate,
-            wasm: &if self.config.is_some() {
-                tollgate_tests::filter()
-            } else {
-                PathBuf::new()
-            },
+            watched: self.discovered.then_some(&watched),
+            wasm: &wasm,
             upstream: upstream.address,
             access_log: &folder.join("access.jsonl"),
             buffer_limit: self.buffer_limit,
@@ -163,6 +177,9 @@ impl Builder {
         (Process::start(folder, self.workers), upstream)
     }
 }
+
+/// The folder of a discovered configuration.
+const WATCHED: &str = "discovery";
 
 /// A running Envoy with its upstream.
 pub(crate) struct Gateway {
@@ -194,6 +211,7 @@ impl Gateway {
                 },
             ],
             client_certificate: None,
+            discovered: false,
             script: Box::new(|_| Reply::json(&completion())),
             workers: 1,
             buffer_limit: None,
@@ -204,6 +222,24 @@ impl Gateway {
     /// The demo gateway.
     pub(crate) fn start() -> Self {
         Self::builder().start()
+    }
+
+    /// Changes the configuration of a [`Builder::discovered`] gateway and waits until Envoy has tried it. `version`
+    /// counts the changes from 1. Returns how many Envoy has refused so far.
+    pub(crate) fn publish(&self, config: &Value, version: usize) -> usize {
+        let folder = self.process.folder.join(WATCHED);
+        publish(config, &tollgate_tests::filter(), &folder, version);
+        let counter = |name: &str, stats: &str| {
+            let line = format!("extension_config_discovery.http_filter.tollgate.{name}: ");
+            let value = stats.lines().find_map(|text| text.strip_prefix(&line));
+            value.map_or(0, |value| value.parse::<usize>().unwrap())
+        };
+        eventually("Envoy to take notice", || {
+            let stats = self.admin_text("/stats?filter=extension_config_discovery");
+            // The configuration that Envoy started with counts too.
+            let tried = counter("config_reload", &stats) > version;
+            tried.then(|| counter("config_fail", &stats)).ok_or(stats)
+        })
     }
 
     /// A POST over HTTP/1.1.

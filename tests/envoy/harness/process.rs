@@ -22,11 +22,10 @@ pub(super) struct Process {
 impl Process {
     /// Starts the command that `$ENVOY` names on the bootstrap in `folder`.
     pub(super) fn start(folder: PathBuf, workers: u32) -> Self {
-        let command = env::var("ENVOY").unwrap_or_else(|_| "envoy".to_owned());
-        let mut words = command.split_whitespace();
+        let (program, arguments) = envoy_command();
         let output = File::create(folder.join("envoy.log")).unwrap();
-        let child = Command::new(words.next().expect("ENVOY names a command"))
-            .args(words)
+        let child = Command::new(&program)
+            .args(arguments)
             .arg("--config-path")
             .arg(folder.join("bootstrap.json"))
             .arg("--admin-address-path")
@@ -39,7 +38,7 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| {
                 panic!(
-                    "cannot start `{command}`: {error}. Put `envoy` on the PATH, or set ENVOY to the command that \
+                    "cannot start `{program}`: {error}. Put `envoy` on the PATH, or set ENVOY to the command that \
                      starts it, for example ENVOY=\"func-e run\""
                 )
             });
@@ -107,6 +106,14 @@ impl Drop for Process {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+/// The command that `$ENVOY` names, and its arguments.
+pub(crate) fn envoy_command() -> (String, Vec<String>) {
+    let command = env::var("ENVOY").unwrap_or_else(|_| "envoy".to_owned());
+    let mut words = command.split_whitespace().map(str::to_owned);
+    let program = words.next().expect("ENVOY names a command");
+    (program, words.collect())
 }
 
 /// A client that talks to nobody but the test's own Envoy.
