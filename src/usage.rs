@@ -8,7 +8,13 @@ mod tally;
 
 pub(crate) use self::tally::{Finality, Tally};
 
-use crate::json::{Grammar, Scanner, Wanted};
+use std::rc::Rc;
+
+use crate::json::{Grammar, Paths, Scanner, Wanted};
+
+thread_local! {
+    static PATHS: Rc<Paths> = Rc::new(Paths::new(FIELDS));
+}
 
 /// Counts above this are taken for this: no request has four billion tokens, and one absurd number must not drown a
 /// counter for good.
@@ -126,7 +132,7 @@ pub(crate) struct Reader {
 impl Default for Reader {
     fn default() -> Self {
         Self {
-            scanner: Scanner::new(FIELDS, Grammar::Lenient),
+            scanner: Scanner::with_paths(PATHS.with(Rc::clone), Grammar::Lenient),
         }
     }
 }

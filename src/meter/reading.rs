@@ -1,8 +1,14 @@
 //! The JSON documents of one reply: one, or one in each event or line.
 
+use std::rc::Rc;
+
 use super::members::MEMBERS;
 use super::seen::Seen;
-use crate::json::{Grammar, Scanner};
+use crate::json::{Grammar, Paths, Scanner};
+
+thread_local! {
+    static PATHS: Rc<Paths> = Rc::new(Paths::new(MEMBERS));
+}
 
 /// Reads the documents, and steps over broken ones.
 #[derive(Debug)]
@@ -20,7 +26,7 @@ pub(super) struct Reading {
 impl Default for Reading {
     fn default() -> Self {
         Self {
-            scanner: Scanner::new(MEMBERS, Grammar::Lenient),
+            scanner: Scanner::with_paths(PATHS.with(Rc::clone), Grammar::Lenient),
             begun: false,
             skip: false,
             faulted: false,
