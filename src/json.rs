@@ -229,11 +229,7 @@ impl Scanner {
                 _ => return Err(Fault::Malformed),
             },
             State::NameStart | State::NameOrEnd => match (byte, self.state) {
-                (b'"', _) => {
-                    self.name.clear();
-                    self.state = State::Name;
-                    return self.name_run(bytes, next);
-                }
+                (b'"', _) => return self.begin_name(bytes, next),
                 (b'}', State::NameOrEnd) => self.close(bytes, next, on_value),
                 _ if is_space(byte) => {}
                 _ => return Err(Fault::Malformed),

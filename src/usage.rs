@@ -123,61 +123,42 @@ const CACHE_N: usize = 23;
 const PREDICTED_N: usize = 24;
 const INPUT_DETAILS: usize = 25;
 
-/// Reads raw usage objects; one scanner, used again and again.
-#[derive(Debug)]
-pub(crate) struct Reader {
-    scanner: Scanner,
-}
-
-impl Default for Reader {
-    fn default() -> Self {
-        Self {
-            scanner: Scanner::with_paths(PATHS.with(Rc::clone), Grammar::Lenient),
-        }
+/// Reads `usage`, `timings` or `usageMetadata`. `None` for anything that holds no count, such as `null`.
+pub(crate) fn read(raw: &[u8]) -> Option<Counts> {
+    if !raw.starts_with(b"{") {
+        return None;
     }
-}
-
-impl Reader {
-    #[cfg(test)]
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.scanner.heap_bytes()
-    }
-
-    /// Reads `usage`, `timings` or `usageMetadata`. `None` for anything that holds no count, such as `null`.
-    pub(crate) fn read(&mut self, raw: &[u8]) -> Option<Counts> {
-        self.scanner.reset();
-        self.scanner.push(raw).ok()?;
-        let number = |index| number(self.scanner.found(index)?.value()?);
-        let first = |indexes: std::ops::Range<usize>| {
-            let known = || indexes.clone().filter_map(number);
-            known().find(|&count| count > 0).or_else(|| known().next())
-        };
-        let prompt = first(0..2).or_else(|| sum([number(PROMPT_N), number(CACHE_N)]));
-        let has_details = self
-            .scanner
-            .found(INPUT_DETAILS)
-            .is_some_and(|details| details.exact > 0);
-        let counts = Counts {
-            input: prompt
-                .filter(|&count| count > 0)
-                .or_else(|| number(INPUT_TOKENS))
-                .or(prompt),
-            output: first(3..5)
-                .or_else(|| sum([number(CANDIDATES), number(THOUGHTS)]))
-                .or_else(|| number(PREDICTED_N)),
-            total: first(5..7),
-            cache_read: first(7..13).or_else(|| number(CACHE_N)),
-            cache_creation: first(13..17),
-            reasoning: first(17..21),
-            cache_is_extra: prompt.unwrap_or(0) == 0 && !has_details,
-        };
-        (counts
-            != Counts {
-                cache_is_extra: counts.cache_is_extra,
-                ..Counts::default()
-            })
-        .then_some(counts)
-    }
+    let mut scanner = Scanner::with_paths(PATHS.with(Rc::clone), Grammar::Lenient);
+    scanner.push(raw).ok()?;
+    let number = |index| number(scanner.found(index)?.value()?);
+    let first = |indexes: std::ops::Range<usize>| {
+        let known = || indexes.clone().filter_map(number);
+        known().find(|&count| count > 0).or_else(|| known().next())
+    };
+    let prompt = first(0..2).or_else(|| sum([number(PROMPT_N), number(CACHE_N)]));
+    let has_details = scanner
+        .found(INPUT_DETAILS)
+        .is_some_and(|details| details.exact > 0);
+    let counts = Counts {
+        input: prompt
+            .filter(|&count| count > 0)
+            .or_else(|| number(INPUT_TOKENS))
+            .or(prompt),
+        output: first(3..5)
+            .or_else(|| sum([number(CANDIDATES), number(THOUGHTS)]))
+            .or_else(|| number(PREDICTED_N)),
+        total: first(5..7),
+        cache_read: first(7..13).or_else(|| number(CACHE_N)),
+        cache_creation: first(13..17),
+        reasoning: first(17..21),
+        cache_is_extra: prompt.unwrap_or(0) == 0 && !has_details,
+    };
+    (counts
+        != Counts {
+            cache_is_extra: counts.cache_is_extra,
+            ..Counts::default()
+        })
+    .then_some(counts)
 }
 
 /// A count from raw JSON, see the [module](self); at most [`MAX_COUNT`].
@@ -190,6 +171,9 @@ pub(crate) fn number(raw: &[u8]) -> Option<u64> {
         .trim();
     if !text.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
+    }
+    if let Ok(count) = text.parse::<u32>() {
+        return Some(count.into());
     }
     let count = text.parse::<f64>().ok()?;
     #[allow(

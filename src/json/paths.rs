@@ -19,6 +19,9 @@ pub(super) const ROOT: Place = 0;
 /// No wanted path comes here; every look-up of it gives `None`.
 pub(super) const NOWHERE: Place = usize::MAX;
 
+/// Children are told apart by this many bits before their names are compared.
+const BUCKETS: usize = 32;
+
 /// A segment of one or more paths.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -29,10 +32,11 @@ pub(super) struct Node {
     pub(super) within: u64,
     /// The elements, if what stands here is an array.
     pub(super) element: Place,
-    first_child: Place,
-    next_sibling: Place,
-    /// One bit for each length that the name of a child has; the highest is for all longer ones.
-    lengths: u64,
+    /// The members, if what stands here is an object.
+    children: Vec<Place>,
+    /// The last child of each bucket, and for each child the one before it in its bucket.
+    buckets: [Place; BUCKETS],
+    bucket_next: Place,
 }
 
 /// Built once for each list of wanted members, and shared by all scanners that look for them.
@@ -79,32 +83,27 @@ impl Paths {
 
     /// The member of the object at `place` that has this name, or `NOWHERE`.
     pub(super) fn child(&self, place: Place, name: &[u8]) -> Place {
-        let possible = self
-            .node(place)
-            .is_some_and(|node| node.lengths & length_bit(name.len()) != 0);
-        if !possible {
-            return NOWHERE;
+        let mut child = match self.node(place) {
+            Some(node) => node.buckets.get(bucket(name)).copied().unwrap_or(NOWHERE),
+            None => NOWHERE,
+        };
+        while let Some(node) = self.node(child) {
+            if node.name.as_bytes() == name {
+                break;
+            }
+            child = node.bucket_next;
         }
-        self.children(place)
-            .find(|(_, node)| node.name.as_bytes() == name)
-            .map_or(NOWHERE, |(child, _)| child)
+        child
     }
 
     /// Which members lie within the members of the object at `place` whose name passes.
     pub(super) fn within(&self, place: Place, pass: impl Fn(&str) -> bool) -> u64 {
-        self.children(place)
-            .filter(|(_, node)| pass(node.name))
-            .fold(0, |within, (_, node)| within | node.within)
-    }
-
-    fn children(&self, place: Place) -> impl Iterator<Item = (Place, &Node)> {
-        let mut next = self.node(place).map_or(NOWHERE, |node| node.first_child);
-        std::iter::from_fn(move || {
-            let child = next;
-            let node = self.node(child)?;
-            next = node.next_sibling;
-            Some((child, node))
-        })
+        let children = self.node(place).map_or(&[][..], |node| &node.children);
+        children
+            .iter()
+            .filter_map(|&child| self.node(child))
+            .filter(|node| pass(node.name))
+            .fold(0, |within, node| within | node.within)
     }
 
     fn mark(&mut self, place: Place, index: usize) {
@@ -127,9 +126,10 @@ impl Paths {
             if segment == ELEMENT {
                 parent.element = new;
             } else {
-                child.next_sibling = parent.first_child;
-                parent.first_child = new;
-                parent.lengths |= length_bit(segment.len());
+                parent.children.push(new);
+                if let Some(first) = parent.buckets.get_mut(bucket(segment.as_bytes())) {
+                    child.bucket_next = std::mem::replace(first, new);
+                }
             }
         }
         self.nodes.push(child);
@@ -144,13 +144,17 @@ impl Node {
             ends: 0,
             within: 0,
             element: NOWHERE,
-            first_child: NOWHERE,
-            next_sibling: NOWHERE,
-            lengths: 0,
+            children: Vec::new(),
+            buckets: [NOWHERE; BUCKETS],
+            bucket_next: NOWHERE,
         }
     }
 }
 
-fn length_bit(length: usize) -> u64 {
-    bit(length.min(MAX_WANTED.saturating_sub(1)))
+/// The same for equal names, and mostly another for others.
+fn bucket(name: &[u8]) -> usize {
+    let first = name.first().copied().map_or(0, usize::from);
+    let last = name.last().copied().map_or(0, usize::from);
+    let sum = name.len().wrapping_add(first).wrapping_add(last << 1);
+    sum % BUCKETS
 }

@@ -3,8 +3,8 @@
 use memchr::memchr2;
 
 use super::name::is_like;
-use super::paths::NOWHERE;
-use super::{Fault, Found, Grammar, Scanner, State, bits};
+use super::paths::{NOWHERE, Place};
+use super::{Fault, Found, Grammar, Scanner, State, bits, is_bare};
 
 impl Scanner {
     /// Reads a string value up to its end, its next escape or the end of the push.
@@ -44,6 +44,37 @@ impl Scanner {
         }
         self.state = State::Escape { in_name: true };
         Ok(end.wrapping_add(1))
+    }
+
+    /// Reads a name of which `at` is the first byte.
+    ///
+    /// Most members of a reply are of no interest, plainly written and whole in this push: as many as there are of them
+    /// are stepped over at once.
+    pub(super) fn begin_name(&mut self, bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
+        if self.grammar == Grammar::Lenient {
+            let container = self.container();
+            while let Some((name, after)) = plain_string(bytes.get(at..).unwrap_or_default()) {
+                let place = self.paths.child(container, name);
+                let skipped = if place == NOWHERE {
+                    plain_value(after)
+                } else {
+                    None
+                };
+                let Some(rest) = skipped else {
+                    self.enter(place);
+                    self.state = State::Colon;
+                    return Ok(bytes.len().wrapping_sub(after.len()));
+                };
+                let Some(next) = rest.strip_prefix(b",\"") else {
+                    self.state = State::AfterValue;
+                    return Ok(bytes.len().wrapping_sub(rest.len()));
+                };
+                at = bytes.len().wrapping_sub(next.len());
+            }
+        }
+        self.name.clear();
+        self.state = State::Name;
+        self.name_run(bytes, at)
     }
 
     /// The bytes up to the next quote or backslash, and which of them it is. `None` is the end of the push.
@@ -144,7 +175,7 @@ impl Scanner {
         let Some(name) = name else {
             return;
         };
-        self.place = self.paths.child(container, name);
+        let place = self.paths.child(container, name);
         // Only a verdict asks for lookalikes; for each name of a reply they would cost more than all the rest.
         if self.grammar == Grammar::Strict {
             let alike = self.paths.within(container, |wanted| {
@@ -157,7 +188,13 @@ impl Scanner {
                 }
             }
         }
-        let Some(node) = self.paths.node(self.place) else {
+        self.enter(place);
+    }
+
+    /// The value that comes next stands at `place`.
+    fn enter(&mut self, place: Place) {
+        self.place = place;
+        let Some(node) = self.paths.node(place) else {
             return;
         };
         // The last one of equal names wins, and with it what it holds or lacks.
@@ -171,6 +208,26 @@ impl Scanner {
             if let Some(found) = self.found.get_mut(index) {
                 found.exact = found.exact.saturating_add(1);
             }
+        }
+    }
+}
+
+/// Splits what follows the opening quote of a string into its text and what follows its closing quote. `None` if it has
+/// an escape, or no end.
+fn plain_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr2(b'"', b'\\', bytes)?;
+    let (text, rest) = bytes.split_at_checked(end)?;
+    Some((text, rest.strip_prefix(b"\"")?))
+}
+
+/// Steps over a colon and a string, number or word, and gives what comes after it. `None` if it is anything else, or may go
+/// on in the next push.
+fn plain_value(bytes: &[u8]) -> Option<&[u8]> {
+    match bytes.strip_prefix(b":")? {
+        [b'"', text @ ..] => plain_string(text).map(|(_, rest)| rest),
+        word => {
+            let length = word.iter().position(|&byte| !is_bare(byte))?;
+            word.get(length..).filter(|_| length > 0)
         }
     }
 }
