@@ -134,19 +134,19 @@ impl Scanner {
     /// # Errors
     /// The first fault of the document, again for every push after it.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Progress, Fault> {
-        self.push_each(bytes, |_, _| ())
+        self.push_each(bytes, |_, _, _| ())
     }
 
-    /// As [`Scanner::push`], and calls `on_value` with the index of a wanted member and its state each time that one of
-    /// its values has been read to the end: the way to see every value of a path that goes through an array. It may take
-    /// the raw text away.
+    /// As [`Scanner::push`], and calls `on_value` with the index of a wanted member, its state and the offset in `bytes` just
+    /// past its value each time that one of its values has been read to the end: the way to see every value of a path
+    /// that goes through an array. It may take the raw text away.
     ///
     /// # Errors
     /// The first fault of the document, again for every push after it.
     pub fn push_each(
         &mut self,
         bytes: &[u8],
-        mut on_value: impl FnMut(usize, &mut Found),
+        mut on_value: impl FnMut(usize, &mut Found, usize),
     ) -> Result<Progress, Fault> {
         self.flushed = 0;
         match self.scan(bytes, &mut on_value) {
@@ -185,7 +185,7 @@ impl Scanner {
     fn scan(
         &mut self,
         bytes: &[u8],
-        on_value: &mut impl FnMut(usize, &mut Found),
+        on_value: &mut impl FnMut(usize, &mut Found, usize),
     ) -> Result<Progress, Fault> {
         let mut at = 0;
         while !matches!(self.state, State::Closed) {
@@ -211,7 +211,7 @@ impl Scanner {
         bytes: &[u8],
         at: usize,
         byte: u8,
-        on_value: &mut impl FnMut(usize, &mut Found),
+        on_value: &mut impl FnMut(usize, &mut Found, usize),
     ) -> Result<usize, Fault> {
         let next = at.wrapping_add(1);
         match self.state {
@@ -243,6 +243,10 @@ impl Scanner {
                 (b']', State::ValueOrEnd) => self.close(bytes, next, on_value),
                 _ if is_space(byte) => {}
                 _ => {
+                    if let Some(end) = self.skip_elements(bytes, at) {
+                        self.state = State::AfterValue;
+                        return Ok(end);
+                    }
                     self.begin_value(bytes, at, byte)?;
                     if byte == b'"' {
                         return self.text_run(bytes, next, on_value);
@@ -356,7 +360,12 @@ impl Scanner {
         Ok(())
     }
 
-    fn close(&mut self, bytes: &[u8], end: usize, on_value: &mut impl FnMut(usize, &mut Found)) {
+    fn close(
+        &mut self,
+        bytes: &[u8],
+        end: usize,
+        on_value: &mut impl FnMut(usize, &mut Found, usize),
+    ) {
         self.place = self.container();
         self.depth = self.depth.saturating_sub(1);
         self.brackets >>= 1;
@@ -368,7 +377,7 @@ impl Scanner {
         &mut self,
         bytes: &[u8],
         end: usize,
-        on_value: &mut impl FnMut(usize, &mut Found),
+        on_value: &mut impl FnMut(usize, &mut Found, usize),
     ) {
         let ended = self.paths.node(self.place).map_or(0, |node| node.ends);
         if ended != 0 {
@@ -378,7 +387,7 @@ impl Scanner {
                 if let Some(found) = self.found.get_mut(index) {
                     found.complete = true;
                     found.text = self.text;
-                    on_value(index, found);
+                    on_value(index, found, end);
                 }
             }
         }
@@ -430,7 +439,7 @@ fn is_space(byte: u8) -> bool {
 }
 
 fn is_bare(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
+    matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'a'..=b'z' | b'A'..=b'Z' | b'+')
 }
 
 fn bit(index: usize) -> u64 {

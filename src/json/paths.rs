@@ -11,13 +11,13 @@ pub const MAX_WANTED: usize = 64;
 /// Stands for every element of an array.
 const ELEMENT: &str = "[]";
 
-/// A place in [`Paths`].
-pub(super) type Place = usize;
+/// A place in [`Paths`], small because each node holds many.
+pub(super) type Place = u16;
 
 /// The top of a document.
 pub(super) const ROOT: Place = 0;
 /// No wanted path comes here; every look-up of it gives `None`.
-pub(super) const NOWHERE: Place = usize::MAX;
+pub(super) const NOWHERE: Place = Place::MAX;
 
 /// Children are told apart by this many bits before their names are compared.
 const BUCKETS: usize = 32;
@@ -70,15 +70,16 @@ impl Paths {
                 place = paths.child_or_new(place, segment);
                 paths.mark(place, index);
             }
-            if let Some(node) = paths.nodes.get_mut(place) {
+            if let Some(node) = paths.nodes.get_mut(usize::from(place)) {
                 node.ends |= bit(index);
             }
         }
+        paths.nodes.shrink_to_fit();
         paths
     }
 
     pub(super) fn node(&self, place: Place) -> Option<&Node> {
-        self.nodes.get(place)
+        self.nodes.get(usize::from(place))
     }
 
     /// The member of the object at `place` that has this name, or `NOWHERE`.
@@ -107,7 +108,7 @@ impl Paths {
     }
 
     fn mark(&mut self, place: Place, index: usize) {
-        if let Some(node) = self.nodes.get_mut(place) {
+        if let Some(node) = self.nodes.get_mut(usize::from(place)) {
             node.within |= bit(index);
         }
     }
@@ -120,9 +121,9 @@ impl Paths {
         if known != NOWHERE {
             return known;
         }
-        let new = self.nodes.len();
+        let new = Place::try_from(self.nodes.len()).unwrap_or(NOWHERE);
         let mut child = Node::new(segment);
-        if let Some(parent) = self.nodes.get_mut(place) {
+        if let Some(parent) = self.nodes.get_mut(usize::from(place)) {
             if segment == ELEMENT {
                 parent.element = new;
             } else {

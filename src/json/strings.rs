@@ -12,7 +12,7 @@ impl Scanner {
         &mut self,
         bytes: &[u8],
         at: usize,
-        on_value: &mut impl FnMut(usize, &mut Found),
+        on_value: &mut impl FnMut(usize, &mut Found, usize),
     ) -> Result<usize, Fault> {
         let (run, stop) = self.run(bytes, at)?;
         let length = u64::try_from(run.len()).unwrap_or(u64::MAX);
@@ -55,10 +55,9 @@ impl Scanner {
             let container = self.container();
             while let Some((name, after)) = plain_string(bytes.get(at..).unwrap_or_default()) {
                 let place = self.paths.child(container, name);
-                let skipped = if place == NOWHERE {
-                    plain_value(after)
-                } else {
-                    None
+                let skipped = match after.strip_prefix(b":") {
+                    Some(value) if place == NOWHERE => plain_value(value),
+                    _ => None,
                 };
                 let Some(rest) = skipped else {
                     self.enter(place);
@@ -75,6 +74,19 @@ impl Scanner {
         self.name.clear();
         self.state = State::Name;
         self.name_run(bytes, at)
+    }
+
+    /// Steps over elements of an array that nobody wants, in the way of [`Self::begin_name`]. `at` is where one may begin;
+    /// gives the offset just past the last one, if there was any.
+    pub(super) fn skip_elements(&self, bytes: &[u8], at: usize) -> Option<usize> {
+        if self.grammar == Grammar::Strict || self.place != NOWHERE || self.in_object() {
+            return None;
+        }
+        let mut rest = plain_value(bytes.get(at..)?)?;
+        while let Some(next) = rest.strip_prefix(b",").and_then(plain_value) {
+            rest = next;
+        }
+        Some(bytes.len().wrapping_sub(rest.len()))
     }
 
     /// The bytes up to the next quote or backslash, and which of them it is. `None` is the end of the push.
@@ -220,10 +232,10 @@ fn plain_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((text, rest.strip_prefix(b"\"")?))
 }
 
-/// Steps over a colon and a string, number or word, and gives what comes after it. `None` if it is anything else, or may go
-/// on in the next push.
+/// Steps over a string, number or word, and gives what comes after it. `None` if it is anything else, or may go on in the
+/// next push.
 fn plain_value(bytes: &[u8]) -> Option<&[u8]> {
-    match bytes.strip_prefix(b":")? {
+    match bytes {
         [b'"', text @ ..] => plain_string(text).map(|(_, rest)| rest),
         word => {
             let length = word.iter().position(|&byte| !is_bare(byte))?;

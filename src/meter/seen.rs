@@ -119,6 +119,17 @@ impl Seen {
         self.signals.deltas > 0
     }
 
+    /// One more text of this many bytes.
+    pub(super) fn add_text(&mut self, length: u64) {
+        self.signals.deltas = self.signals.deltas.saturating_add(1);
+        self.signals.text = self.signals.text.saturating_add(length);
+    }
+
+    /// Whether the current document has no usage, so far.
+    pub(super) fn counts_nothing(&self) -> bool {
+        self.event.counted.is_none()
+    }
+
     /// See [`super::Metered::estimate`].
     pub(super) fn estimate(&self) -> u64 {
         let exact = self.signals.tokens.iter().copied().max().unwrap_or(0);
@@ -205,8 +216,7 @@ impl Seen {
             self.tally.texts |= index == members::CHOICE_TEXT;
             if found.text > 0 {
                 self.event.text = true;
-                self.signals.deltas = self.signals.deltas.saturating_add(1);
-                self.signals.text = self.signals.text.saturating_add(found.text);
+                self.add_text(found.text);
             }
             return;
         }
