@@ -161,28 +161,49 @@ pub(crate) fn read(raw: &[u8]) -> Option<Counts> {
     .then_some(counts)
 }
 
-/// A count from raw JSON, see the [module](self); at most [`MAX_COUNT`].
+/// A count from raw JSON, see the [module](self); at most [`MAX_COUNT`]. A fraction is cut off.
 pub(crate) fn number(raw: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(raw).ok()?;
-    let text = text
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-        .unwrap_or(text)
-        .trim();
-    if !text.starts_with(|first: char| first.is_ascii_digit()) {
+    let text = raw
+        .strip_prefix(b"\"")
+        .and_then(|text| text.strip_suffix(b"\""))
+        .unwrap_or(raw)
+        .trim_ascii();
+    let (whole, rest) = digits(text);
+    if whole.is_empty() {
         return None;
     }
-    if let Ok(count) = text.parse::<u32>() {
-        return Some(count.into());
+    if rest.is_empty() {
+        return Some(count(whole.iter()));
     }
-    let count = text.parse::<f64>().ok()?;
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "not negative, and `as` saturates"
-    )]
-    let count = count as u64;
-    Some(count.min(MAX_COUNT))
+    let (fraction, rest) = rest.strip_prefix(b".").map_or((&[][..], rest), digits);
+    let exponent = match rest {
+        [] => 0,
+        [b'e' | b'E', exponent @ ..] => std::str::from_utf8(exponent).ok()?.parse::<i16>().ok()?,
+        _ => return None,
+    };
+    let length = isize::try_from(whole.len()).ok()?;
+    let length = length.saturating_add(exponent.into());
+    // Ten more digits take any number but zero above the highest count.
+    let zeros = std::iter::repeat_n(&b'0', 10);
+    let digits = whole.iter().chain(fraction).chain(zeros);
+    Some(count(digits.take(length.try_into().unwrap_or(0))))
+}
+
+/// The digits at the start of a text, and what follows them.
+fn digits(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit());
+    text.split_at_checked(end.unwrap_or(text.len()))
+        .unwrap_or((text, b""))
+}
+
+fn count<'a>(digits: impl Iterator<Item = &'a u8>) -> u64 {
+    digits.fold(0, |count: u64, digit| {
+        let digit = u64::from(digit.saturating_sub(b'0'));
+        count
+            .saturating_mul(10)
+            .saturating_add(digit)
+            .min(MAX_COUNT)
+    })
 }
 
 /// The sum of what is known; `None` if nothing is.
