@@ -12,22 +12,21 @@
 mod found;
 mod name;
 mod number;
+mod paths;
 mod strings;
 mod utf8;
+
+use std::rc::Rc;
 
 pub use self::found::{Fault, Found, Grammar, Progress, Wanted, decode_string};
 use self::name::Name;
 use self::number::Number;
+pub use self::paths::{MAX_PATH, MAX_WANTED, Paths};
+use self::paths::{NOWHERE, Place, ROOT};
 use self::utf8::Utf8;
 
 /// The most arrays and objects that may be open at once, as in `serde_json`. Deeper is [`Fault::TooDeep`].
 pub const MAX_DEPTH: usize = 128;
-
-/// The most segments that the path of a [`Wanted`] may have; a longer path never matches.
-pub const MAX_PATH: usize = 8;
-
-/// The most members that one scanner can look for; those after it are never found.
-pub const MAX_WANTED: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -63,20 +62,19 @@ enum State {
 /// The scanner. One document per [`Scanner::new`] or [`Scanner::reset`].
 #[derive(Debug)]
 pub struct Scanner {
-    wanted: &'static [Wanted],
+    paths: Rc<Paths>,
     grammar: Grammar,
     state: State,
     depth: usize,
     /// One bit per open bracket, the innermost lowest: 1 is an object.
     brackets: u128,
-    /// For each depth: which wanted members have a path that leads through the container open at that depth.
-    /// For an array, only those that go on with `"[]"`.
-    live: [u64; MAX_PATH + 1],
-    /// For each depth: which wanted members end there.
-    ends_at: [u64; MAX_PATH + 1],
-    /// Which wanted members go through, or end at, the value that comes next.
-    matched: u64,
-    /// Which wanted values are being read.
+    /// For each depth that a wanted path can lead to: the place of the container that is open there.
+    open: [Place; MAX_PATH + 2],
+    /// Where the value stands that is being read, or comes next.
+    place: Place,
+    /// Which wanted members this document has said anything about.
+    touched: u64,
+    /// Which wanted values are being copied.
     capturing: u64,
     /// Up to where this push has been copied into the captured values.
     flushed: usize,
@@ -90,34 +88,27 @@ pub struct Scanner {
 impl Scanner {
     /// A scanner at the start of a document. Allocates one [`Found`] for each wanted member (at most [`MAX_WANTED`]).
     pub fn new(wanted: &'static [Wanted], grammar: Grammar) -> Self {
-        debug_assert!(wanted.len() <= MAX_WANTED, "too many wanted members");
-        let wanted = wanted.get(..MAX_WANTED).unwrap_or(wanted);
-        let mut ends_at = [0_u64; MAX_PATH + 1];
-        for (index, want) in wanted.iter().enumerate() {
-            debug_assert!(
-                want.path.len() <= MAX_PATH,
-                "path too long: {:?}",
-                want.path
-            );
-            if let Some(ends) = ends_at.get_mut(want.path.len()) {
-                *ends |= bit(index);
-            }
-        }
+        Self::with_paths(Rc::new(Paths::new(wanted)), grammar)
+    }
+
+    /// As [`Scanner::new`], for members whose paths have been sorted out before.
+    pub fn with_paths(paths: Rc<Paths>, grammar: Grammar) -> Self {
+        let found = vec![Found::default(); paths.wanted.len()];
         Self {
-            wanted,
+            paths,
             grammar,
             state: State::Start,
             depth: 0,
             brackets: 0,
-            live: [0; MAX_PATH + 1],
-            ends_at,
-            matched: ends_at.iter().fold(0, |all, ends| all | ends),
+            open: [NOWHERE; MAX_PATH + 2],
+            place: ROOT,
+            touched: 0,
             capturing: 0,
             flushed: 0,
             name: Name::default(),
             utf8: Utf8::default(),
             text: 0,
-            found: vec![Found::default(); wanted.len()],
+            found,
         }
     }
 
@@ -126,13 +117,15 @@ impl Scanner {
         self.state = State::Start;
         self.depth = 0;
         self.brackets = 0;
-        self.matched = self.ends_at.iter().fold(0, |all, ends| all | ends);
+        self.place = ROOT;
         self.capturing = 0;
         self.utf8 = Utf8::default();
-        for found in &mut self.found {
-            found.forget_value();
-            found.exact = 0;
-            found.lookalikes = 0;
+        for index in bits(std::mem::take(&mut self.touched)) {
+            if let Some(found) = self.found.get_mut(index) {
+                found.forget_value();
+                found.exact = 0;
+                found.lookalikes = 0;
+            }
         }
     }
 
@@ -141,40 +134,31 @@ impl Scanner {
     /// # Errors
     /// The first fault of the document, again for every push after it.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Progress, Fault> {
-        self.push_each(bytes, |_, _| ())
+        self.push_each(bytes, |_, _, _| ())
     }
 
-    /// As [`Scanner::push`], and calls `on_value` with the index of a wanted member and its state each time that one of
-    /// its values has been read to the end: the way to see every value of a path that goes through an array.
+    /// As [`Scanner::push`], and calls `on_value` with the index of a wanted member, its state and the offset in `bytes` just
+    /// past its value each time that one of its values has been read to the end: the way to see every value of a path
+    /// that goes through an array. It may take the raw text away.
     ///
     /// # Errors
     /// The first fault of the document, again for every push after it.
     pub fn push_each(
         &mut self,
         bytes: &[u8],
-        mut on_value: impl FnMut(usize, &Found),
+        mut on_value: impl FnMut(usize, &mut Found, usize),
     ) -> Result<Progress, Fault> {
         self.flushed = 0;
-        let mut at = 0;
-        let mut closed_at = 0;
-        while at < bytes.len() {
-            let was_closed = matches!(self.state, State::Closed);
-            match self.step(bytes, at, &mut on_value) {
-                Ok(next) => at = next,
-                Err(fault) => {
-                    self.state = State::Faulted(fault);
-                    return Err(fault);
-                }
+        match self.scan(bytes, &mut on_value) {
+            Err(fault) => {
+                self.state = State::Faulted(fault);
+                Err(fault)
             }
-            if !was_closed && matches!(self.state, State::Closed) {
-                closed_at = at;
+            Ok(Progress::Open) => {
+                self.flush(bytes, bytes.len());
+                Ok(Progress::Open)
             }
-        }
-        self.flush(bytes, bytes.len());
-        match self.state {
-            State::Closed => Ok(Progress::Closed { at: closed_at }),
-            State::Faulted(fault) => Err(fault),
-            _ => Ok(Progress::Open),
+            closed => closed,
         }
     }
 
@@ -198,27 +182,86 @@ impl Scanner {
         raw.saturating_add(self.found.capacity().saturating_mul(size_of::<Found>()))
     }
 
-    /// Reads at least one byte, or ends a number before the byte that follows it. Gives the offset to go on at.
+    fn scan(
+        &mut self,
+        bytes: &[u8],
+        on_value: &mut impl FnMut(usize, &mut Found, usize),
+    ) -> Result<Progress, Fault> {
+        let mut at = 0;
+        while !matches!(self.state, State::Closed) {
+            let Some(&byte) = bytes.get(at) else {
+                return match self.state {
+                    State::Faulted(fault) => Err(fault),
+                    _ => Ok(Progress::Open),
+                };
+            };
+            at = self.step(bytes, at, byte, on_value)?;
+        }
+        let rest = bytes.get(at..).unwrap_or_default();
+        if self.grammar == Grammar::Strict && !rest.iter().copied().all(is_space) {
+            return Err(Fault::TrailingBytes);
+        }
+        Ok(Progress::Closed { at })
+    }
+
+    /// Reads `byte`, which is at `at`, and maybe more, or ends a number before it. Gives the offset to go on at.
     #[inline]
     fn step(
         &mut self,
         bytes: &[u8],
         at: usize,
-        on_value: &mut impl FnMut(usize, &Found),
+        byte: u8,
+        on_value: &mut impl FnMut(usize, &mut Found, usize),
     ) -> Result<usize, Fault> {
-        let Some(&byte) = bytes.get(at) else {
-            return Ok(at);
-        };
         let next = at.wrapping_add(1);
         match self.state {
-            State::Text => return self.string_run(bytes, at, false, on_value),
-            State::Name => return self.string_run(bytes, at, true, on_value),
-            State::Escape { in_name } => self.escape(byte, in_name)?,
-            State::Hex {
-                in_name,
-                digits_left,
-                unit,
-            } => self.hex(byte, in_name, digits_left, unit)?,
+            State::Text => return self.text_run(bytes, at, on_value),
+            State::Name => return self.name_run(bytes, at),
+            State::AfterValue => match byte {
+                b',' if self.in_object() => self.state = State::NameStart,
+                b',' => {
+                    self.place = self.element();
+                    self.state = State::Value;
+                }
+                b'}' if self.in_object() => self.close(bytes, next, on_value),
+                b']' if !self.in_object() => self.close(bytes, next, on_value),
+                _ if is_space(byte) => {}
+                _ => return Err(Fault::Malformed),
+            },
+            State::NameStart | State::NameOrEnd => match (byte, self.state) {
+                (b'"', _) => return self.begin_name(bytes, next),
+                (b'}', State::NameOrEnd) => self.close(bytes, next, on_value),
+                _ if is_space(byte) => {}
+                _ => return Err(Fault::Malformed),
+            },
+            State::Colon => match byte {
+                b':' => self.state = State::Value,
+                _ if is_space(byte) => {}
+                _ => return Err(Fault::Malformed),
+            },
+            State::Value | State::ValueOrEnd => match (byte, self.state) {
+                (b']', State::ValueOrEnd) => self.close(bytes, next, on_value),
+                _ if is_space(byte) => {}
+                _ => {
+                    if let Some(end) = self.skip_elements(bytes, at) {
+                        self.state = State::AfterValue;
+                        return Ok(end);
+                    }
+                    self.begin_value(bytes, at, byte)?;
+                    if byte == b'"' {
+                        return self.text_run(bytes, next, on_value);
+                    }
+                }
+            },
+            State::Bare => {
+                let rest = bytes.get(at..).unwrap_or_default();
+                let length = rest.iter().position(|&byte| !is_bare(byte));
+                let end = length.map_or(bytes.len(), |length| at.wrapping_add(length));
+                if length.is_some() {
+                    self.end_value(bytes, end, on_value);
+                }
+                return Ok(end);
+            }
             State::Number(number) => match number.step(byte) {
                 Some(number) => self.state = State::Number(number),
                 None if number.may_end() => {
@@ -227,12 +270,6 @@ impl Scanner {
                 }
                 None => return Err(Fault::Malformed),
             },
-            State::Bare => {
-                if !is_bare(byte) {
-                    self.end_value(bytes, at, on_value);
-                    return Ok(at);
-                }
-            }
             State::Literal(rest) => match rest.split_first() {
                 Some((&expected, rest)) if expected == byte => {
                     if rest.is_empty() {
@@ -243,29 +280,16 @@ impl Scanner {
                 }
                 _ => return Err(Fault::Malformed),
             },
-            State::Closed if self.grammar == Grammar::Lenient => return Ok(bytes.len()),
-            State::Faulted(fault) => return Err(fault),
-            _ if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') => {}
+            State::Escape { in_name } => self.escape(byte, in_name)?,
+            State::Hex {
+                in_name,
+                digits_left,
+                unit,
+            } => self.hex(byte, in_name, digits_left, unit)?,
+            State::Start if is_space(byte) => {}
             State::Start => self.start(bytes, at, byte)?,
-            State::NameOrEnd | State::NameStart if byte == b'"' => {
-                self.name.clear();
-                self.state = State::Name;
-            }
-            State::NameOrEnd if byte == b'}' => self.close(bytes, next, on_value),
-            State::Colon if byte == b':' => self.state = State::Value,
-            State::ValueOrEnd if byte == b']' => self.close(bytes, next, on_value),
-            State::Value | State::ValueOrEnd => self.begin_value(bytes, at, byte)?,
-            State::AfterValue => match (byte, self.in_object()) {
-                (b',', true) => self.state = State::NameStart,
-                (b',', false) => {
-                    self.matched = self.live_here();
-                    self.state = State::Value;
-                }
-                (b'}', true) | (b']', false) => self.close(bytes, next, on_value),
-                _ => return Err(Fault::Malformed),
-            },
-            State::Closed => return Err(Fault::TrailingBytes),
-            State::NameOrEnd | State::NameStart | State::Colon => return Err(Fault::Malformed),
+            State::Closed => {}
+            State::Faulted(fault) => return Err(fault),
         }
         Ok(next)
     }
@@ -283,16 +307,23 @@ impl Scanner {
     }
 
     fn begin_value(&mut self, bytes: &[u8], at: usize, byte: u8) -> Result<(), Fault> {
-        let ending = self.matched & self.ends_at.get(self.depth).copied().unwrap_or(0);
+        let ending = self.paths.node(self.place).map_or(0, |node| node.ends);
         if ending != 0 {
             self.flush(bytes, at);
-            self.capturing |= ending;
+            self.touched |= ending;
             let in_array = self.depth > 0 && !self.in_object();
             for index in bits(ending) {
-                if let Some(found) = self.found.get_mut(index) {
+                if let (Some(found), Some(want)) =
+                    (self.found.get_mut(index), self.paths.wanted.get(index))
+                {
                     found.forget_value();
                     if in_array {
                         found.exact = found.exact.saturating_add(1);
+                    }
+                    if want.cap == 0 {
+                        found.overflow = true;
+                    } else {
+                        self.capturing |= bit(index);
                     }
                 }
             }
@@ -315,35 +346,40 @@ impl Scanner {
         if self.depth >= MAX_DEPTH {
             return Err(Fault::TooDeep);
         }
-        // Paths that end above this container do not go through it.
-        let ended = self.ends_at.get(self.depth).copied().unwrap_or(u64::MAX);
-        let mut live = self.matched & !ended;
-        if !object {
-            live = self.select(live, self.depth, |segment| segment == "[]");
-        }
         self.depth = self.depth.wrapping_add(1);
         self.brackets = (self.brackets << 1) | u128::from(object);
-        if let Some(here) = self.live.get_mut(self.depth) {
-            *here = live;
+        if let Some(here) = self.open.get_mut(self.depth) {
+            *here = self.place;
         }
-        self.matched = self.live_here();
-        self.state = if object {
-            State::NameOrEnd
+        if object {
+            self.state = State::NameOrEnd;
         } else {
-            State::ValueOrEnd
-        };
+            self.place = self.element();
+            self.state = State::ValueOrEnd;
+        }
         Ok(())
     }
 
-    fn close(&mut self, bytes: &[u8], end: usize, on_value: &mut impl FnMut(usize, &Found)) {
+    fn close(
+        &mut self,
+        bytes: &[u8],
+        end: usize,
+        on_value: &mut impl FnMut(usize, &mut Found, usize),
+    ) {
+        self.place = self.container();
         self.depth = self.depth.saturating_sub(1);
         self.brackets >>= 1;
         self.text = 0;
         self.end_value(bytes, end, on_value);
     }
 
-    fn end_value(&mut self, bytes: &[u8], end: usize, on_value: &mut impl FnMut(usize, &Found)) {
-        let ended = self.capturing & self.ends_at.get(self.depth).copied().unwrap_or(0);
+    fn end_value(
+        &mut self,
+        bytes: &[u8],
+        end: usize,
+        on_value: &mut impl FnMut(usize, &mut Found, usize),
+    ) {
+        let ended = self.paths.node(self.place).map_or(0, |node| node.ends);
         if ended != 0 {
             self.flush(bytes, end);
             self.capturing &= !ended;
@@ -351,7 +387,7 @@ impl Scanner {
                 if let Some(found) = self.found.get_mut(index) {
                     found.complete = true;
                     found.text = self.text;
-                    on_value(index, found);
+                    on_value(index, found, end);
                 }
             }
         }
@@ -362,13 +398,13 @@ impl Scanner {
         };
     }
 
-    /// Copies this push, from where the last copy ended, to every value that is being read.
+    /// Copies this push, from where the last copy ended, to every value that is being copied.
     fn flush(&mut self, bytes: &[u8], end: usize) {
         if self.capturing != 0 {
             let part = bytes.get(self.flushed..end).unwrap_or_default();
             for index in bits(self.capturing) {
                 if let (Some(found), Some(want)) =
-                    (self.found.get_mut(index), self.wanted.get(index))
+                    (self.found.get_mut(index), self.paths.wanted.get(index))
                 {
                     if found.overflow || found.raw.len().saturating_add(part.len()) > want.cap {
                         found.overflow = true;
@@ -382,20 +418,15 @@ impl Scanner {
         self.flushed = end;
     }
 
-    /// Those of `set` whose path has a segment at `depth` that passes.
-    fn select(&self, set: u64, depth: usize, pass: impl Fn(&str) -> bool) -> u64 {
-        bits(set)
-            .filter(|&index| {
-                self.wanted
-                    .get(index)
-                    .and_then(|want| want.path.get(depth))
-                    .is_some_and(|segment| pass(segment))
-            })
-            .fold(0, |chosen, index| chosen | bit(index))
+    /// The place of the innermost open container.
+    fn container(&self) -> Place {
+        self.open.get(self.depth).copied().unwrap_or(NOWHERE)
     }
 
-    fn live_here(&self) -> u64 {
-        self.live.get(self.depth).copied().unwrap_or(0)
+    /// The place of its elements, if it is an array.
+    fn element(&self) -> Place {
+        let container = self.paths.node(self.container());
+        container.map_or(NOWHERE, |node| node.element)
     }
 
     fn in_object(&self) -> bool {
@@ -403,8 +434,28 @@ impl Scanner {
     }
 }
 
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// What numbers and bare words are made of. A table, because an embedding is a megabyte of numbers.
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, which would refuse what panics"
+)]
+const BARE: [bool; 256] = {
+    let mut bare = [false; 256];
+    let mut byte = 0;
+    while byte < u8::MAX {
+        bare[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+        byte += 1;
+    }
+    bare
+};
+
 fn is_bare(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
+    BARE.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 fn bit(index: usize) -> u64 {

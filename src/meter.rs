@@ -8,6 +8,7 @@
 
 mod members;
 mod reading;
+mod repeat;
 mod seen;
 
 use memchr::memchr;

@@ -58,6 +58,10 @@ struct Short {
 }
 
 impl Short {
+    fn clear(&mut self) {
+        self.length = 0;
+    }
+
     fn push(&mut self, part: &[u8]) {
         let end = self.length.saturating_add(part.len());
         if let Some(room) = self.bytes.get_mut(self.length..end) {
@@ -120,11 +124,17 @@ impl Decoder {
                 continue;
             }
             bytes = match self.state {
-                State::LineStart => {
-                    self.field_name = Short::default();
-                    self.state = State::Name;
-                    bytes
-                }
+                State::LineStart => match bytes.strip_prefix(b"data:") {
+                    Some(value) => {
+                        self.begin_data(&mut sink);
+                        value
+                    }
+                    None => {
+                        self.field_name.clear();
+                        self.state = State::Name;
+                        bytes
+                    }
+                },
                 State::Name => {
                     if byte == b':' {
                         self.begin_value(&mut sink);
@@ -160,19 +170,21 @@ impl Decoder {
     }
 
     fn begin_value(&mut self, sink: &mut impl FnMut(Piece<'_>)) {
-        self.state = match self.field_name.as_bytes() {
-            b"data" => {
-                if std::mem::replace(&mut self.has_data, true) {
-                    sink(Piece::NewLine);
-                }
-                State::ValueStart(Field::Data)
-            }
+        match self.field_name.as_bytes() {
+            b"data" => self.begin_data(sink),
             b"event" => {
-                self.event_type = Short::default();
-                State::ValueStart(Field::EventType)
+                self.event_type.clear();
+                self.state = State::ValueStart(Field::EventType);
             }
-            _ => State::Skip,
-        };
+            _ => self.state = State::Skip,
+        }
+    }
+
+    fn begin_data(&mut self, sink: &mut impl FnMut(Piece<'_>)) {
+        if std::mem::replace(&mut self.has_data, true) {
+            sink(Piece::NewLine);
+        }
+        self.state = State::ValueStart(Field::Data);
     }
 
     fn end_line(&mut self, sink: &mut impl FnMut(Piece<'_>)) {
@@ -191,7 +203,7 @@ impl Decoder {
                 event_type: self.event_type.as_bytes(),
             });
         }
-        self.event_type = Short::default();
+        self.event_type.clear();
     }
 }
 

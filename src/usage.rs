@@ -8,7 +8,13 @@ mod tally;
 
 pub(crate) use self::tally::{Finality, Tally};
 
-use crate::json::{Grammar, Scanner, Wanted};
+use std::rc::Rc;
+
+use crate::json::{Grammar, Paths, Scanner, Wanted};
+
+thread_local! {
+    static PATHS: Rc<Paths> = Rc::new(Paths::new(FIELDS));
+}
 
 /// Counts above this are taken for this: no request has four billion tokens, and one absurd number must not drown a
 /// counter for good.
@@ -117,82 +123,87 @@ const CACHE_N: usize = 23;
 const PREDICTED_N: usize = 24;
 const INPUT_DETAILS: usize = 25;
 
-/// Reads raw usage objects; one scanner, used again and again.
-#[derive(Debug)]
-pub(crate) struct Reader {
-    scanner: Scanner,
-}
-
-impl Default for Reader {
-    fn default() -> Self {
-        Self {
-            scanner: Scanner::new(FIELDS, Grammar::Lenient),
-        }
-    }
-}
-
-impl Reader {
-    #[cfg(test)]
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.scanner.heap_bytes()
-    }
-
-    /// Reads `usage`, `timings` or `usageMetadata`. `None` for anything that holds no count, such as `null`.
-    pub(crate) fn read(&mut self, raw: &[u8]) -> Option<Counts> {
-        self.scanner.reset();
-        self.scanner.push(raw).ok()?;
-        let number = |index| number(self.scanner.found(index)?.value()?);
-        let first = |indexes: std::ops::Range<usize>| {
-            let known = || indexes.clone().filter_map(number);
-            known().find(|&count| count > 0).or_else(|| known().next())
-        };
-        let prompt = first(0..2).or_else(|| sum([number(PROMPT_N), number(CACHE_N)]));
-        let has_details = self
-            .scanner
-            .found(INPUT_DETAILS)
-            .is_some_and(|details| details.exact > 0);
-        let counts = Counts {
-            input: prompt
-                .filter(|&count| count > 0)
-                .or_else(|| number(INPUT_TOKENS))
-                .or(prompt),
-            output: first(3..5)
-                .or_else(|| sum([number(CANDIDATES), number(THOUGHTS)]))
-                .or_else(|| number(PREDICTED_N)),
-            total: first(5..7),
-            cache_read: first(7..13).or_else(|| number(CACHE_N)),
-            cache_creation: first(13..17),
-            reasoning: first(17..21),
-            cache_is_extra: prompt.unwrap_or(0) == 0 && !has_details,
-        };
-        (counts
-            != Counts {
-                cache_is_extra: counts.cache_is_extra,
-                ..Counts::default()
-            })
-        .then_some(counts)
-    }
-}
-
-/// A count from raw JSON, see the [module](self); at most [`MAX_COUNT`].
-pub(crate) fn number(raw: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(raw).ok()?;
-    let text = text
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-        .unwrap_or(text)
-        .trim();
-    if !text.starts_with(|first: char| first.is_ascii_digit()) {
+/// Reads `usage`, `timings` or `usageMetadata`. `None` for anything that holds no count, such as `null`.
+pub(crate) fn read(raw: &[u8]) -> Option<Counts> {
+    if !raw.starts_with(b"{") {
         return None;
     }
-    let count = text.parse::<f64>().ok()?;
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "not negative, and `as` saturates"
-    )]
-    let count = count as u64;
-    Some(count.min(MAX_COUNT))
+    let mut scanner = Scanner::with_paths(PATHS.with(Rc::clone), Grammar::Lenient);
+    scanner.push(raw).ok()?;
+    let number = |index| number(scanner.found(index)?.value()?);
+    let first = |indexes: std::ops::Range<usize>| {
+        let known = || indexes.clone().filter_map(number);
+        known().find(|&count| count > 0).or_else(|| known().next())
+    };
+    let prompt = first(0..2).or_else(|| sum([number(PROMPT_N), number(CACHE_N)]));
+    let has_details = scanner
+        .found(INPUT_DETAILS)
+        .is_some_and(|details| details.exact > 0);
+    let counts = Counts {
+        input: prompt
+            .filter(|&count| count > 0)
+            .or_else(|| number(INPUT_TOKENS))
+            .or(prompt),
+        output: first(3..5)
+            .or_else(|| sum([number(CANDIDATES), number(THOUGHTS)]))
+            .or_else(|| number(PREDICTED_N)),
+        total: first(5..7),
+        cache_read: first(7..13).or_else(|| number(CACHE_N)),
+        cache_creation: first(13..17),
+        reasoning: first(17..21),
+        cache_is_extra: prompt.unwrap_or(0) == 0 && !has_details,
+    };
+    (counts
+        != Counts {
+            cache_is_extra: counts.cache_is_extra,
+            ..Counts::default()
+        })
+    .then_some(counts)
+}
+
+/// A count from raw JSON, see the [module](self); at most [`MAX_COUNT`]. A fraction is cut off.
+pub(crate) fn number(raw: &[u8]) -> Option<u64> {
+    let text = raw
+        .strip_prefix(b"\"")
+        .and_then(|text| text.strip_suffix(b"\""))
+        .unwrap_or(raw)
+        .trim_ascii();
+    let (whole, rest) = digits(text);
+    if whole.is_empty() {
+        return None;
+    }
+    if rest.is_empty() {
+        return Some(count(whole.iter()));
+    }
+    let (fraction, rest) = rest.strip_prefix(b".").map_or((&[][..], rest), digits);
+    let exponent = match rest {
+        [] => 0,
+        [b'e' | b'E', exponent @ ..] => std::str::from_utf8(exponent).ok()?.parse::<i16>().ok()?,
+        _ => return None,
+    };
+    let length = isize::try_from(whole.len()).ok()?;
+    let length = length.saturating_add(exponent.into());
+    // Ten more digits take any number but zero above the highest count.
+    let zeros = std::iter::repeat_n(&b'0', 10);
+    let digits = whole.iter().chain(fraction).chain(zeros);
+    Some(count(digits.take(length.try_into().unwrap_or(0))))
+}
+
+/// The digits at the start of a text, and what follows them.
+fn digits(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit());
+    text.split_at_checked(end.unwrap_or(text.len()))
+        .unwrap_or((text, b""))
+}
+
+fn count<'a>(digits: impl Iterator<Item = &'a u8>) -> u64 {
+    digits.fold(0, |count: u64, digit| {
+        let digit = u64::from(digit.saturating_sub(b'0'));
+        count
+            .saturating_mul(10)
+            .saturating_add(digit)
+            .min(MAX_COUNT)
+    })
 }
 
 /// The sum of what is known; `None` if nothing is.

@@ -67,24 +67,12 @@ impl Name {
         }
     }
 
-    pub(super) fn is(&self, wanted: &str) -> bool {
-        self.kept() == Some(wanted.as_bytes())
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0 && !self.too_long && self.high_surrogate.is_none()
     }
 
-    /// Equal after case folding, for a wanted name in ASCII.
-    pub(super) fn is_like(&self, wanted: &str) -> bool {
-        let Some(name) = self.kept().and_then(|name| std::str::from_utf8(name).ok()) else {
-            return false;
-        };
-        let folded = |letter: char| match letter {
-            '\u{17F}' => 's',
-            '\u{212A}' => 'k',
-            letter => letter.to_ascii_lowercase(),
-        };
-        name.chars().map(folded).eq(wanted.chars().map(folded))
-    }
-
-    fn kept(&self) -> Option<&[u8]> {
+    /// The name; `None` if it is longer than any that is wanted.
+    pub(super) fn kept(&self) -> Option<&[u8]> {
         self.bytes.get(..self.length).filter(|_| !self.too_long)
     }
 
@@ -102,4 +90,18 @@ impl Name {
             _ => self.too_long = true,
         }
     }
+}
+
+/// Whether `name` is equal to a wanted name in ASCII after case folding.
+pub(super) fn is_like(name: &[u8], wanted: &str) -> bool {
+    let name = Some(name).filter(|name| name.len() <= CAP);
+    let Some(name) = name.and_then(|name| std::str::from_utf8(name).ok()) else {
+        return false;
+    };
+    let folded = |letter: char| match letter {
+        '\u{17F}' => 's',
+        '\u{212A}' => 'k',
+        letter => letter.to_ascii_lowercase(),
+    };
+    name.chars().map(folded).eq(wanted.chars().map(folded))
 }

@@ -2,20 +2,99 @@
 
 use memchr::memchr2;
 
-use super::{Fault, Found, Grammar, Scanner, State, bit, bits};
+use super::name::is_like;
+use super::paths::{NOWHERE, Place};
+use super::{Fault, Found, Grammar, Scanner, State, bits, is_bare};
 
 impl Scanner {
-    /// Reads a string up to its end, its next escape or the end of the push.
-    pub(super) fn string_run(
+    /// Reads a string value up to its end, its next escape or the end of the push.
+    pub(super) fn text_run(
         &mut self,
         bytes: &[u8],
         at: usize,
-        in_name: bool,
-        on_value: &mut impl FnMut(usize, &Found),
+        on_value: &mut impl FnMut(usize, &mut Found, usize),
     ) -> Result<usize, Fault> {
+        let (run, stop) = self.run(bytes, at)?;
+        let length = u64::try_from(run.len()).unwrap_or(u64::MAX);
+        self.text = self.text.saturating_add(length);
+        let end = at.wrapping_add(run.len());
+        let next = end.wrapping_add(1);
+        match stop {
+            None => return Ok(end),
+            Some(b'"') => self.end_value(bytes, next, on_value),
+            Some(_) => self.state = State::Escape { in_name: false },
+        }
+        Ok(next)
+    }
+
+    /// Reads a member name up to its end, its next escape or the end of the push.
+    pub(super) fn name_run(&mut self, bytes: &[u8], at: usize) -> Result<usize, Fault> {
+        let (run, stop) = self.run(bytes, at)?;
+        let end = at.wrapping_add(run.len());
+        if stop == Some(b'"') {
+            self.end_name(run);
+            self.state = State::Colon;
+            return Ok(end.wrapping_add(1));
+        }
+        if self.container() != NOWHERE {
+            self.name.push(run);
+        }
+        if stop.is_none() {
+            return Ok(end);
+        }
+        self.state = State::Escape { in_name: true };
+        Ok(end.wrapping_add(1))
+    }
+
+    /// Reads a name of which `at` is the first byte.
+    ///
+    /// Most members of a reply are of no interest, plainly written and whole in this push: as many as there are of them
+    /// are stepped over at once.
+    pub(super) fn begin_name(&mut self, bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
+        if self.grammar == Grammar::Lenient {
+            let container = self.container();
+            while let Some((name, after)) = plain_string(bytes.get(at..).unwrap_or_default()) {
+                let place = self.paths.child(container, name);
+                let skipped = match after.strip_prefix(b":") {
+                    Some(value) if place == NOWHERE => plain_value(value),
+                    _ => None,
+                };
+                let Some(rest) = skipped else {
+                    self.enter(place);
+                    self.state = State::Colon;
+                    return Ok(bytes.len().wrapping_sub(after.len()));
+                };
+                let Some(next) = rest.strip_prefix(b",\"") else {
+                    self.state = State::AfterValue;
+                    return Ok(bytes.len().wrapping_sub(rest.len()));
+                };
+                at = bytes.len().wrapping_sub(next.len());
+            }
+        }
+        self.name.clear();
+        self.state = State::Name;
+        self.name_run(bytes, at)
+    }
+
+    /// Steps over elements of an array that nobody wants, in the way of [`Self::begin_name`]. `at` is where one may begin;
+    /// gives the offset just past the last one, if there was any.
+    pub(super) fn skip_elements(&self, bytes: &[u8], at: usize) -> Option<usize> {
+        if self.grammar == Grammar::Strict || self.place != NOWHERE || self.in_object() {
+            return None;
+        }
+        let mut rest = plain_value(bytes.get(at..)?)?;
+        while let Some(next) = rest.strip_prefix(b",").and_then(plain_value) {
+            rest = next;
+        }
+        Some(bytes.len().wrapping_sub(rest.len()))
+    }
+
+    /// The bytes up to the next quote or backslash, and which of them it is. `None` is the end of the push.
+    fn run<'a>(&mut self, bytes: &'a [u8], at: usize) -> Result<(&'a [u8], Option<u8>), Fault> {
         let rest = bytes.get(at..).unwrap_or_default();
-        let stop = memchr2(b'"', b'\\', rest);
-        let run = rest.get(..stop.unwrap_or(rest.len())).unwrap_or(rest);
+        let length = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+        let (run, rest) = rest.split_at_checked(length).unwrap_or((rest, b""));
+        let stop = rest.first().copied();
         if self.grammar == Grammar::Strict {
             // No early exit: this way it is compiled to vector instructions.
             if run
@@ -28,26 +107,7 @@ impl Scanner {
                 .check(run, stop.is_some())
                 .ok_or(Fault::InvalidUtf8)?;
         }
-        if !in_name {
-            self.text = self
-                .text
-                .saturating_add(u64::try_from(run.len()).unwrap_or(u64::MAX));
-        } else if self.live_here() != 0 {
-            self.name.push(run);
-        }
-        let end = at.wrapping_add(run.len());
-        if stop.is_none() {
-            return Ok(end);
-        }
-        let next = end.wrapping_add(1);
-        if bytes.get(end) == Some(&b'\\') {
-            self.state = State::Escape { in_name };
-        } else if in_name {
-            self.end_name();
-        } else {
-            self.end_value(bytes, next, on_value);
-        }
-        Ok(next)
+        Ok((run, stop))
     }
 
     pub(super) fn escape(&mut self, byte: u8, in_name: bool) -> Result<(), Fault> {
@@ -110,39 +170,76 @@ impl Scanner {
         Ok(())
     }
 
-    fn end_name(&mut self) {
-        self.state = State::Colon;
-        let live = self.live_here();
-        self.matched = 0;
-        if live == 0 {
+    /// The name is over; `run` is the last part of it.
+    fn end_name(&mut self, run: &[u8]) {
+        let container = self.container();
+        self.place = NOWHERE;
+        if container == NOWHERE {
             return;
         }
-        self.name.end();
-        let segment = self.depth.saturating_sub(1);
-        let exact = self.select(live, segment, |segment| {
-            segment != "[]" && self.name.is(segment)
-        });
-        // Only a verdict asks for lookalikes; for each name of a reply they would cost more than all the rest.
-        let alike = match self.grammar {
-            Grammar::Strict => self.select(live & !exact, segment, |segment| {
-                segment != "[]" && self.name.is_like(segment)
-            }),
-            Grammar::Lenient => 0,
+        let name = if self.name.is_empty() {
+            Some(run)
+        } else {
+            self.name.push(run);
+            self.name.end();
+            self.name.kept()
         };
-        let ending = self.ends_at.get(self.depth).copied().unwrap_or(0);
-        for index in bits(exact | alike) {
-            let Some(found) = self.found.get_mut(index) else {
-                continue;
-            };
-            if alike & bit(index) != 0 {
-                found.lookalikes = found.lookalikes.saturating_add(1);
-            } else if ending & bit(index) != 0 {
-                found.exact = found.exact.saturating_add(1);
-            } else {
-                // The last one of equal names wins, and with it what it holds or lacks.
+        let Some(name) = name else {
+            return;
+        };
+        let place = self.paths.child(container, name);
+        // Only a verdict asks for lookalikes; for each name of a reply they would cost more than all the rest.
+        if self.grammar == Grammar::Strict {
+            let alike = self.paths.within(container, |wanted| {
+                wanted.as_bytes() != name && is_like(name, wanted)
+            });
+            self.touched |= alike;
+            for index in bits(alike) {
+                if let Some(found) = self.found.get_mut(index) {
+                    found.lookalikes = found.lookalikes.saturating_add(1);
+                }
+            }
+        }
+        self.enter(place);
+    }
+
+    /// The value that comes next stands at `place`.
+    fn enter(&mut self, place: Place) {
+        self.place = place;
+        let Some(node) = self.paths.node(place) else {
+            return;
+        };
+        // The last one of equal names wins, and with it what it holds or lacks.
+        for index in bits(node.within & !node.ends & self.touched) {
+            if let Some(found) = self.found.get_mut(index) {
                 found.forget_value();
             }
         }
-        self.matched = exact;
+        self.touched |= node.ends;
+        for index in bits(node.ends) {
+            if let Some(found) = self.found.get_mut(index) {
+                found.exact = found.exact.saturating_add(1);
+            }
+        }
+    }
+}
+
+/// Splits what follows the opening quote of a string into its text and what follows its closing quote. `None` if it has
+/// an escape, or no end.
+fn plain_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr2(b'"', b'\\', bytes)?;
+    let (text, rest) = bytes.split_at_checked(end)?;
+    Some((text, rest.strip_prefix(b"\"")?))
+}
+
+/// Steps over a string, number or word, and gives what comes after it. `None` if it is anything else, or may go on in the
+/// next push.
+fn plain_value(bytes: &[u8]) -> Option<&[u8]> {
+    match bytes {
+        [b'"', text @ ..] => plain_string(text).map(|(_, rest)| rest),
+        word => {
+            let length = word.iter().position(|&byte| !is_bare(byte))?;
+            word.get(length..).filter(|_| length > 0)
+        }
     }
 }

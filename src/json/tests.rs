@@ -48,7 +48,7 @@ fn scan<'a>(grammar: Grammar, chunks: impl IntoIterator<Item = &'a [u8]>) -> Out
     let mut closed_at = None;
     let mut verdict = Ok(false);
     for chunk in chunks {
-        let progress = scanner.push_each(chunk, |index, found| {
+        let progress = scanner.push_each(chunk, |index, found, _| {
             values.push((index, found.raw.clone()));
         });
         match progress {

@@ -1,8 +1,15 @@
 //! The JSON documents of one reply: one, or one in each event or line.
 
-use super::members::MEMBERS;
+use std::rc::Rc;
+
+use super::members::{FIRST_TEXT, FIRST_TOKEN, MEMBERS};
+use super::repeat::Frame;
 use super::seen::Seen;
-use crate::json::{Grammar, Scanner};
+use crate::json::{Grammar, Paths, Progress, Scanner};
+
+thread_local! {
+    static PATHS: Rc<Paths> = Rc::new(Paths::new(MEMBERS));
+}
 
 /// Reads the documents, and steps over broken ones.
 #[derive(Debug)]
@@ -12,6 +19,10 @@ pub(super) struct Reading {
     begun: bool,
     /// The current document is broken.
     skip: bool,
+    /// The last document that did nothing but add a text.
+    frame: Option<Frame>,
+    /// The current document has the same frame, and has been counted.
+    repeats: bool,
     /// A document was broken or cut.
     pub(super) faulted: bool,
     pub(super) seen: Seen,
@@ -20,9 +31,11 @@ pub(super) struct Reading {
 impl Default for Reading {
     fn default() -> Self {
         Self {
-            scanner: Scanner::new(MEMBERS, Grammar::Lenient),
+            scanner: Scanner::with_paths(PATHS.with(Rc::clone), Grammar::Lenient),
             begun: false,
             skip: false,
+            frame: None,
+            repeats: false,
             faulted: false,
             seen: Seen::default(),
         }
@@ -32,22 +45,49 @@ impl Default for Reading {
 impl Reading {
     /// The next bytes of the current document.
     pub(super) fn data(&mut self, bytes: &[u8]) {
-        if self.skip {
+        if self.skip || self.repeats {
             return;
         }
-        self.begun |= !bytes.trim_ascii().is_empty();
+        let first = !self.begun;
+        if let Some(frame) = self.frame.as_ref().filter(|_| first)
+            && let Some(length) = frame.text_of(bytes)
+        {
+            self.seen.add_text(length);
+            self.repeats = true;
+            return;
+        }
+        self.begun = self.begun || !bytes.trim_ascii().is_empty();
         let seen = &mut self.seen;
-        let progress = self
-            .scanner
-            .push_each(bytes, |index, found| seen.value(index, found));
-        if progress.is_err() {
-            self.skip = true;
-            self.faulted = true;
+        let mut signs = 0_usize;
+        let mut text = None;
+        let progress = self.scanner.push_each(bytes, |index, found, end| {
+            seen.value(index, found);
+            if index >= FIRST_TOKEN && (index < FIRST_TEXT || found.text > 0) {
+                signs = signs.saturating_add(1);
+                text = Some((end, found.text));
+            }
+        });
+        match (progress, text) {
+            (Err(_), _) => {
+                self.skip = true;
+                self.faulted = true;
+            }
+            (Ok(Progress::Closed { .. }), Some((end, length)))
+                if first && signs == 1 && seen.counts_nothing() =>
+            {
+                self.frame = end
+                    .checked_sub(1)
+                    .and_then(|end| Frame::new(bytes, end, length));
+            }
+            _ => {}
         }
     }
 
     /// The current document of several is over.
     pub(super) fn end_event(&mut self) {
+        if std::mem::take(&mut self.repeats) {
+            return;
+        }
         let whole = self.scanner.finish();
         self.faulted |= self.begun && !whole;
         if whole && !self.skip {
@@ -64,6 +104,7 @@ impl Reading {
         self.scanner
             .heap_bytes()
             .saturating_add(self.seen.heap_bytes())
+            .saturating_add(self.frame.as_ref().map_or(0, Frame::heap_bytes))
     }
 
     /// Whether the current document has lost its structure.

@@ -2,17 +2,13 @@
 
 use super::members;
 use crate::json::Found;
-use crate::usage::{Counts, Finality, Reader, Tally, Usage, number};
+use crate::usage::{Counts, Finality, Tally, Usage, number, read};
 
 /// What one event, or the one document of an unstreamed reply, has said.
 #[derive(Debug, Default)]
 struct Event {
-    usage: Option<Counts>,
-    response_usage: Option<Counts>,
-    message_usage: Option<Counts>,
-    timings: Option<Counts>,
-    gemini: Option<Counts>,
-    native: Counts,
+    /// Most events count nothing.
+    counted: Option<Box<Counted>>,
     /// `stop` of llama.cpp or `done` of Ollama.
     native_stop: bool,
     kind: Kind,
@@ -26,10 +22,21 @@ struct Event {
 }
 
 #[derive(Debug, Default)]
+struct Counted {
+    usage: Option<Counts>,
+    response_usage: Option<Counts>,
+    message_usage: Option<Counts>,
+    timings: Option<Counts>,
+    gemini: Option<Counts>,
+    native: Counts,
+    /// Of the choice that is open.
+    choice: Option<Usage>,
+}
+
+#[derive(Debug, Default)]
 struct Choice {
     index: u64,
     finished: bool,
-    usage: Option<Usage>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +61,6 @@ struct Signals {
 /// Everything that one reply has said.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    reader: Reader,
     event: Event,
     signals: Signals,
     pub(super) tally: Tally,
@@ -77,15 +83,16 @@ impl Seen {
     pub(super) fn add_document(&mut self, whole: bool) {
         let event = std::mem::take(&mut self.event);
         self.background = event.pending;
-        let counts = event
+        let counted = event.counted.unwrap_or_default();
+        let counts = counted
             .usage
-            .or(event.response_usage)
-            .or(event.message_usage)
-            .or(event.gemini)
-            .or(event.timings);
+            .or(counted.response_usage)
+            .or(counted.message_usage)
+            .or(counted.gemini)
+            .or(counted.timings);
         if let Some(counts) = counts {
             // llama.cpp reports one of its choices only, and is known by its timings.
-            let one_of_several = event.timings.is_some() && event.choices > 1;
+            let one_of_several = counted.timings.is_some() && event.choices > 1;
             self.whole(
                 counts,
                 if one_of_several {
@@ -94,10 +101,10 @@ impl Seen {
                     Finality::Now
                 },
             );
-        } else if event.native != Counts::default() {
+        } else if counted.native != Counts::default() {
             // Two members far apart: one of them may have been cut off.
             self.whole(
-                event.native,
+                counted.native,
                 if whole {
                     Finality::Now
                 } else {
@@ -112,6 +119,17 @@ impl Seen {
         self.signals.deltas > 0
     }
 
+    /// One more text of this many bytes.
+    pub(super) fn add_text(&mut self, length: u64) {
+        self.signals.deltas = self.signals.deltas.saturating_add(1);
+        self.signals.text = self.signals.text.saturating_add(length);
+    }
+
+    /// Whether the current document has no usage, so far.
+    pub(super) fn counts_nothing(&self) -> bool {
+        self.event.counted.is_none()
+    }
+
     /// See [`super::Metered::estimate`].
     pub(super) fn estimate(&self) -> u64 {
         let exact = self.signals.tokens.iter().copied().max().unwrap_or(0);
@@ -123,9 +141,12 @@ impl Seen {
 
     #[cfg(test)]
     pub(super) fn heap_bytes(&self) -> usize {
-        self.reader
-            .heap_bytes()
-            .saturating_add(self.tally.heap_bytes())
+        let counted = self
+            .event
+            .counted
+            .as_ref()
+            .map_or(0, |_| size_of::<Counted>());
+        self.tally.heap_bytes().saturating_add(counted)
     }
 
     fn whole(&mut self, counts: Counts, finality: Finality) {
@@ -138,39 +159,45 @@ impl Seen {
 
     /// One document of several is over.
     pub(super) fn add_event(&mut self) {
-        let event = std::mem::take(&mut self.event);
+        let mut event = std::mem::take(&mut self.event);
         if event.stop_reason || event.kind == Kind::MessageStop {
             self.tally.anthropic.stop();
         }
-        if let Some(counts) = event.message_usage {
+        let Some(counted) = event.counted.take() else {
+            return;
+        };
+        if let Some(counts) = counted.message_usage {
             self.tally.anthropic.start(counts);
         }
-        if let Some(counts) = event.response_usage {
+        if let Some(counts) = counted.response_usage {
             let finality = match event.kind {
                 Kind::ResponseEnd => Finality::Now,
                 _ => Finality::Never,
             };
             self.whole(counts, finality);
         }
-        if let Some(counts) = event.gemini {
+        if let Some(counts) = counted.gemini {
             self.whole(counts, Finality::AtCleanEnd);
         }
-        match (event.kind, event.usage) {
+        match (event.kind, counted.usage) {
             (Kind::MessageDelta, Some(counts)) => self.tally.anthropic.delta(counts),
-            (_, Some(counts)) => self.add_usage(&event, counts, event.timings.is_some()),
+            (_, Some(counts)) => self.add_usage(&event, counts, counted.timings.is_some()),
             (_, None) => {
-                if let Some(counts) = event.timings.filter(|_| event.native == Counts::default()) {
+                if let Some(counts) = counted
+                    .timings
+                    .filter(|_| counted.native == Counts::default())
+                {
                     self.add_usage(&event, counts, true);
                 }
             }
         }
-        if event.native != Counts::default() {
+        if counted.native != Counts::default() {
             let finality = if event.native_stop {
                 Finality::Now
             } else {
                 Finality::Never
             };
-            self.whole(event.native, finality);
+            self.whole(counted.native, finality);
         }
     }
 
@@ -184,13 +211,12 @@ impl Seen {
     }
 
     /// A wanted value has been read, see [`members`].
-    pub(super) fn value(&mut self, index: usize, found: &Found) {
+    pub(super) fn value(&mut self, index: usize, found: &mut Found) {
         if index >= members::FIRST_TEXT {
             self.tally.texts |= index == members::CHOICE_TEXT;
             if found.text > 0 {
                 self.event.text = true;
-                self.signals.deltas = self.signals.deltas.saturating_add(1);
-                self.signals.text = self.signals.text.saturating_add(found.text);
+                self.add_text(found.text);
             }
             return;
         }
@@ -207,26 +233,24 @@ impl Seen {
             event.choices = event.choices.saturating_add(1);
             event.last_index = choice.index;
             event.finished |= choice.finished;
-            self.tally
-                .choice(choice.index, choice.finished, choice.usage);
+            let usage = event.counted.as_mut();
+            let usage = usage.and_then(|counted| counted.choice.take());
+            self.tally.choice(choice.index, choice.finished, usage);
             return;
         }
         let Some(raw) = found.value() else {
-            self.oversized |= index <= members::GEMINI_USAGE;
+            self.oversized |= index <= members::LAST_USAGE;
             self.error |= matches!(index, members::ERROR | members::RESPONSE_ERROR);
             return;
         };
+        if index <= members::LAST_USAGE {
+            event.usage(index, read(raw));
+            // They are large and seldom: no stream has to hold one until the next.
+            found.raw = Vec::new();
+            return;
+        }
         let says_something = !matches!(raw, b"null" | b"false" | b"\"\"");
         match index {
-            members::USAGE => event.usage = self.reader.read(raw),
-            members::GROQ_USAGE => event.usage = event.usage.or_else(|| self.reader.read(raw)),
-            members::RESPONSE_USAGE => event.response_usage = self.reader.read(raw),
-            members::MESSAGE_USAGE => event.message_usage = self.reader.read(raw),
-            members::GEMINI_USAGE => event.gemini = self.reader.read(raw),
-            members::TIMINGS => event.timings = self.reader.read(raw),
-            members::CHOICE_USAGE => {
-                event.choice.usage = self.reader.read(raw).map(|counts| counts.usage());
-            }
             members::CHOICE_INDEX => event.choice.index = number(raw).unwrap_or(0),
             members::CHOICE_FINISH => event.choice.finished = says_something,
             members::TYPE => {
@@ -246,12 +270,36 @@ impl Seen {
             members::STOP_REASON => event.stop_reason = says_something,
             members::ERROR | members::RESPONSE_ERROR => self.error |= says_something,
             members::TOKENS_EVALUATED | members::PROMPT_EVAL_COUNT => {
-                event.native.input = number(raw);
+                event.counted().native.input = number(raw);
             }
-            members::TOKENS_PREDICTED | members::EVAL_COUNT => event.native.output = number(raw),
+            members::TOKENS_PREDICTED | members::EVAL_COUNT => {
+                event.counted().native.output = number(raw);
+            }
             members::STOP | members::DONE => event.native_stop |= raw == b"true",
             members::END_MARK => self.tally.done |= raw == b"DONE",
             _ => {}
+        }
+    }
+}
+
+impl Event {
+    fn counted(&mut self) -> &mut Counted {
+        self.counted.get_or_insert_default()
+    }
+
+    fn usage(&mut self, index: usize, counts: Option<Counts>) {
+        if counts.is_none() && self.counted.is_none() {
+            return;
+        }
+        let counted = self.counted();
+        match index {
+            members::USAGE => counted.usage = counts,
+            members::GROQ_USAGE => counted.usage = counted.usage.or(counts),
+            members::RESPONSE_USAGE => counted.response_usage = counts,
+            members::MESSAGE_USAGE => counted.message_usage = counts,
+            members::GEMINI_USAGE => counted.gemini = counts,
+            members::TIMINGS => counted.timings = counts,
+            _ => counted.choice = counts.map(|counts| counts.usage()),
         }
     }
 }

@@ -100,6 +100,8 @@ impl Tally {
     pub(crate) fn choice(&mut self, index: u64, finished: bool, usage: Option<Usage>) {
         let position = self.choices.iter().position(|choice| choice.index == index);
         if position.is_none() && self.choices.len() < MAX_CHOICES {
+            // Most replies have one.
+            self.choices.reserve_exact(1);
             self.choices.push(Choice {
                 index,
                 finished: false,

@@ -3,9 +3,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use super::*;
 
 fn read(raw: &str) -> Option<Usage> {
-    Reader::default()
-        .read(raw.as_bytes())
-        .map(|counts| counts.usage())
+    super::read(raw.as_bytes()).map(|counts| counts.usage())
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -1,0 +1,161 @@
+//! The paths of the wanted members as a tree, so that a name is compared with few others, whatever is wanted.
+
+use super::{Wanted, bit};
+
+/// The most segments that the path of a [`Wanted`] may have; a longer path never matches.
+pub const MAX_PATH: usize = 8;
+
+/// The most members that one scanner can look for; those after it are never found.
+pub const MAX_WANTED: usize = 64;
+
+/// Stands for every element of an array.
+const ELEMENT: &str = "[]";
+
+/// A place in [`Paths`], small because each node holds many.
+pub(super) type Place = u16;
+
+/// The top of a document.
+pub(super) const ROOT: Place = 0;
+/// No wanted path comes here; every look-up of it gives `None`.
+pub(super) const NOWHERE: Place = Place::MAX;
+
+/// Children are told apart by this many bits before their names are compared.
+const BUCKETS: usize = 32;
+
+/// A segment of one or more paths.
+#[derive(Debug)]
+pub(super) struct Node {
+    name: &'static str,
+    /// Which members end here.
+    pub(super) ends: u64,
+    /// Which members end here or further on.
+    pub(super) within: u64,
+    /// The elements, if what stands here is an array.
+    pub(super) element: Place,
+    /// The members, if what stands here is an object.
+    children: Vec<Place>,
+    /// The last child of each bucket, and for each child the one before it in its bucket.
+    buckets: [Place; BUCKETS],
+    bucket_next: Place,
+}
+
+/// Built once for each list of wanted members, and shared by all scanners that look for them.
+#[derive(Debug)]
+pub struct Paths {
+    pub(super) wanted: &'static [Wanted],
+    nodes: Vec<Node>,
+}
+
+impl Paths {
+    /// Makes the tree. At most [`MAX_WANTED`] members of at most [`MAX_PATH`] segments are taken.
+    pub fn new(wanted: &'static [Wanted]) -> Self {
+        debug_assert!(wanted.len() <= MAX_WANTED, "too many wanted members");
+        let wanted = wanted.get(..MAX_WANTED).unwrap_or(wanted);
+        let mut paths = Self {
+            wanted,
+            nodes: vec![Node::new("")],
+        };
+        for (index, want) in wanted.iter().enumerate() {
+            debug_assert!(
+                want.path.len() <= MAX_PATH,
+                "path too long: {:?}",
+                want.path
+            );
+            if want.path.len() > MAX_PATH {
+                continue;
+            }
+            let mut place = ROOT;
+            paths.mark(place, index);
+            for segment in want.path {
+                place = paths.child_or_new(place, segment);
+                paths.mark(place, index);
+            }
+            if let Some(node) = paths.nodes.get_mut(usize::from(place)) {
+                node.ends |= bit(index);
+            }
+        }
+        paths.nodes.shrink_to_fit();
+        paths
+    }
+
+    pub(super) fn node(&self, place: Place) -> Option<&Node> {
+        self.nodes.get(usize::from(place))
+    }
+
+    /// The member of the object at `place` that has this name, or `NOWHERE`.
+    pub(super) fn child(&self, place: Place, name: &[u8]) -> Place {
+        let mut child = match self.node(place) {
+            Some(node) => node.buckets.get(bucket(name)).copied().unwrap_or(NOWHERE),
+            None => NOWHERE,
+        };
+        while let Some(node) = self.node(child) {
+            if node.name.as_bytes() == name {
+                break;
+            }
+            child = node.bucket_next;
+        }
+        child
+    }
+
+    /// Which members lie within the members of the object at `place` whose name passes.
+    pub(super) fn within(&self, place: Place, pass: impl Fn(&str) -> bool) -> u64 {
+        let children = self.node(place).map_or(&[][..], |node| &node.children);
+        children
+            .iter()
+            .filter_map(|&child| self.node(child))
+            .filter(|node| pass(node.name))
+            .fold(0, |within, node| within | node.within)
+    }
+
+    fn mark(&mut self, place: Place, index: usize) {
+        if let Some(node) = self.nodes.get_mut(usize::from(place)) {
+            node.within |= bit(index);
+        }
+    }
+
+    fn child_or_new(&mut self, place: Place, segment: &'static str) -> Place {
+        let known = match self.node(place) {
+            Some(node) if segment == ELEMENT => node.element,
+            _ => self.child(place, segment.as_bytes()),
+        };
+        if known != NOWHERE {
+            return known;
+        }
+        let new = Place::try_from(self.nodes.len()).unwrap_or(NOWHERE);
+        let mut child = Node::new(segment);
+        if let Some(parent) = self.nodes.get_mut(usize::from(place)) {
+            if segment == ELEMENT {
+                parent.element = new;
+            } else {
+                parent.children.push(new);
+                if let Some(first) = parent.buckets.get_mut(bucket(segment.as_bytes())) {
+                    child.bucket_next = std::mem::replace(first, new);
+                }
+            }
+        }
+        self.nodes.push(child);
+        new
+    }
+}
+
+impl Node {
+    const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            ends: 0,
+            within: 0,
+            element: NOWHERE,
+            children: Vec::new(),
+            buckets: [NOWHERE; BUCKETS],
+            bucket_next: NOWHERE,
+        }
+    }
+}
+
+/// The same for equal names, and mostly another for others.
+fn bucket(name: &[u8]) -> usize {
+    let first = name.first().copied().map_or(0, usize::from);
+    let last = name.last().copied().map_or(0, usize::from);
+    let sum = name.len().wrapping_add(first).wrapping_add(last << 1);
+    sum % BUCKETS
+}
