@@ -17,8 +17,8 @@ use self::reading::Reading;
 use crate::sse::{Decoder, Piece};
 use crate::usage::{Usage, sum};
 
-/// Bytes on the heap that one meter may come to hold, for the worst reply there is. A usual one needs a fifth.
-pub const MAX_MEMORY: usize = 48 * 1024;
+/// Bytes on the heap that one meter may come to hold, for the worst reply there is.
+pub const MAX_MEMORY: usize = 16 * 1024;
 
 /// What the request asked for, as far as metering cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,9 +224,11 @@ impl Meter {
         }
     }
 
-    /// Whether generated text has been seen: the moment of the first token.
-    pub fn content_seen(&self) -> bool {
-        self.reading.seen.content_seen()
+    /// Whether the first token of a stream has passed. A reply that is not streamed has no such moment: its text comes
+    /// when all of it is generated.
+    pub fn first_token_seen(&self) -> bool {
+        let streamed = matches!(self.body, Body::Is(Format::EventStream | Format::Lines));
+        streamed && self.reading.seen.content_seen()
     }
 
     /// The reply is over.

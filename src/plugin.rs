@@ -133,7 +133,7 @@ impl HttpContext for Stream {
         };
         if let Ok(bytes) = host::buffer(Buffer::ResponseBody, size) {
             meter.push(&bytes);
-            if self.times.first_token.is_none() && meter.content_seen() {
+            if self.times.first_token.is_none() && meter.first_token_seen() {
                 self.times.first_token = host::now().ok();
             }
         } else {
