@@ -168,6 +168,18 @@ impl Permit {
         self.judge.is_some()
     }
 
+    /// Whether the reply is a list of models, of which the caller gets to see those that it [may use](Self::may_use).
+    #[must_use]
+    pub const fn filters_models(&self) -> bool {
+        matches!(self.operation, Operation::ListModels)
+    }
+
+    /// Whether the caller may use this model.
+    #[must_use]
+    pub fn may_use(&self, model: &ModelName, policy: &Policy) -> bool {
+        policy.models.check(&self.caller, model).is_ok()
+    }
+
     /// Judges the next frame of the body, which must not move on before. `last` says that nothing follows it.
     ///
     /// # Errors

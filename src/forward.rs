@@ -9,6 +9,7 @@ use std::rc::Rc;
 use crate::access::Permit;
 use crate::headers::HeaderMap;
 use crate::policy::{Fairness, Policy};
+use crate::rewrite;
 
 /// Names that begin so are ours, the gateway's or the scheduler's. Compared in lower case with `_` read as `-`, since
 /// servers that turn headers into variables (CGI, WSGI) cannot tell the two apart.
@@ -73,10 +74,16 @@ pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Forwarde
     let set = identity_headers(&permit, policy);
     let mut remove = removals(headers, policy);
     remove.retain(|name| !set.iter().any(|(owned, _)| owned.as_bytes() == name));
-    if permit.operation.names_model() && headers.first("accept-encoding").is_some() {
+    let unwanted: &[&str] = if permit.operation.names_model() {
         // An encoded reply cannot be counted, so none is asked for.
-        remove.push(b"accept-encoding".to_vec());
-    }
+        &["accept-encoding"]
+    } else if permit.filters_models() {
+        &rewrite::CONDITIONS
+    } else {
+        &[]
+    };
+    let present = unwanted.iter().filter(|name| headers.first(name).is_some());
+    remove.extend(present.map(|name| name.as_bytes().to_vec()));
     let path = headers
         .first(":path")
         .and_then(|path| std::str::from_utf8(path).ok())

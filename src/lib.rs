@@ -30,6 +30,7 @@ pub mod model;
 pub mod operation;
 pub mod policy;
 pub mod record;
+pub mod rewrite;
 pub mod sse;
 pub mod usage;
 

@@ -21,6 +21,7 @@ use crate::metrics::{Labels, Metric, Movement, Series};
 use crate::operation::{self, Operation};
 use crate::policy::Policy;
 use crate::record::{Ending, Record, Times};
+use crate::rewrite::{self, ModelList};
 
 #[allow(
     unsafe_code,
@@ -52,6 +53,8 @@ struct Stream {
     /// The tenant, from the moment that it is known.
     tenant: Option<Rc<str>>,
     meter: Option<Meter>,
+    /// A list of models that is being filtered.
+    list: Option<ModelList>,
     times: Times,
     dropped_by_scheduler: bool,
 }
@@ -113,21 +116,19 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        if let (Some(permit), None) = (&self.permit, &self.denial)
-            && let Ok(headers) = host::headers(Map::ResponseHeaders)
-        {
-            self.dropped_by_scheduler = headers.first("x-llm-d-request-dropped-reason").is_some();
-            self.meter = Some(Meter::new(
-                permit.operation.metered(),
-                headers.first("content-type"),
-                headers.first("content-encoding"),
-                status(&headers),
-            ));
+        match self.receive() {
+            Ok(()) => Action::Continue,
+            Err(denial) => self.refuse(denial),
         }
-        Action::Continue
     }
 
-    fn on_http_response_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if self.list.is_some() {
+            return match self.filter(size, end_of_stream) {
+                Ok(()) => Action::Continue,
+                Err(denial) => self.refuse(denial),
+            };
+        }
         if let Some(meter) = &mut self.meter
             && let Ok(bytes) = host::buffer(Buffer::ResponseBody, size)
         {
@@ -171,6 +172,7 @@ impl Stream {
             denial: None,
             tenant: None,
             meter: None,
+            list: None,
             times: Times::new(),
             dropped_by_scheduler: false,
         }
@@ -222,6 +224,56 @@ impl Stream {
         for name in forward::removals(&trailers, policy) {
             host::remove_header(Map::RequestTrailers, &name)?;
         }
+        Ok(())
+    }
+
+    /// The reply's headers. What cannot be metered passes; a list of models that cannot be filtered does not.
+    fn receive(&mut self) -> Result<(), Denial> {
+        let (Some(permit), None) = (&self.permit, &self.denial) else {
+            return Ok(());
+        };
+        let headers = match host::headers(Map::ResponseHeaders) {
+            Ok(headers) => headers,
+            Err(refused) if permit.filters_models() => return Err(refused.into()),
+            Err(_) => return Ok(()),
+        };
+        let status = status(&headers);
+        if permit.filters_models() && (200..300).contains(&status) {
+            for name in rewrite::outdated(&headers) {
+                host::remove_header(Map::ResponseHeaders, name.as_bytes())?;
+            }
+            for (name, value) in rewrite::REPLY_HEADERS {
+                host::set_header(Map::ResponseHeaders, name, value)?;
+            }
+            self.list = Some(ModelList::default());
+        }
+        self.dropped_by_scheduler = headers.first("x-llm-d-request-dropped-reason").is_some();
+        self.meter = Some(Meter::new(
+            permit.operation.metered(),
+            headers.first("content-type"),
+            headers.first("content-encoding"),
+            status,
+        ));
+        Ok(())
+    }
+
+    /// One chunk of a list of models: taken out of the reply, and the filtered list put into the place of the last.
+    /// Where trailers end the reply there is no last chunk, and the reply stays empty.
+    fn filter(&mut self, size: usize, last: bool) -> Result<(), Denial> {
+        let (Some(list), Some(permit), Some(policy)) = (&mut self.list, &self.permit, &self.policy)
+        else {
+            return Err(Code::Internal.into());
+        };
+        match host::buffer(Buffer::ResponseBody, size) {
+            Ok(chunk) => list.take(&chunk),
+            Err(_) => list.spoil(),
+        }
+        let emitted = if last {
+            list.filtered(|model| permit.may_use(model, policy))
+        } else {
+            String::new()
+        };
+        host::set_buffer(Buffer::ResponseBody, size, emitted.as_bytes())?;
         Ok(())
     }
 

@@ -4,6 +4,7 @@ mod bootstrap;
 mod client;
 pub(crate) mod demo;
 mod gateway;
+mod http2;
 mod metrics;
 mod process;
 mod tokens;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use client::{Answer, Wire, send};
 pub(crate) use gateway::Gateway;
+pub(crate) use http2::Frames;
 pub(crate) use metrics::series;
 pub(crate) use tokens::Token;
 pub(crate) use upstream::{Piece, Reply, Seen};

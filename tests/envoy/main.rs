@@ -27,6 +27,8 @@ mod log;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod models;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod self_check;

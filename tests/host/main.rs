@@ -24,6 +24,7 @@ mod host;
 mod hostile;
 mod imports;
 mod memory;
+mod models;
 mod reload;
 mod scenarios;
 mod vm;

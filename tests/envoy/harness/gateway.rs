@@ -1,17 +1,17 @@
 //! A real Envoy with the filter, on free ports, stopped when the test ends.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::blocking::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::bootstrap::Bootstrap;
-use super::client::{Connection, send};
+use super::client::{Answer, Connection, send};
+use super::http2::{self, Frames};
 use super::metrics::{Series, series};
 use super::process::{Process, client, scratch_folder};
 use super::upstream::{Reply, Seen, Upstream};
@@ -24,6 +24,7 @@ pub(crate) struct Builder {
     workers: u32,
     buffer_limit: Option<u32>,
     route_timeout: Duration,
+    upstream_http2: bool,
 }
 
 impl Builder {
@@ -68,6 +69,12 @@ impl Builder {
     /// How long a whole reply may take.
     pub(crate) fn route_timeout(mut self, timeout: Duration) -> Self {
         self.route_timeout = timeout;
+        self
+    }
+
+    /// An upstream that speaks HTTP/2.
+    pub(crate) fn http2_upstream(mut self) -> Self {
+        self.upstream_http2 = true;
         self
     }
 
@@ -121,7 +128,7 @@ impl Builder {
     }
 
     fn launch(self) -> (Process, Upstream) {
-        let upstream = Upstream::start(self.script);
+        let upstream = Upstream::start(self.script, self.upstream_http2);
         let folder = scratch_folder();
         let bootstrap = Bootstrap {
             config: self.config.as_ref(),
@@ -131,6 +138,7 @@ impl Builder {
                 PathBuf::new()
             },
             upstream: upstream.address,
+            upstream_http2: self.upstream_http2,
             access_log: &folder.join("access.jsonl"),
             buffer_limit: self.buffer_limit,
             route_timeout: self.route_timeout,
@@ -161,6 +169,7 @@ impl Gateway {
             workers: 1,
             buffer_limit: None,
             route_timeout: Duration::ZERO,
+            upstream_http2: false,
         }
     }
 
@@ -194,6 +203,11 @@ impl Gateway {
     /// A bare connection.
     pub(crate) fn connect(&self) -> Connection {
         Connection::open(self.address)
+    }
+
+    /// A request over HTTP/2, frame by frame.
+    pub(crate) fn exchange_http2(&self, request: &Frames<'_>) -> Answer {
+        http2::exchange(self.address, request)
     }
 
     /// What the upstream has seen so far.
