@@ -39,6 +39,8 @@ pub struct ModelRules {
     exact: HashMap<Box<str>, Rule>,
     /// Longest first.
     prefixes: Vec<(Box<str>, Rule)>,
+    /// Whether a model that is not allowed is said not to exist.
+    pub(crate) hide_denied: bool,
 }
 
 /// The models that a key is narrowed to. Empty allows nothing.
@@ -142,7 +144,7 @@ impl ModelRules {
         {
             Ok(())
         } else {
-            Err(Denial::model_not_allowed(model))
+            Err(Denial::model_not_allowed(model, self.hide_denied))
         }
     }
 

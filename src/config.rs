@@ -37,6 +37,9 @@ pub(crate) struct Config<'a> {
     pub(crate) extra_paths: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(crate) public_paths: Option<&'a RawValue>,
+    /// A model that is not allowed answers 404 `model_not_found`, as one that is not there. Omitted means false.
+    #[serde(borrow, default)]
+    pub(crate) hide_denied_models: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(crate) fairness: Option<&'a RawValue>,
     #[serde(borrow, default)]

@@ -31,6 +31,9 @@ pub enum Code {
     AmbiguousTenant,
     /// The identity may not use this model.
     ModelNotAllowed,
+    /// What a client is told instead of [`Code::ModelNotAllowed`] where `hideDeniedModels` is set: it cannot tell a model
+    /// that it may not use from one that is not there.
+    ModelNotFound,
     /// Method and path are not in the table of operations, or the identity may not use them.
     OperationNotAllowed,
     /// The request names no model.
@@ -60,6 +63,8 @@ pub enum Dialect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
     code: Code,
+    /// What the client is told, where that is not the truth.
+    shown: Code,
     message: Cow<'static, str>,
     model: Option<ModelName>,
 }
@@ -78,6 +83,7 @@ impl Code {
             Self::UnknownTenant => "unknown_tenant",
             Self::AmbiguousTenant => "ambiguous_tenant",
             Self::ModelNotAllowed => "model_not_allowed",
+            Self::ModelNotFound => "model_not_found",
             Self::OperationNotAllowed => "operation_not_allowed",
             Self::MissingModel => "missing_model",
             Self::AmbiguousModel => "ambiguous_model",
@@ -106,6 +112,7 @@ impl Code {
             | Self::AmbiguousModel
             | Self::MalformedBody
             | Self::MalformedPath => 400,
+            Self::ModelNotFound => 404,
             Self::UnsupportedEncoding => 415,
             Self::Internal => 500,
         }
@@ -114,7 +121,10 @@ impl Code {
     /// Where in the request the fault lies, as OpenAI's `param` says it.
     const fn param(self) -> Option<&'static str> {
         match self {
-            Self::ModelNotAllowed | Self::MissingModel | Self::AmbiguousModel => Some("model"),
+            Self::ModelNotAllowed
+            | Self::ModelNotFound
+            | Self::MissingModel
+            | Self::AmbiguousModel => Some("model"),
             _ => None,
         }
     }
@@ -134,6 +144,7 @@ impl Code {
             Self::UnknownTenant => "The token belongs to no tenant that is known here.",
             Self::AmbiguousTenant => "The token names more than one tenant.",
             Self::ModelNotAllowed => "You do not have access to this model.",
+            Self::ModelNotFound => "The model does not exist.",
             Self::OperationNotAllowed => "This method and path are not available to you.",
             Self::MissingModel => {
                 "The request must name its model: one JSON member `model` with a non-empty string."
@@ -157,6 +168,7 @@ impl From<Code> for Denial {
     fn from(code: Code) -> Self {
         Self {
             code,
+            shown: code,
             message: code.default_message().into(),
             model: None,
         }
@@ -164,12 +176,24 @@ impl From<Code> for Denial {
 }
 
 impl Denial {
-    /// The refusal of one model.
+    /// The refusal of one model. `hidden` tells the client that there is no such model.
     #[must_use]
-    pub fn model_not_allowed(model: &ModelName) -> Self {
-        let message = format!("You do not have access to the model `{}`.", model.as_str());
+    pub fn model_not_allowed(model: &ModelName, hidden: bool) -> Self {
+        let name = model.as_str();
+        let (shown, message) = if hidden {
+            (
+                Code::ModelNotFound,
+                format!("The model `{name}` does not exist."),
+            )
+        } else {
+            (
+                Code::ModelNotAllowed,
+                format!("You do not have access to the model `{name}`."),
+            )
+        };
         Self {
             code: Code::ModelNotAllowed,
+            shown,
             message: message.into(),
             model: Some(model.clone()),
         }
@@ -181,7 +205,7 @@ impl Denial {
         self.model.as_ref()
     }
 
-    /// The stable code.
+    /// The stable code, as metrics and logs say it. [`Denial::headers`] and [`Denial::body`] may show another one.
     #[must_use]
     pub const fn code(&self) -> Code {
         self.code
@@ -190,7 +214,7 @@ impl Denial {
     /// The HTTP status of the reply.
     #[must_use]
     pub const fn status(&self) -> u32 {
-        self.code.status()
+        self.shown.status()
     }
 
     /// The headers of the reply. `request_id` is sent under OpenAI's and Anthropic's name, so that each SDK finds it.
@@ -200,7 +224,7 @@ impl Denial {
             ("content-type", "application/json"),
             ("cache-control", "no-store"),
             ("x-should-retry", "false"),
-            ("x-tollgate-code", self.code.as_str()),
+            ("x-tollgate-code", self.shown.as_str()),
         ];
         // RFC 9110, section 15.5.2: a 401 must carry a challenge; RFC 6750, section 3.1: no error code when no
         // credential was sent.
@@ -227,8 +251,8 @@ impl Denial {
             Dialect::OpenAi => json!({
                 "message": self.message,
                 "type": openai_type(self.status()),
-                "param": self.code.param(),
-                "code": self.code.as_str(),
+                "param": self.shown.param(),
+                "code": self.shown.as_str(),
             }),
             Dialect::Anthropic => {
                 json!({"type": anthropic_type(self.status()), "message": self.message})

@@ -59,7 +59,11 @@ impl Compiler {
         self.read_tenants(&config);
         let keys = self.keys(&config);
         let issuers = self.issuers(&config);
-        let models = self.models(&config);
+        let mut models = self.models(&config);
+        models.hide_denied = config
+            .hide_denied_models
+            .and_then(|raw| read(raw.get(), "hideDeniedModels", &mut self.faults))
+            .unwrap_or_default();
         let sources = self.sources(&config);
         let model_header = self.model_header(&config);
         let extra_paths = self.extra_paths(&config);

@@ -55,6 +55,7 @@ fn accepts_the_demo_and_its_variations() {
                 json!({"name": "X-Gateway-Model-Name", "required": true}),
             ),
         ),
+        ("hidden models", demo_with("/hideDeniedModels", json!(true))),
         (
             "upper-case hash digits",
             demo_with(
@@ -104,6 +105,10 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         (
             demo_with("/keys/1/models", json!(["a b"])),
             "keys[1].models[0]: expected a model name, `prefix*` or `*`; names hold letters, digits and `._:/@+-`, 256 at most",
+        ),
+        (
+            demo_with("/hideDeniedModels", json!("yes")),
+            "hideDeniedModels: expected a boolean",
         ),
         (
             demo_with("/tenants/acme", json!({"group": []})),

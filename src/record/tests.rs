@@ -232,7 +232,7 @@ fn refused_names_get_no_label_of_their_own() {
         let model = ModelName::new(name).map(|model| (model, configured));
         let denial = model
             .as_ref()
-            .map(|(model, _)| Denial::model_not_allowed(model));
+            .map(|(model, _)| Denial::model_not_allowed(model, false));
         let record = Record::new(
             Some("acme".into()),
             Some(Operation::Chat),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, QWEN};
+use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, QWEN, chat, config};
 use crate::harness::{Answer, Frames, Gateway, Piece, Reply, Wire, send};
 
 const EMPTY: &str = r#"{"object":"list","data":[]}"#;
@@ -145,6 +145,69 @@ fn a_list_that_cannot_be_filtered_is_empty_and_one_that_is_cut_is_cut() {
     let request = Wire::new("GET", "/v1/models").header("x-api-key", ACME_KEY);
     let answer = gateway.connect().exchange(&request);
     assert_eq!((answer.complete, answer.body.len()), (false, 0));
+}
+
+#[test]
+fn a_hidden_model_is_refused_exactly_as_one_that_nobody_has_and_counted_as_what_it_is() {
+    let mut config = config();
+    config["hideDeniedModels"] = json!(true);
+    let gateway = Gateway::builder().config(config).start();
+    let post = |path: &str, model: &str| {
+        let request = gateway.post(path).bearer_auth(GLOBEX_KEY);
+        send(request.json(&chat(model)))
+    };
+    let show = |model: &str| {
+        let path = format!("/v1/models/{model}");
+        send(gateway.get(&path).bearer_auth(GLOBEX_KEY))
+    };
+    let header = |model: &str| {
+        let request = gateway
+            .post("/v1/chat/completions")
+            .bearer_auth(GLOBEX_KEY)
+            .header("x-ai-eg-model", model);
+        send(request.json(&chat(model)))
+    };
+    let ways: [(&str, &dyn Fn(&str) -> Answer); 4] = [
+        ("chat", &|model| post("/v1/chat/completions", model)),
+        ("messages", &|model| post("/v1/messages", model)),
+        ("show", &show),
+        ("header", &header),
+    ];
+    for (way, ask) in ways {
+        let [denied, unknown] = [QWEN, "no-such"].map(ask);
+        assert_eq!(
+            denied.verdict(),
+            (404, Some("model_not_found")),
+            "{way}: {denied:?}"
+        );
+        let [names, other] = [&denied, &unknown].map(|answer| {
+            let volatile = ["date", "content-length", "x-request-id", "request-id"];
+            let mut headers = answer.headers.clone();
+            headers.retain(|(name, _)| !volatile.contains(&name.as_str()));
+            headers
+        });
+        assert_eq!(names, other, "{way}");
+        let error = |answer: &Answer| answer.json()["error"].to_string();
+        assert_eq!(
+            error(&denied).replace(QWEN, "no-such"),
+            error(&unknown),
+            "{way}"
+        );
+        let error = &denied.json()["error"];
+        if way == "messages" {
+            assert_eq!(error["type"], "not_found_error");
+        } else {
+            assert_eq!(
+                (&error["code"], &error["param"]),
+                (&json!("model_not_found"), &json!("model"))
+            );
+        }
+    }
+    gateway.expect_counted(
+        &["tollgate_denials_total"],
+        r#"tollgate_denials_total{tenant="globex",code="model_not_allowed"} 8"#,
+    );
+    assert_eq!(gateway.access_log(8)[0]["denial"], "model_not_allowed");
 }
 
 #[test]
