@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::denial::{Code, Denial};
+use crate::form::Boundary;
 use crate::headers::{HeaderMap, Occurrence};
 use crate::identity::{Caller, Identity};
 use crate::model::{Judge, ModelName};
-use crate::operation::{Operation, PathRule, Target};
+use crate::operation::{ModelIn, Operation, PathRule, Target};
 use crate::policy::{GroupId, GroupSet, Policy};
 
 /// Who may use a model.
@@ -241,7 +242,7 @@ pub fn admit(
             }
             None
         }
-        _ => Some(judge(&caller, headers, has_body, policy)?),
+        _ => Some(judge(operation, &caller, headers, has_body, policy)?),
     };
     Ok(Permit {
         caller,
@@ -254,6 +255,7 @@ pub fn admit(
 /// The judge of a body that names the model. What the headers alone can refuse is refused here, before the
 /// upstream has seen a byte.
 fn judge(
+    operation: Operation,
     caller: &Caller,
     headers: &HeaderMap,
     has_body: bool,
@@ -289,6 +291,10 @@ fn judge(
     let length = headers
         .first("content-length")
         .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    if operation.model_in() == Some(ModelIn::Form) {
+        let boundary = Boundary::of(headers).ok_or(Code::MalformedBody)?;
+        return Ok(Judge::of_form(&boundary, repeated, length));
+    }
     Ok(Judge::new(repeated, length))
 }
 

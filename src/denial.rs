@@ -147,13 +147,13 @@ impl Code {
             Self::ModelNotFound => "The model does not exist.",
             Self::OperationNotAllowed => "This method and path are not available to you.",
             Self::MissingModel => {
-                "The request must name its model: one JSON member `model` with a non-empty string."
+                "The request must name its model: one JSON member or form field `model` with a non-empty string."
             }
             Self::AmbiguousModel => {
                 "The model is named more than once, or the body and the model header name different models."
             }
             Self::MalformedBody => {
-                "The body must be one complete JSON object in UTF-8, with nothing after it."
+                "The body must be one complete JSON object in UTF-8 with nothing after it, or, where a file is uploaded, one complete and plainly written multipart form."
             }
             Self::MalformedPath => {
                 "The path must be written plainly: no `%`, `\\`, `;`, empty or dot segments."

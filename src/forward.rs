@@ -7,7 +7,9 @@
 use std::rc::Rc;
 
 use crate::access::Permit;
+use crate::form::Boundary;
 use crate::headers::HeaderMap;
+use crate::operation::ModelIn;
 use crate::policy::{Fairness, Policy};
 use crate::rewrite;
 
@@ -71,7 +73,16 @@ pub struct Forwarded {
 /// Works out the header changes of an admitted request: only what differs, because each one is a host call.
 #[must_use]
 pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Forwarded {
-    let set = identity_headers(&permit, policy);
+    let mut set = identity_headers(&permit, policy);
+    if permit.operation.model_in() == Some(ModelIn::Form)
+        && let Some(boundary) = Boundary::of(headers)
+    {
+        let content_type = boundary.content_type();
+        // Servers disagree about quotes around a boundary, so the server sees it without.
+        if headers.first("content-type") != Some(content_type.as_bytes()) {
+            set.push(("content-type", content_type.into()));
+        }
+    }
     let mut remove = removals(headers, policy);
     remove.retain(|name| !set.iter().any(|(owned, _)| owned.as_bytes() == name));
     let unwanted: &[&str] = if permit.operation.names_model() {

@@ -20,6 +20,7 @@ pub mod config;
 pub mod denial;
 #[cfg(test)]
 mod fixtures;
+pub mod form;
 pub mod forward;
 pub mod headers;
 pub mod identity;

@@ -36,3 +36,5 @@ mod self_check;
 mod spoofing;
 #[cfg(test)]
 mod streaming;
+#[cfg(test)]
+mod uploads;
