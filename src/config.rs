@@ -42,6 +42,9 @@ pub(crate) struct Config<'a> {
     pub(crate) hide_denied_models: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(crate) fairness: Option<&'a RawValue>,
+    /// Omitted means `enforce`.
+    #[serde(borrow, default)]
+    pub(crate) mode: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(crate) metering: Option<&'a RawValue>,
 }
@@ -206,6 +209,15 @@ pub(crate) enum FairnessFrom {
     Tenant,
     Key,
     User,
+}
+
+/// Whether refusals stand.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ModeConfig {
+    Enforce,
+    Audit,
+    Open,
 }
 
 /// What is done with the counts.

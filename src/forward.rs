@@ -88,7 +88,7 @@ pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Forwarde
     let unwanted: &[&str] = if permit.operation.names_model() {
         // An encoded reply cannot be counted, so none is asked for.
         &["accept-encoding"]
-    } else if permit.filters_models() {
+    } else if permit.filters_models(policy) {
         &rewrite::CONDITIONS
     } else {
         &[]

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
-use crate::access::{self, Permit};
+use crate::access::{self, Mode, Permit};
 use crate::config;
 use crate::denial::{Code, Denial, Dialect};
 use crate::forward::{self, forward};
@@ -50,6 +50,8 @@ struct Stream {
     operation: Option<Operation>,
     permit: Option<Permit>,
     denial: Option<Denial>,
+    /// Why there is no identity, where the mode lets that pass.
+    noted: Option<Denial>,
     /// The tenant, from the moment that it is known.
     tenant: Option<Rc<str>>,
     meter: Option<Meter>,
@@ -170,6 +172,7 @@ impl Stream {
             operation: None,
             permit: None,
             denial: None,
+            noted: None,
             tenant: None,
             meter: None,
             list: None,
@@ -189,7 +192,10 @@ impl Stream {
         self.operation = target.as_ref().ok().map(|target| target.operation);
         let caller = if self.operation.is_none_or(Operation::needs_identity) {
             let now = i64::try_from(self.times.started / 1_000_000_000).unwrap_or(i64::MAX);
-            identify(&headers, &policy, now, &host::claim)?
+            let identified = identify(&headers, &policy, now, &host::claim);
+            let (caller, noted) = access::settle(identified, policy.mode)?;
+            self.noted = noted;
+            caller
         } else {
             Caller::Anonymous
         };
@@ -229,16 +235,17 @@ impl Stream {
 
     /// The reply's headers. What cannot be metered passes; a list of models that cannot be filtered does not.
     fn receive(&mut self) -> Result<(), Denial> {
-        let (Some(permit), None) = (&self.permit, &self.denial) else {
+        let (Some(policy), Some(permit), None) = (&self.policy, &self.permit, &self.denial) else {
             return Ok(());
         };
+        let filters = permit.filters_models(policy);
         let headers = match host::headers(Map::ResponseHeaders) {
             Ok(headers) => headers,
-            Err(refused) if permit.filters_models() => return Err(refused.into()),
+            Err(refused) if filters => return Err(refused.into()),
             Err(_) => return Ok(()),
         };
         let status = status(&headers);
-        if permit.filters_models() && (200..300).contains(&status) {
+        if filters && (200..300).contains(&status) {
             for name in rewrite::outdated(&headers) {
                 host::remove_header(Map::ResponseHeaders, name.as_bytes())?;
             }
@@ -319,6 +326,8 @@ impl Stream {
                 .is_some_and(|policy| policy.models.names(model.as_str()));
             (model, configured)
         });
+        let noted = self.noted.take();
+        let noted = noted.or_else(|| self.permit.as_ref()?.noted().cloned());
         Record::new(
             self.tenant.clone(),
             self.operation,
@@ -328,6 +337,7 @@ impl Stream {
             self.meter.take(),
             self.times,
         )
+        .noting(noted)
     }
 }
 
@@ -370,11 +380,20 @@ fn describe(policy: &Policy) {
         series: Series::new(Metric::ConfigHash),
         value: policy.fingerprint.into(),
     });
+    host::move_series(&Movement {
+        series: Series::new(Metric::Mode),
+        value: match policy.mode {
+            Mode::Enforce => 0,
+            Mode::Audit => 1,
+            Mode::Open => 2,
+        },
+    });
     let text = format!(
-        "tollgate: configured {} keys, {} tenants, {} issuers (config {:08x})",
+        "tollgate: configured {} keys, {} tenants, {} issuers (mode {}, config {:08x})",
         policy.keys.len(),
         policy.tenants.len(),
         policy.issuers.len(),
+        policy.mode.as_str(),
         policy.fingerprint
     );
     host::log(Level::Info, &text);

@@ -10,10 +10,10 @@ use time::format_description::well_known::Rfc3339;
 use super::faults::{read, read_list};
 use super::{
     AccessConfig, ClaimPath, Config, CredentialsConfig, Entries, ExtraPathConfig, FairnessConfig,
-    FairnessFrom, Fault, IssuerConfig, KeyConfig, MeteringConfig, ModelConfig, ModelHeaderConfig,
-    PublicPathConfig, TenantConfig,
+    FairnessFrom, Fault, IssuerConfig, KeyConfig, MeteringConfig, ModeConfig, ModelConfig,
+    ModelHeaderConfig, PublicPathConfig, TenantConfig,
 };
-use crate::access::{ExtraPath, ModelLimit, ModelPattern, ModelRules, Rule};
+use crate::access::{ExtraPath, Mode, ModelLimit, ModelPattern, ModelRules, Rule};
 use crate::identity::{Issuer, Source};
 use crate::operation::PathRule;
 use crate::policy::{
@@ -59,7 +59,8 @@ impl Compiler {
         self.read_tenants(&config);
         let keys = self.keys(&config);
         let issuers = self.issuers(&config);
-        let mut models = self.models(&config);
+        let mode = self.mode(&config);
+        let mut models = self.models(&config, mode);
         models.hide_denied = config
             .hide_denied_models
             .and_then(|raw| read(raw.get(), "hideDeniedModels", &mut self.faults))
@@ -75,7 +76,7 @@ impl Compiler {
             .metering
             .and_then(|raw| read(raw.get(), "metering", &mut self.faults));
         let none_tried = self.faults.is_empty() && keys.is_empty() && issuers.is_empty();
-        if none_tried || (config.keys.is_none() && config.jwt.is_none()) {
+        if mode != Mode::Open && (none_tried || (config.keys.is_none() && config.jwt.is_none())) {
             self.fault(
                 "",
                 "nothing identifies anybody: expected at least one entry in `keys` or `jwt`",
@@ -96,6 +97,7 @@ impl Compiler {
                 Some(FairnessFrom::User) => Fairness::User,
                 Some(FairnessFrom::Tenant) | None => Fairness::Tenant,
             },
+            mode,
             filter_state: metering.is_some_and(|metering| metering.filter_state),
             fingerprint: fingerprint(text),
         })
@@ -273,11 +275,23 @@ impl Compiler {
         Some(segments)
     }
 
-    fn models(&mut self, config: &Config<'_>) -> ModelRules {
+    fn mode(&mut self, config: &Config<'_>) -> Mode {
+        let written = config
+            .mode
+            .and_then(|raw| read(raw.get(), "mode", &mut self.faults));
+        match written {
+            Some(ModeConfig::Audit) => Mode::Audit,
+            Some(ModeConfig::Open) => Mode::Open,
+            Some(ModeConfig::Enforce) | None => Mode::Enforce,
+        }
+    }
+
+    /// The rules; in an open gateway there may be none.
+    fn models(&mut self, config: &Config<'_>, mode: Mode) -> ModelRules {
         let mut rules = ModelRules::default();
         let faults_before = self.faults.len();
         let entries = self.entries(config.models, "models");
-        if entries.is_empty() && self.faults.len() == faults_before {
+        if entries.is_empty() && mode != Mode::Open && self.faults.len() == faults_before {
             self.fault("models", r#"expected at least one model; to open every model to every identity write "*": {"access": "authenticated"}"#);
         }
         for (name, raw) in entries {

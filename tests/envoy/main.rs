@@ -29,6 +29,8 @@ mod metrics;
 #[cfg(test)]
 mod models;
 #[cfg(test)]
+mod modes;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod self_check;

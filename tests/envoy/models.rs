@@ -9,6 +9,9 @@ use crate::harness::{Answer, Frames, Gateway, Piece, Reply, Wire, send};
 
 const EMPTY: &str = r#"{"object":"list","data":[]}"#;
 
+/// One way to ask for a model by name.
+type Ask<'a> = &'a dyn Fn(&str) -> Answer;
+
 /// What vLLM answers, with a model that nobody may use.
 fn list() -> Value {
     let model = |id: &str| json!({"id": id, "object": "model", "created": 1, "owned_by": "vllm", "root": "/models", "parent": null});
@@ -167,7 +170,7 @@ fn a_hidden_model_is_refused_exactly_as_one_that_nobody_has_and_counted_as_what_
             .header("x-ai-eg-model", model);
         send(request.json(&chat(model)))
     };
-    let ways: [(&str, &dyn Fn(&str) -> Answer); 4] = [
+    let ways: [(&str, Ask<'_>); 4] = [
         ("chat", &|model| post("/v1/chat/completions", model)),
         ("messages", &|model| post("/v1/messages", model)),
         ("show", &show),

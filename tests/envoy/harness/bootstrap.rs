@@ -194,6 +194,7 @@ fn access_log_fields() -> Value {
         "usage_source",
         "outcome",
         "denial",
+        "would_deny",
     ] {
         fields[name] = json!(format!("%FILTER_STATE(wasm.tollgate.{name}:PLAIN)%"));
     }
