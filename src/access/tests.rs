@@ -444,7 +444,7 @@ fn audit_notes_and_open_forgets_who_asks_for_which_model_and_nothing_else() {
         let passed = |noted| Ok((noted, passes == Some(true)));
         assert_eq!(
             outcome(&enforce),
-            refused.clone().unwrap_or_else(|| passed(None)),
+            refused.unwrap_or_else(|| passed(None)),
             "{name}, enforced"
         );
         let relaxed = |noted| {

@@ -7,6 +7,7 @@ mod gateway;
 mod http2;
 mod metrics;
 mod process;
+mod readers;
 mod tokens;
 mod upstream;
 
@@ -17,6 +18,7 @@ pub(crate) use client::{Answer, Wire, send};
 pub(crate) use gateway::Gateway;
 pub(crate) use http2::Frames;
 pub(crate) use metrics::series;
+pub(crate) use readers::Readers;
 pub(crate) use tokens::Token;
 pub(crate) use upstream::{Piece, Reply, Seen};
 
