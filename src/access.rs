@@ -3,15 +3,20 @@
 //! A model without a rule is nobody's: there is no silent "everybody may use everything". The exact name beats the
 //! longest prefix, which beats `*`. A key's own list of models narrows what its groups allow, never widens it.
 
+mod mode;
+
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::denial::{Code, Denial};
+use crate::form::Boundary;
 use crate::headers::{HeaderMap, Occurrence};
 use crate::identity::{Caller, Identity};
 use crate::model::{Judge, ModelName};
-use crate::operation::{Operation, PathRule, Target};
+use crate::operation::{ModelIn, Operation, PathRule, Target};
 use crate::policy::{GroupId, GroupSet, Policy};
+
+pub use mode::{Mode, settle};
 
 /// Who may use a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +44,8 @@ pub struct ModelRules {
     exact: HashMap<Box<str>, Rule>,
     /// Longest first.
     prefixes: Vec<(Box<str>, Rule)>,
+    /// Whether a model that is not allowed is said not to exist.
+    pub(crate) hide_denied: bool,
 }
 
 /// The models that a key is narrowed to. Empty allows nothing.
@@ -63,6 +70,8 @@ pub struct Permit {
     judge: Option<Judge>,
     /// The model, once the body has named it and the caller may use it.
     model: Option<ModelName>,
+    /// What would have been refused, were the mode another.
+    noted: Option<Denial>,
 }
 
 impl ModelPattern {
@@ -142,7 +151,7 @@ impl ModelRules {
         {
             Ok(())
         } else {
-            Err(Denial::model_not_allowed(model))
+            Err(Denial::model_not_allowed(model, self.hide_denied))
         }
     }
 
@@ -168,6 +177,18 @@ impl Permit {
         self.judge.is_some()
     }
 
+    /// Whether the reply is a list of models, of which the caller gets to see those that it [may use](Self::may_use).
+    #[must_use]
+    pub const fn filters_models(&self, policy: &Policy) -> bool {
+        matches!(self.operation, Operation::ListModels) && matches!(policy.mode, Mode::Enforce)
+    }
+
+    /// Whether the caller may use this model.
+    #[must_use]
+    pub fn may_use(&self, model: &ModelName, policy: &Policy) -> bool {
+        policy.models.check(&self.caller, model).is_ok()
+    }
+
     /// Judges the next frame of the body, which must not move on before. `last` says that nothing follows it.
     ///
     /// # Errors
@@ -177,10 +198,17 @@ impl Permit {
             return Ok(());
         };
         if let Some(model) = judge.frame(bytes, last)? {
-            policy.models.check(&self.caller, &model)?;
+            let verdict = policy.models.check(&self.caller, &model);
+            policy.mode.note(verdict, &mut self.noted)?;
             self.model = Some(model);
         }
         Ok(())
+    }
+
+    /// The refusal that the mode only noted.
+    #[must_use]
+    pub const fn noted(&self) -> Option<&Denial> {
+        self.noted.as_ref()
     }
 
     /// The model, once known and allowed.
@@ -202,10 +230,12 @@ pub fn admit(
     policy: &Policy,
 ) -> Result<Permit, Denial> {
     let operation = target.operation;
+    let mut noted = None;
     let judge = match operation {
         Operation::Public | Operation::Preflight => None,
         Operation::ListModels => {
-            identity_of(&caller)?;
+            let verdict = identity_of(&caller).map(|_| ()).map_err(Denial::from);
+            policy.mode.note(verdict, &mut noted)?;
             None
         }
         Operation::ShowModel => {
@@ -213,7 +243,9 @@ pub fn admit(
                 .model
                 .and_then(ModelName::new)
                 .ok_or(Code::OperationNotAllowed)?;
-            policy.models.check(&caller, &model)?;
+            policy
+                .mode
+                .note(policy.models.check(&caller, &model), &mut noted)?;
             None
         }
         Operation::Extra => {
@@ -227,26 +259,32 @@ pub fn admit(
             }
             None
         }
-        _ => Some(judge(&caller, headers, has_body, policy)?),
+        _ => Some(judge(
+            operation, &caller, headers, has_body, policy, &mut noted,
+        )?),
     };
     Ok(Permit {
         caller,
         operation,
         judge,
         model: None,
+        noted,
     })
 }
 
 /// The judge of a body that names the model. What the headers alone can refuse is refused here, before the
 /// upstream has seen a byte.
 fn judge(
+    operation: Operation,
     caller: &Caller,
     headers: &HeaderMap,
     has_body: bool,
     policy: &Policy,
+    noted: &mut Option<Denial>,
 ) -> Result<Judge, Denial> {
     if matches!(caller, Caller::Anonymous) && !policy.models.admit_anonymous() {
-        return Err(Code::MissingCredential.into());
+        let missing = Err(Code::MissingCredential.into());
+        policy.mode.note(missing, noted)?;
     }
     let repeated = match headers.unique(&policy.model_header.name) {
         Occurrence::Repeated => return Err(Code::AmbiguousModel.into()),
@@ -259,7 +297,9 @@ fn judge(
             } else {
                 Code::AmbiguousModel
             })?;
-            policy.models.check(caller, &model)?;
+            policy
+                .mode
+                .note(policy.models.check(caller, &model), noted)?;
             Some(model)
         }
     };
@@ -275,6 +315,10 @@ fn judge(
     let length = headers
         .first("content-length")
         .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    if operation.model_in() == Some(ModelIn::Form) {
+        let boundary = Boundary::of(headers).ok_or(Code::MalformedBody)?;
+        return Ok(Judge::of_form(&boundary, repeated, length));
+    }
     Ok(Judge::new(repeated, length))
 }
 

@@ -41,8 +41,14 @@ pub(crate) struct Config<'a> {
     pub(crate) extra_paths: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(crate) public_paths: Option<&'a RawValue>,
+    /// A model that is not allowed answers 404 `model_not_found`, as one that is not there. Omitted means false.
+    #[serde(borrow, default)]
+    pub(crate) hide_denied_models: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(crate) fairness: Option<&'a RawValue>,
+    /// Omitted means `enforce`.
+    #[serde(borrow, default)]
+    pub(crate) mode: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(crate) metering: Option<&'a RawValue>,
 }
@@ -312,6 +318,15 @@ pub(crate) enum FairnessFrom {
     User,
     /// `{"attribute": "subscription"}`: an attribute of `trustedHeaders`.
     Attribute(String),
+}
+
+/// Whether refusals stand.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ModeConfig {
+    Enforce,
+    Audit,
+    Open,
 }
 
 /// What is done with the counts.

@@ -35,6 +35,9 @@ pub enum Code {
     MalformedIdentity,
     /// The identity may not use this model.
     ModelNotAllowed,
+    /// What a client is told instead of [`Code::ModelNotAllowed`] where `hideDeniedModels` is set: it cannot tell a model
+    /// that it may not use from one that is not there.
+    ModelNotFound,
     /// Method and path are not in the table of operations, or the identity may not use them.
     OperationNotAllowed,
     /// The request names no model.
@@ -64,6 +67,8 @@ pub enum Dialect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
     code: Code,
+    /// What the client is told, where that is not the truth.
+    shown: Code,
     message: Cow<'static, str>,
     model: Option<ModelName>,
 }
@@ -84,6 +89,7 @@ impl Code {
             Self::MissingPrincipal => "missing_principal",
             Self::MalformedIdentity => "malformed_identity",
             Self::ModelNotAllowed => "model_not_allowed",
+            Self::ModelNotFound => "model_not_found",
             Self::OperationNotAllowed => "operation_not_allowed",
             Self::MissingModel => "missing_model",
             Self::AmbiguousModel => "ambiguous_model",
@@ -114,6 +120,7 @@ impl Code {
             | Self::AmbiguousModel
             | Self::MalformedBody
             | Self::MalformedPath => 400,
+            Self::ModelNotFound => 404,
             Self::UnsupportedEncoding => 415,
             Self::Internal => 500,
         }
@@ -122,7 +129,10 @@ impl Code {
     /// Where in the request the fault lies, as OpenAI's `param` says it.
     const fn param(self) -> Option<&'static str> {
         match self {
-            Self::ModelNotAllowed | Self::MissingModel | Self::AmbiguousModel => Some("model"),
+            Self::ModelNotAllowed
+            | Self::ModelNotFound
+            | Self::MissingModel
+            | Self::AmbiguousModel => Some("model"),
             _ => None,
         }
     }
@@ -144,15 +154,16 @@ impl Code {
             Self::MissingPrincipal => "The gateway in front does not say who you are.",
             Self::MalformedIdentity => "What the gateway in front says about you cannot be read.",
             Self::ModelNotAllowed => "You do not have access to this model.",
+            Self::ModelNotFound => "The model does not exist.",
             Self::OperationNotAllowed => "This method and path are not available to you.",
             Self::MissingModel => {
-                "The request must name its model: one JSON member `model` with a non-empty string."
+                "The request must name its model: one JSON member or form field `model` with a non-empty string."
             }
             Self::AmbiguousModel => {
                 "The model is named more than once, or the body and the model header name different models."
             }
             Self::MalformedBody => {
-                "The body must be one complete JSON object in UTF-8, with nothing after it."
+                "The body must be one complete JSON object in UTF-8 with nothing after it, or, where a file is uploaded, one complete and plainly written multipart form."
             }
             Self::MalformedPath => {
                 "The path must be written plainly: no `%`, `\\`, `;`, empty or dot segments."
@@ -167,6 +178,7 @@ impl From<Code> for Denial {
     fn from(code: Code) -> Self {
         Self {
             code,
+            shown: code,
             message: code.default_message().into(),
             model: None,
         }
@@ -174,12 +186,24 @@ impl From<Code> for Denial {
 }
 
 impl Denial {
-    /// The refusal of one model.
+    /// The refusal of one model. `hidden` tells the client that there is no such model.
     #[must_use]
-    pub fn model_not_allowed(model: &ModelName) -> Self {
-        let message = format!("You do not have access to the model `{}`.", model.as_str());
+    pub fn model_not_allowed(model: &ModelName, hidden: bool) -> Self {
+        let name = model.as_str();
+        let (shown, message) = if hidden {
+            (
+                Code::ModelNotFound,
+                format!("The model `{name}` does not exist."),
+            )
+        } else {
+            (
+                Code::ModelNotAllowed,
+                format!("You do not have access to the model `{name}`."),
+            )
+        };
         Self {
             code: Code::ModelNotAllowed,
+            shown,
             message: message.into(),
             model: Some(model.clone()),
         }
@@ -196,9 +220,8 @@ impl Denial {
             _ => format!("The header `{header}` is not valid."),
         };
         Self {
-            code,
             message: message.into(),
-            model: None,
+            ..code.into()
         }
     }
 
@@ -208,7 +231,7 @@ impl Denial {
         self.model.as_ref()
     }
 
-    /// The stable code.
+    /// The stable code, as metrics and logs say it. [`Denial::headers`] and [`Denial::body`] may show another one.
     #[must_use]
     pub const fn code(&self) -> Code {
         self.code
@@ -217,7 +240,7 @@ impl Denial {
     /// The HTTP status of the reply.
     #[must_use]
     pub const fn status(&self) -> u32 {
-        self.code.status()
+        self.shown.status()
     }
 
     /// The headers of the reply. `request_id` is sent under OpenAI's and Anthropic's name, so that each SDK finds it.
@@ -227,7 +250,7 @@ impl Denial {
             ("content-type", "application/json"),
             ("cache-control", "no-store"),
             ("x-should-retry", "false"),
-            ("x-tollgate-code", self.code.as_str()),
+            ("x-tollgate-code", self.shown.as_str()),
         ];
         // RFC 9110, section 15.5.2: a 401 must carry a challenge; RFC 6750, section 3.1: no error code when no
         // credential was sent.
@@ -254,8 +277,8 @@ impl Denial {
             Dialect::OpenAi => json!({
                 "message": self.message,
                 "type": openai_type(self.status()),
-                "param": self.code.param(),
-                "code": self.code.as_str(),
+                "param": self.shown.param(),
+                "code": self.shown.as_str(),
             }),
             Dialect::Anthropic => {
                 json!({"type": anthropic_type(self.status()), "message": self.message})

@@ -7,10 +7,12 @@
 use std::rc::Rc;
 
 use crate::access::Permit;
+use crate::form::Boundary;
 use crate::headers::HeaderMap;
 use crate::identity::{Proof, TrustedHeaders};
-use crate::operation::Operation;
+use crate::operation::{ModelIn, Operation};
 use crate::policy::{Fairness, Forwarding, Policy, Secret};
+use crate::rewrite;
 
 /// Names that begin so are ours, the gateway's or the scheduler's. Compared in lower case with `_` read as `-`, since
 /// servers that turn headers into variables (CGI, WSGI) cannot tell the two apart.
@@ -78,7 +80,16 @@ pub struct Forwarded {
 /// call.
 #[must_use]
 pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Forwarded {
-    let set = identity_headers(&permit, policy);
+    let mut set = identity_headers(&permit, policy);
+    if permit.operation.model_in() == Some(ModelIn::Form)
+        && let Some(boundary) = Boundary::of(headers)
+    {
+        let content_type = boundary.content_type();
+        // Servers disagree about quotes around a boundary, so the server sees it without.
+        if headers.first("content-type") != Some(content_type.as_bytes()) {
+            set.push(("content-type", content_type.into()));
+        }
+    }
     let authorization = match &policy.forwarding {
         // A preflight goes on whatever its path, so it must not speak with the gateway's voice.
         Forwarding::Replace(secret) if permit.operation != Operation::Preflight => {
@@ -92,10 +103,16 @@ pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Forwarde
             || (authorization.is_some() && name == AUTHORIZATION.as_bytes());
         !replaced && !is_kept(name, &permit, policy)
     });
-    if permit.operation.names_model() && headers.first("accept-encoding").is_some() {
+    let unwanted: &[&str] = if permit.operation.names_model() {
         // An encoded reply cannot be counted, so none is asked for.
-        remove.push(b"accept-encoding".to_vec());
-    }
+        &["accept-encoding"]
+    } else if permit.filters_models(policy) {
+        &rewrite::CONDITIONS
+    } else {
+        &[]
+    };
+    let present = unwanted.iter().filter(|name| headers.first(name).is_some());
+    remove.extend(present.map(|name| name.as_bytes().to_vec()));
     let path = headers
         .first(":path")
         .and_then(|path| std::str::from_utf8(path).ok())

@@ -80,6 +80,13 @@ unsafe extern "C" {
         value: *mut *mut u8,
         value_size: *mut usize,
     ) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -175,6 +182,13 @@ pub(crate) fn buffer(buffer: Buffer, size: usize) -> Result<Vec<u8>> {
     } else {
         Err(Refused)
     }
+}
+
+/// Puts `bytes` into the place of the first `size` bytes of a body: in the frame of this callback, or, with a size of 0,
+/// before it. Envoy does not mend the `content-length`.
+pub(crate) fn set_buffer(buffer: Buffer, size: usize, bytes: &[u8]) -> Result<()> {
+    // SAFETY: the host only reads `bytes`.
+    checked(unsafe { proxy_set_buffer_bytes(buffer as u32, 0, size, bytes.as_ptr(), bytes.len()) })
 }
 
 /// A number that Envoy knows about the stream, such as `response.code` or `response.flags`.

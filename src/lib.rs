@@ -20,6 +20,7 @@ pub mod config;
 pub mod denial;
 #[cfg(test)]
 mod fixtures;
+pub mod form;
 pub mod forward;
 pub mod headers;
 pub mod identity;
@@ -30,6 +31,7 @@ pub mod model;
 pub mod operation;
 pub mod policy;
 pub mod record;
+pub mod rewrite;
 pub mod sse;
 pub mod usage;
 

@@ -45,7 +45,7 @@ pub enum Metric {
     EstimatedTokens,
     /// Generating requests without final usage, by reason.
     UsageMissing,
-    /// Refusals by code.
+    /// Refusals by code, those that `mode: audit` only notes included.
     Denials,
     /// From the request's headers to the first generated content, in milliseconds.
     TimeToFirstToken,
@@ -61,6 +61,8 @@ pub enum Metric {
     ConfiguredTenants,
     /// The first 32 bits of the configuration's SHA-256: equal on all gateways that run the same one.
     ConfigHash,
+    /// Whether refusals stand: 0 `enforce`, 1 `audit`, 2 `open`.
+    Mode,
 }
 
 impl Metric {
@@ -81,6 +83,7 @@ impl Metric {
             Self::ConfiguredKeys => "tollgate_configured_keys",
             Self::ConfiguredTenants => "tollgate_configured_tenants",
             Self::ConfigHash => "tollgate_config_hash",
+            Self::Mode => "tollgate_mode",
         }
     }
 
@@ -91,7 +94,9 @@ impl Metric {
             Self::TimeToFirstToken | Self::RequestDuration | Self::TimePerOutputToken => {
                 Kind::Histogram
             }
-            Self::ConfiguredKeys | Self::ConfiguredTenants | Self::ConfigHash => Kind::Gauge,
+            Self::ConfiguredKeys | Self::ConfiguredTenants | Self::ConfigHash | Self::Mode => {
+                Kind::Gauge
+            }
             _ => Kind::Counter,
         }
     }

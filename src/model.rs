@@ -4,10 +4,13 @@
 //! case and trailing bytes. So a body is only accepted if every parser reads the same model from it: one document in
 //! the strict grammar of RFC 8259, one member that can be taken for `model`, nothing after the document.
 //!
+//! Audio and images come as forms, whose readers disagree no less; [`form`](crate::form) says what of them is accepted.
+//!
 //! Nothing is buffered. Each frame is scanned before it passes, and the frame that closes the document only passes on
-//! a good verdict: no server ever holds a complete document that was not judged.
+//! a good verdict: no server ever holds a complete document that was not judged. The same holds for a form and its closing delimiter.
 
 use crate::denial::Code;
+use crate::form::{Boundary, Form};
 use crate::json::{Grammar, Progress, Scanner, Wanted};
 
 /// A model's name: 1 to 256 letters, digits and `._:/@+-`, after unescaping. Nothing else can be a header value, a path
@@ -40,7 +43,7 @@ const MODEL: usize = 0;
 /// Judges one body.
 #[derive(Debug)]
 pub struct Judge {
-    scanner: Scanner,
+    body: Body,
     /// The model that the header named; the body has to agree.
     expected: Option<ModelName>,
     content_length: Option<u64>,
@@ -48,13 +51,34 @@ pub struct Judge {
     named: bool,
 }
 
+/// What the body is written in.
+#[derive(Debug)]
+enum Body {
+    Json(Scanner),
+    Form(Form),
+}
+
 impl Judge {
-    /// A judge for a body of `content_length` bytes (`None` where the length is not announced).
+    /// A judge for a JSON body of `content_length` bytes (`None` where the length is not announced).
     #[must_use]
     pub fn new(expected: Option<ModelName>, content_length: Option<u64>) -> Self {
         let scanner = Scanner::new(WANTED, Grammar::Strict);
+        Self::of(Body::Json(scanner), expected, content_length)
+    }
+
+    /// A judge for a form with this boundary, otherwise like [`Judge::new`].
+    #[must_use]
+    pub fn of_form(
+        boundary: &Boundary,
+        expected: Option<ModelName>,
+        content_length: Option<u64>,
+    ) -> Self {
+        Self::of(Body::Form(Form::new(boundary)), expected, content_length)
+    }
+
+    const fn of(body: Body, expected: Option<ModelName>, content_length: Option<u64>) -> Self {
         Self {
-            scanner,
+            body,
             expected,
             content_length,
             seen: 0,
@@ -68,12 +92,20 @@ impl Judge {
     /// # Errors
     /// [`Code::MalformedBody`], [`Code::AmbiguousModel`], [`Code::MissingModel`]: the frame must not pass.
     pub fn frame(&mut self, bytes: &[u8], last: bool) -> Result<Option<ModelName>, Code> {
-        let progress = self.scanner.push(bytes).map_err(|_| Code::MalformedBody)?;
+        let closed = match &mut self.body {
+            Body::Json(scanner) => {
+                let progress = scanner.push(bytes).map_err(|_| Code::MalformedBody)?;
+                matches!(progress, Progress::Closed { .. })
+            }
+            Body::Form(form) => {
+                form.push(bytes)?;
+                form.is_closed()
+            }
+        };
         self.seen = self
             .seen
             .saturating_add(bytes.len().try_into().unwrap_or(u64::MAX));
         let model = self.model()?;
-        let closed = matches!(progress, Progress::Closed { .. });
         if closed && !self.named {
             return Err(Code::MissingModel);
         }
@@ -91,22 +123,30 @@ impl Judge {
 
     /// The model, the first time that it is known.
     fn model(&mut self) -> Result<Option<ModelName>, Code> {
-        let Some(found) = self.scanner.found(MODEL) else {
-            return Ok(None);
+        let model = match &self.body {
+            Body::Json(scanner) => {
+                let Some(found) = scanner.found(MODEL) else {
+                    return Ok(None);
+                };
+                if found.exact > 1 || found.lookalikes > 0 {
+                    return Err(Code::AmbiguousModel);
+                }
+                if self.named || !found.complete {
+                    return Ok(None);
+                }
+                if found.overflow {
+                    return Err(Code::MissingModel);
+                }
+                found
+                    .string()
+                    .and_then(|text| ModelName::new(&text))
+                    .ok_or(Code::MissingModel)?
+            }
+            Body::Form(form) => match form.model() {
+                Some(model) if !self.named => model.clone(),
+                _ => return Ok(None),
+            },
         };
-        if found.exact > 1 || found.lookalikes > 0 {
-            return Err(Code::AmbiguousModel);
-        }
-        if self.named || !found.complete {
-            return Ok(None);
-        }
-        if found.overflow {
-            return Err(Code::MissingModel);
-        }
-        let model = found
-            .string()
-            .and_then(|text| ModelName::new(&text))
-            .ok_or(Code::MissingModel)?;
         if self
             .expected
             .as_ref()

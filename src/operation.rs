@@ -30,6 +30,22 @@ pub enum Operation {
     Rerank,
     /// Score.
     Score,
+    /// Pooling of hidden states, as vLLM serves it.
+    Pooling,
+    /// Classification.
+    Classify,
+    /// OpenAI images from text.
+    GenerateImages,
+    /// OpenAI images from images and text.
+    EditImages,
+    /// OpenAI images from one image.
+    VaryImage,
+    /// OpenAI speech from text.
+    Speech,
+    /// OpenAI text from speech.
+    Transcribe,
+    /// OpenAI text from speech, in English.
+    Translate,
     /// The list of models.
     ListModels,
     /// One model of the list.
@@ -55,6 +71,14 @@ impl Operation {
             Self::Embeddings => "embeddings",
             Self::Rerank => "rerank",
             Self::Score => "score",
+            Self::Pooling => "pooling",
+            Self::Classify => "classify",
+            Self::GenerateImages => "generate_images",
+            Self::EditImages => "edit_images",
+            Self::VaryImage => "vary_image",
+            Self::Speech => "speech",
+            Self::Transcribe => "transcribe",
+            Self::Translate => "translate",
             Self::ListModels => "list_models",
             Self::ShowModel => "show_model",
             Self::Extra => "extra",
@@ -76,7 +100,10 @@ impl Operation {
             Self::Chat | Self::Completions | Self::Responses | Self::Messages => {
                 meter::Operation::Generate
             }
-            Self::Embeddings | Self::Rerank | Self::Score => meter::Operation::Embed,
+            Self::Embeddings | Self::Rerank | Self::Score | Self::Pooling | Self::Classify => {
+                meter::Operation::Embed
+            }
+            // Images and audio are not billed by text tokens alike; what servers report of them differs in kind.
             _ => meter::Operation::Other,
         }
     }
@@ -84,33 +111,76 @@ impl Operation {
     /// Whether the body must name a model, which is then judged.
     #[must_use]
     pub const fn names_model(self) -> bool {
-        matches!(
-            self,
+        self.model_in().is_some()
+    }
+
+    /// What the body that must name a model is written in; `None` where no model is named there.
+    #[must_use]
+    pub const fn model_in(self) -> Option<ModelIn> {
+        match self {
             Self::Chat
-                | Self::Completions
-                | Self::Responses
-                | Self::Messages
-                | Self::CountTokens
-                | Self::Embeddings
-                | Self::Rerank
-                | Self::Score
-        )
+            | Self::Completions
+            | Self::Responses
+            | Self::Messages
+            | Self::CountTokens
+            | Self::Embeddings
+            | Self::Rerank
+            | Self::Score
+            | Self::Pooling
+            | Self::Classify
+            | Self::GenerateImages
+            | Self::Speech => Some(ModelIn::Json),
+            Self::EditImages | Self::VaryImage | Self::Transcribe | Self::Translate => {
+                Some(ModelIn::Form)
+            }
+            Self::ListModels | Self::ShowModel | Self::Extra | Self::Public | Self::Preflight => {
+                None
+            }
+        }
     }
 }
 
-/// Path suffixes of the inference APIs that vLLM, SGLang, llama.cpp and TGI serve, all asked with `POST`.
-const INFERENCE: [(&str, Operation); 11] = [
+/// What a body is written in. Fixed by the path alone: were it the content type's to say, a body could be JSON here and a
+/// form to a server that goes by the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelIn {
+    /// The member `model` of a JSON object.
+    Json,
+    /// The field `model` of a `multipart/form-data` form.
+    Form,
+}
+
+/// Path suffixes of the inference APIs that vLLM, SGLang, llama.cpp and TGI serve, all asked with `POST`: those whose
+/// body names the model that is to work. Native routes that name none (`/generate`, `/completion`, `/infill`) serve
+/// whatever model runs there, so no rule for a model could be held against them; an operator may list them in
+/// `extraPaths`.
+const INFERENCE: [(&str, Operation); 26] = [
     ("/v1/chat/completions", Operation::Chat),
     ("/v1/completions", Operation::Completions),
     ("/v1/responses", Operation::Responses),
     ("/v1/messages", Operation::Messages),
     ("/v1/messages/count_tokens", Operation::CountTokens),
+    ("/v1/chat/completions/input_tokens", Operation::CountTokens),
+    ("/v1/responses/input_tokens", Operation::CountTokens),
     ("/v1/embeddings", Operation::Embeddings),
+    ("/v1/embed", Operation::Embeddings),
+    ("/v2/embed", Operation::Embeddings),
     ("/v1/rerank", Operation::Rerank),
     ("/v2/rerank", Operation::Rerank),
     ("/rerank", Operation::Rerank),
+    ("/v1/reranking", Operation::Rerank),
+    ("/reranking", Operation::Rerank),
     ("/v1/score", Operation::Score),
     ("/score", Operation::Score),
+    ("/pooling", Operation::Pooling),
+    ("/v1/classify", Operation::Classify),
+    ("/classify", Operation::Classify),
+    ("/v1/images/generations", Operation::GenerateImages),
+    ("/v1/images/edits", Operation::EditImages),
+    ("/v1/images/variations", Operation::VaryImage),
+    ("/v1/audio/speech", Operation::Speech),
+    ("/v1/audio/transcriptions", Operation::Transcribe),
+    ("/v1/audio/translations", Operation::Translate),
 ];
 
 /// Prefixes under which gateways serve the same APIs.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
-use crate::access::{self, Permit};
+use crate::access::{self, Mode, Permit};
 use crate::config;
 use crate::denial::{Code, Denial, Dialect};
 use crate::forward::{self, forward};
@@ -21,6 +21,7 @@ use crate::metrics::{Labels, Metric, Movement, Series};
 use crate::operation::{self, Operation};
 use crate::policy::Policy;
 use crate::record::{Ending, Record, Times};
+use crate::rewrite::{self, ModelList};
 
 #[allow(
     unsafe_code,
@@ -49,9 +50,13 @@ struct Stream {
     operation: Option<Operation>,
     permit: Option<Permit>,
     denial: Option<Denial>,
+    /// Why there is no identity, where the mode lets that pass.
+    noted: Option<Denial>,
     /// The tenant, from the moment that it is known.
     tenant: Option<Rc<str>>,
     meter: Option<Meter>,
+    /// A list of models that is being filtered.
+    list: Option<ModelList>,
     times: Times,
     dropped_by_scheduler: bool,
 }
@@ -113,21 +118,19 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        if let (Some(permit), None) = (&self.permit, &self.denial)
-            && let Ok(headers) = host::headers(Map::ResponseHeaders)
-        {
-            self.dropped_by_scheduler = headers.first("x-llm-d-request-dropped-reason").is_some();
-            self.meter = Some(Meter::new(
-                permit.operation.metered(),
-                headers.first("content-type"),
-                headers.first("content-encoding"),
-                status(&headers),
-            ));
+        match self.receive() {
+            Ok(()) => Action::Continue,
+            Err(denial) => self.refuse(denial),
         }
-        Action::Continue
     }
 
-    fn on_http_response_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if self.list.is_some() {
+            return match self.filter(size, end_of_stream) {
+                Ok(()) => Action::Continue,
+                Err(denial) => self.refuse(denial),
+            };
+        }
         let Some(meter) = &mut self.meter else {
             return Action::Continue;
         };
@@ -172,8 +175,10 @@ impl Stream {
             operation: None,
             permit: None,
             denial: None,
+            noted: None,
             tenant: None,
             meter: None,
+            list: None,
             times: Times::new(),
             dropped_by_scheduler: false,
         }
@@ -190,7 +195,10 @@ impl Stream {
         self.operation = target.as_ref().ok().map(|target| target.operation);
         let caller = if self.operation.is_none_or(Operation::needs_identity) {
             let now = i64::try_from(self.times.started / 1_000_000_000).unwrap_or(i64::MAX);
-            identify(&headers, &policy, now, &host::attribute)?
+            let identified = identify(&headers, &policy, now, &host::attribute);
+            let (caller, noted) = access::settle(identified, policy.mode)?;
+            self.noted = noted;
+            caller
         } else {
             Caller::Anonymous
         };
@@ -225,6 +233,57 @@ impl Stream {
         for name in forward::removals(&trailers, policy) {
             host::remove_header(Map::RequestTrailers, &name)?;
         }
+        Ok(())
+    }
+
+    /// The reply's headers. What cannot be metered passes; a list of models that cannot be filtered does not.
+    fn receive(&mut self) -> Result<(), Denial> {
+        let (Some(policy), Some(permit), None) = (&self.policy, &self.permit, &self.denial) else {
+            return Ok(());
+        };
+        let filters = permit.filters_models(policy);
+        let headers = match host::headers(Map::ResponseHeaders) {
+            Ok(headers) => headers,
+            Err(refused) if filters => return Err(refused.into()),
+            Err(_) => return Ok(()),
+        };
+        let status = status(&headers);
+        if filters && (200..300).contains(&status) {
+            for name in rewrite::outdated(&headers) {
+                host::remove_header(Map::ResponseHeaders, name.as_bytes())?;
+            }
+            for (name, value) in rewrite::REPLY_HEADERS {
+                host::set_header(Map::ResponseHeaders, name, value)?;
+            }
+            self.list = Some(ModelList::default());
+        }
+        self.dropped_by_scheduler = headers.first("x-llm-d-request-dropped-reason").is_some();
+        self.meter = Some(Meter::new(
+            permit.operation.metered(),
+            headers.first("content-type"),
+            headers.first("content-encoding"),
+            status,
+        ));
+        Ok(())
+    }
+
+    /// One chunk of a list of models: taken out of the reply, and the filtered list put into the place of the last.
+    /// Where trailers end the reply there is no last chunk, and the reply stays empty.
+    fn filter(&mut self, size: usize, last: bool) -> Result<(), Denial> {
+        let (Some(list), Some(permit), Some(policy)) = (&mut self.list, &self.permit, &self.policy)
+        else {
+            return Err(Code::Internal.into());
+        };
+        match host::buffer(Buffer::ResponseBody, size) {
+            Ok(chunk) => list.take(&chunk),
+            Err(_) => list.spoil(),
+        }
+        let emitted = if last {
+            list.filtered(|model| permit.may_use(model, policy))
+        } else {
+            String::new()
+        };
+        host::set_buffer(Buffer::ResponseBody, size, emitted.as_bytes())?;
         Ok(())
     }
 
@@ -270,6 +329,8 @@ impl Stream {
                 .is_some_and(|policy| policy.models.names(model.as_str()));
             (model, configured)
         });
+        let noted = self.noted.take();
+        let noted = noted.or_else(|| self.permit.as_ref()?.noted().cloned());
         Record::new(
             self.tenant.clone(),
             self.operation,
@@ -279,6 +340,7 @@ impl Stream {
             self.meter.take(),
             self.times,
         )
+        .noting(noted)
     }
 }
 
@@ -321,11 +383,20 @@ fn describe(policy: &Policy) {
         series: Series::new(Metric::ConfigHash),
         value: policy.fingerprint.into(),
     });
+    host::move_series(&Movement {
+        series: Series::new(Metric::Mode),
+        value: match policy.mode {
+            Mode::Enforce => 0,
+            Mode::Audit => 1,
+            Mode::Open => 2,
+        },
+    });
     let text = format!(
-        "configured {} keys, {} tenants, {} issuers (config {:08x})",
+        "configured {} keys, {} tenants, {} issuers (mode {}, config {:08x})",
         policy.keys.len(),
         policy.tenants.len(),
         policy.issuers.len(),
+        policy.mode.as_str(),
         policy.fingerprint
     );
     host::log(Level::Info, &text);

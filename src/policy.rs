@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::access::{ExtraPath, ModelLimit, ModelRules};
+use crate::access::{ExtraPath, Mode, ModelLimit, ModelRules};
 use crate::identity::{Issuer, Keys, Source, TrustedHeaders};
 use crate::operation::PathRule;
 
@@ -38,6 +38,8 @@ pub struct Policy {
     pub public_paths: Vec<PathRule>,
     /// What the fairness id is made from.
     pub fairness: Fairness,
+    /// Whether refusals stand.
+    pub mode: Mode,
     /// Whether counts go to filter state.
     pub filter_state: bool,
     /// The first eight hex digits of the configuration's SHA-256, to compare gateways with.

@@ -150,6 +150,8 @@ pub struct Record {
     /// Whether the configuration spells the model's name out.
     model_is_configured: bool,
     denial: Option<Denial>,
+    /// The refusal that the mode only noted.
+    noted: Option<Denial>,
     outcome: Outcome,
     metered: Metered,
     times: Times,
@@ -192,10 +194,18 @@ impl Record {
             model,
             model_is_configured: model_is_configured.unwrap_or_default(),
             denial,
+            noted: None,
             outcome,
             metered,
             times,
         }
+    }
+
+    /// The same request, which another mode would have refused.
+    #[must_use]
+    pub fn noting(mut self, denial: Option<Denial>) -> Self {
+        self.noted = denial;
+        self
     }
 
     /// Which series move, and by how much.
@@ -223,7 +233,7 @@ impl Record {
                 .with("outcome", &outcome.into()),
             1,
         );
-        if let Some(denial) = &self.denial {
+        if let Some(denial) = self.decision() {
             let tenant = self.tenant.clone().unwrap_or_else(|| UNKNOWN.into());
             let code = denial.code().as_str();
             movements.add(
@@ -232,6 +242,8 @@ impl Record {
                     .with("code", &code.into()),
                 1,
             );
+        }
+        if self.denial.is_some() {
             return movements.0;
         }
         let typed = |metric, kind: &str| series(metric).with("type", &kind.into());
@@ -310,6 +322,12 @@ impl Record {
                     .as_ref()
                     .map(|denial| denial.code().as_str().to_owned()),
             ),
+            (
+                "tollgate.would_deny",
+                self.noted
+                    .as_ref()
+                    .map(|denial| denial.code().as_str().to_owned()),
+            ),
         ];
         entries
             .into_iter()
@@ -317,8 +335,13 @@ impl Record {
             .collect()
     }
 
+    /// What was decided against the request, whether it stood or not.
+    fn decision(&self) -> Option<&Denial> {
+        self.denial.as_ref().or(self.noted.as_ref())
+    }
+
     fn tenant_label(&self) -> Label {
-        let nobody = if self.denial.is_some() {
+        let nobody = if self.decision().is_some() {
             UNKNOWN
         } else {
             ANONYMOUS
@@ -334,7 +357,7 @@ impl Record {
         let Some(model) = &self.model else {
             return (UNKNOWN.into(), false);
         };
-        if self.denial.is_some() && !self.model_is_configured {
+        if self.decision().is_some() && !self.model_is_configured {
             return (OTHER.into(), false);
         }
         let label = labels.model(model.as_str(), self.model_is_configured);

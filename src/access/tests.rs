@@ -265,3 +265,220 @@ fn other_operations_have_rules_of_their_own() {
         );
     }
 }
+
+/// As [`ask`], with the mode settling what identification came to; also says what was only noted.
+fn ask_in_mode(
+    policy: &Policy,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<(Option<Code>, bool), Code> {
+    let identified = identify(headers, policy, 0, &no_token);
+    let (caller, failed) = settle(identified, policy.mode).map_err(|denial| denial.code())?;
+    let known = caller.identity().is_some();
+    let target = target(headers, !body.is_empty(), policy)?;
+    let permit = admit(caller, &target, headers, !body.is_empty(), policy);
+    let permit = permit.and_then(|mut permit| {
+        permit.judge(body, true, policy)?;
+        Ok(permit)
+    });
+    let permit = permit.map_err(|denial| denial.code())?;
+    let noted = failed.as_ref().or_else(|| permit.noted());
+    Ok((noted.map(Denial::code), known))
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn audit_notes_and_open_forgets_who_asks_for_which_model_and_nothing_else() {
+    let in_mode = |mode: &str| {
+        let mut config = fixtures::demo();
+        config["mode"] = mode.into();
+        config["extraPaths"] =
+            serde_json::json!([{"method": "POST", "path": "/tokenize", "groups": ["research"]}]);
+        fixtures::policy(&config)
+    };
+    let [enforce, audit, open] = ["enforce", "audit", "open"].map(in_mode);
+    let key = |key| Some(("x-api-key", key));
+    let chat = |model: &str| format!(r#"{{"model":"{model}"}}"#);
+    let ambiguous = r#"{"model":"llama-3.1-8b","model":"qwen-3-32b"}"#.to_owned();
+    let path = "/v1/chat/completions";
+    // In each row: what enforcing says, and whether the other modes let it pass, with an identity or without.
+    for (name, header, method, path, body, code, passes) in [
+        (
+            "allowed",
+            key(ACME_KEY),
+            "POST",
+            path,
+            chat("qwen-3-32b"),
+            None,
+            Some(true),
+        ),
+        (
+            "no key",
+            None,
+            "POST",
+            path,
+            chat("qwen-3-32b"),
+            Some(Code::MissingCredential),
+            Some(false),
+        ),
+        (
+            "a wrong key",
+            key("sk-unknown"),
+            "POST",
+            path,
+            chat("qwen-3-32b"),
+            Some(Code::InvalidCredential),
+            Some(false),
+        ),
+        (
+            "another's model",
+            key(GLOBEX_KEY),
+            "POST",
+            path,
+            chat("qwen-3-32b"),
+            Some(Code::ModelNotAllowed),
+            Some(true),
+        ),
+        (
+            "a model without a rule",
+            key(GLOBEX_KEY),
+            "POST",
+            path,
+            chat("unlisted"),
+            Some(Code::ModelNotAllowed),
+            Some(true),
+        ),
+        (
+            "a list without a key",
+            None,
+            "GET",
+            "/v1/models",
+            String::new(),
+            Some(Code::MissingCredential),
+            Some(false),
+        ),
+        (
+            "another's model shown",
+            key(GLOBEX_KEY),
+            "GET",
+            "/v1/models/qwen-3-32b",
+            String::new(),
+            Some(Code::ModelNotAllowed),
+            Some(true),
+        ),
+        (
+            "two models",
+            key(ACME_KEY),
+            "POST",
+            path,
+            ambiguous,
+            Some(Code::AmbiguousModel),
+            None,
+        ),
+        (
+            "no model",
+            key(ACME_KEY),
+            "POST",
+            path,
+            "{}".to_owned(),
+            Some(Code::MissingModel),
+            None,
+        ),
+        (
+            "no JSON",
+            key(ACME_KEY),
+            "POST",
+            path,
+            "model".to_owned(),
+            Some(Code::MalformedBody),
+            None,
+        ),
+        (
+            "no body",
+            key(ACME_KEY),
+            "POST",
+            path,
+            String::new(),
+            Some(Code::MissingModel),
+            None,
+        ),
+        (
+            "another operation",
+            key(ACME_KEY),
+            "POST",
+            "/sleep",
+            String::new(),
+            Some(Code::OperationNotAllowed),
+            None,
+        ),
+        (
+            "another path",
+            key(ACME_KEY),
+            "POST",
+            "/v1/../sleep",
+            String::new(),
+            Some(Code::MalformedPath),
+            None,
+        ),
+        (
+            "an extra path without the group",
+            key(GLOBEX_KEY),
+            "POST",
+            "/tokenize",
+            String::new(),
+            Some(Code::OperationNotAllowed),
+            None,
+        ),
+        (
+            "an extra path without a key",
+            None,
+            "POST",
+            "/tokenize",
+            String::new(),
+            Some(Code::MissingCredential),
+            None,
+        ),
+    ] {
+        let headers = request(method, path, header.as_slice());
+        let outcome = |policy| ask_in_mode(policy, &headers, body.as_bytes());
+        let refused = code.map(Err);
+        let passed = |noted| Ok((noted, passes == Some(true)));
+        assert_eq!(
+            outcome(&enforce),
+            refused.unwrap_or_else(|| passed(None)),
+            "{name}, enforced"
+        );
+        let relaxed = |noted| {
+            if passes.is_some() {
+                passed(noted)
+            } else {
+                refused.unwrap()
+            }
+        };
+        assert_eq!(outcome(&audit), relaxed(code), "{name}, audited");
+        assert_eq!(outcome(&open), relaxed(None), "{name}, open");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_open_gateway_needs_neither_keys_nor_models() {
+    let policy = fixtures::policy(&serde_json::json!({"mode": "open"}));
+    for body in [r#"{"model":"any"}"#, r#"{"model":"other/one"}"#] {
+        assert_eq!(
+            ask_in_mode(&policy, &chat(&[("x-api-key", "sk-any")]), body.as_bytes()),
+            Ok((None, false)),
+            "{body}"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn no_mode_passes_what_could_not_be_decided() {
+    for mode in [Mode::Enforce, Mode::Audit, Mode::Open] {
+        let settled = settle(Err(Code::Internal.into()), mode);
+        assert_eq!(
+            settled.map_err(|denial| denial.code()).map(|_| ()),
+            Err(Code::Internal),
+            "{mode:?}"
+        );
+    }
+}

@@ -13,9 +13,9 @@ use sha2::{Digest as _, Sha256};
 use super::faults::{read, read_list};
 use super::{
     AccessConfig, Config, Entries, ExtraPathConfig, FairnessConfig, FairnessFrom, Fault,
-    MeteringConfig, ModelConfig, ModelHeaderConfig, PublicPathConfig, TenantConfig,
+    MeteringConfig, ModeConfig, ModelConfig, ModelHeaderConfig, PublicPathConfig, TenantConfig,
 };
-use crate::access::{ExtraPath, ModelPattern, ModelRules, Rule};
+use crate::access::{ExtraPath, Mode, ModelPattern, ModelRules, Rule};
 use crate::operation::PathRule;
 use crate::policy::{Fairness, GroupSet, Groups, ModelHeader, Policy, Tenant};
 
@@ -67,7 +67,12 @@ impl Compiler<'_> {
         self.read_tenants(&config);
         let keys = self.keys(&config);
         let issuers = self.issuers(&config);
-        let models = self.models(&config);
+        let mode = self.mode(&config);
+        let mut models = self.models(&config, mode);
+        models.hide_denied = config
+            .hide_denied_models
+            .and_then(|raw| read(raw.get(), "hideDeniedModels", &mut self.faults))
+            .unwrap_or_default();
         let (sources, forwarding) = self.credentials(&config);
         let model_header = self.model_header(&config);
         let trusted_headers = self.trusted_headers(&config, &sources, &model_header);
@@ -87,7 +92,7 @@ impl Compiler<'_> {
             config.jwt,
             config.trusted_headers,
         ];
-        if none_tried || sections.iter().all(Option::is_none) {
+        if mode != Mode::Open && (none_tried || sections.iter().all(Option::is_none)) {
             self.fault(
                 "",
                 "nothing identifies anybody: expected at least one entry in `keys`, `keysFrom` or `jwt`, or `trustedHeaders`",
@@ -106,6 +111,7 @@ impl Compiler<'_> {
             extra_paths,
             public_paths,
             fairness,
+            mode,
             filter_state: metering.is_some_and(|metering| metering.filter_state),
             fingerprint: fingerprint(text),
         })
@@ -152,11 +158,23 @@ impl Compiler<'_> {
         }
     }
 
-    fn models(&mut self, config: &Config<'_>) -> ModelRules {
+    fn mode(&mut self, config: &Config<'_>) -> Mode {
+        let written = config
+            .mode
+            .and_then(|raw| read(raw.get(), "mode", &mut self.faults));
+        match written {
+            Some(ModeConfig::Audit) => Mode::Audit,
+            Some(ModeConfig::Open) => Mode::Open,
+            Some(ModeConfig::Enforce) | None => Mode::Enforce,
+        }
+    }
+
+    /// The rules; in an open gateway there may be none.
+    fn models(&mut self, config: &Config<'_>, mode: Mode) -> ModelRules {
         let mut rules = ModelRules::default();
         let faults_before = self.faults.len();
         let entries = self.entries(config.models, "models");
-        if entries.is_empty() && self.faults.len() == faults_before {
+        if entries.is_empty() && mode != Mode::Open && self.faults.len() == faults_before {
             self.fault("models", r#"expected at least one model; to open every model to every identity write "*": {"access": "authenticated"}"#);
         }
         for (name, raw) in entries {

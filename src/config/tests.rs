@@ -58,6 +58,7 @@ fn accepts_the_demo_and_its_variations() {
                 json!({"name": "X-Gateway-Model-Name", "required": true}),
             ),
         ),
+        ("hidden models", demo_with("/hideDeniedModels", json!(true))),
         (
             "upper-case hash digits",
             demo_with(
@@ -111,6 +112,14 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         (
             demo_with("/keys/1/models", json!(["a b"])),
             "keys[1].models[0]: expected a model name, `prefix*` or `*`; names hold letters, digits and `._:/@+-`, 256 at most",
+        ),
+        (
+            demo_with("/mode", json!("permissive")),
+            "mode: expected one of `enforce`, `audit`, `open`",
+        ),
+        (
+            demo_with("/hideDeniedModels", json!("yes")),
+            "hideDeniedModels: expected a boolean",
         ),
         (
             demo_with("/tenants/acme", json!({"group": []})),
@@ -262,6 +271,34 @@ fn never_repeats_what_could_be_a_secret() {
         assert!(
             faults.iter().all(|fault| !fault.contains("0123456789")),
             "{name}: {faults:?}"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_audit_needs_what_enforcing_needs() {
+    for mode in ["enforce", "audit"] {
+        assert_eq!(
+            faults(&json!({"mode": mode, "models": {"*": {"access": "authenticated"}}})),
+            [
+                "nothing identifies anybody: expected at least one entry in `keys`, `keysFrom` or `jwt`, or `trustedHeaders`"
+            ],
+            "{mode}"
+        );
+        assert_eq!(
+            faults(&demo_with("/mode", json!(mode))),
+            Vec::<String>::new(),
+            "{mode}"
+        );
+        assert_eq!(
+            faults(&{
+                let mut config = demo_with("/mode", json!(mode));
+                config["models"] = json!({});
+                config
+            })
+            .len(),
+            1,
+            "{mode}"
         );
     }
 }

@@ -2,7 +2,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
-const ALL: [(Code, u32, &str); 18] = [
+const ALL: [(Code, u32, &str); 19] = [
     (Code::MissingCredential, 401, "missing_credential"),
     (Code::InvalidCredential, 401, "invalid_credential"),
     (Code::ExpiredCredential, 401, "expired_credential"),
@@ -14,6 +14,7 @@ const ALL: [(Code, u32, &str); 18] = [
     (Code::MissingPrincipal, 401, "missing_principal"),
     (Code::MalformedIdentity, 401, "malformed_identity"),
     (Code::ModelNotAllowed, 403, "model_not_allowed"),
+    (Code::ModelNotFound, 404, "model_not_found"),
     (Code::OperationNotAllowed, 403, "operation_not_allowed"),
     (Code::MissingModel, 400, "missing_model"),
     (Code::AmbiguousModel, 400, "ambiguous_model"),
@@ -51,7 +52,7 @@ fn every_401_carries_a_challenge_and_nothing_else_does() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn bodies_are_shaped_for_the_clients_sdk() {
-    let denial = Denial::model_not_allowed(&ModelName::new("qwen-3-32b").unwrap());
+    let denial = Denial::model_not_allowed(&ModelName::new("qwen-3-32b").unwrap(), false);
     assert_eq!(
         denial.body(Dialect::OpenAi, None),
         r#"{"error":{"code":"model_not_allowed","message":"You do not have access to the model `qwen-3-32b`.","param":"model","type":"permission_error"},"type":"error"}"#
@@ -59,6 +60,28 @@ fn bodies_are_shaped_for_the_clients_sdk() {
     assert_eq!(
         denial.body(Dialect::Anthropic, Some("r-1")),
         r#"{"error":{"message":"You do not have access to the model `qwen-3-32b`.","type":"permission_error"},"request_id":"r-1","type":"error"}"#
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_hidden_model_is_not_found_by_the_client_and_not_allowed_for_the_operator() {
+    let denial = Denial::model_not_allowed(&ModelName::new("qwen-3-32b").unwrap(), true);
+    assert_eq!(
+        (denial.status(), denial.code()),
+        (404, Code::ModelNotAllowed)
+    );
+    assert_eq!(
+        denial.body(Dialect::OpenAi, None),
+        r#"{"error":{"code":"model_not_found","message":"The model `qwen-3-32b` does not exist.","param":"model","type":"invalid_request_error"},"type":"error"}"#
+    );
+    assert_eq!(
+        denial.body(Dialect::Anthropic, None),
+        r#"{"error":{"message":"The model `qwen-3-32b` does not exist.","type":"not_found_error"},"type":"error"}"#
+    );
+    assert!(
+        denial
+            .headers(None)
+            .contains(&("x-tollgate-code", "model_not_found"))
     );
 }
 

@@ -147,6 +147,42 @@ fn asks_for_a_reply_that_can_be_counted() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn spells_the_boundary_of_a_form_as_every_server_reads_it() {
+    let policy = fixtures::policy(&fixtures::demo());
+    for (content_type, expected) in [
+        ("multipart/form-data; boundary=a-b", None),
+        (
+            "Multipart/form-data;boundary=\"a-b\"",
+            Some("content-type: multipart/form-data; boundary=a-b"),
+        ),
+    ] {
+        let headers = [("x-api-key", ACME_KEY), ("content-type", content_type)];
+        let upload = request("POST", "/v1/audio/transcriptions", &headers);
+        let changes = changes(&policy, &upload, &no_token);
+        let found = changes
+            .iter()
+            .find(|change| change.starts_with("content-type"));
+        assert_eq!(found.map(String::as_str), expected, "{content_type}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn asks_for_the_whole_list_of_models_as_it_is() {
+    let policy = fixtures::policy(&fixtures::demo());
+    let conditions = [
+        ("accept-encoding", "gzip"),
+        ("if-none-match", "\"1\""),
+        ("range", "bytes=0-9"),
+    ];
+    let headers = [&conditions[..], &[("x-api-key", GLOBEX_KEY)]].concat();
+    let list = request("GET", "/v1/models", &headers);
+    let changes = changes(&policy, &list, &no_token);
+    for (name, _) in conditions {
+        assert!(changes.contains(&format!("-{name}")), "{name}: {changes:?}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn a_public_path_is_stripped_like_any_other_and_gets_no_identity() {
     let policy = fixtures::policy(&fixtures::demo());
     let headers = [

@@ -199,3 +199,52 @@ fn a_model_name_is_safe_as_header_path_and_string() {
         assert!(ModelName::new(bad).is_none(), "{bad:?}");
     }
 }
+
+const FORM: &[u8] = b"--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b--\r\n";
+
+fn form_judge(expected: Option<&str>, length: Option<u64>) -> Judge {
+    let headers = [("content-type", "multipart/form-data; boundary=b")]
+        .into_iter()
+        .collect();
+    let boundary = Boundary::of(&headers).unwrap();
+    Judge::of_form(&boundary, expected.and_then(ModelName::new), length)
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_form_is_judged_like_a_document() {
+    let m = ModelName::new("m");
+    assert_eq!(form_judge(None, None).frame(FORM, true), Ok(m.clone()));
+    assert_eq!(form_judge(Some("m"), None).frame(FORM, true), Ok(m));
+    assert_eq!(
+        form_judge(Some("n"), None).frame(FORM, true),
+        Err(Code::AmbiguousModel),
+        "the header names another model"
+    );
+    let (open, last) = FORM.split_at(FORM.len() - 3);
+    let mut judge = form_judge(None, None);
+    assert!(judge.frame(open, false).is_ok());
+    assert_eq!(
+        judge.frame(b"", true),
+        Err(Code::MalformedBody),
+        "cut before its end"
+    );
+    let mut judge = form_judge(None, Some(open.len() as u64));
+    assert_eq!(
+        judge.frame(open, false),
+        Err(Code::MalformedBody),
+        "the frame that reaches the content-length"
+    );
+    let mut judge = form_judge(None, None);
+    assert!(judge.frame(open, false).is_ok());
+    assert_eq!(judge.frame(last, false), Ok(None));
+    assert_eq!(judge.frame(b"", true), Ok(None));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_form_without_a_model_is_refused_in_the_frame_that_closes_it() {
+    let form = b"--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nm\r\n--b--";
+    let (open, last) = form.split_at(form.len() - 1);
+    let mut judge = form_judge(None, None);
+    assert_eq!(judge.frame(open, false), Ok(None));
+    assert_eq!(judge.frame(last, false), Err(Code::MissingModel));
+}

@@ -53,6 +53,39 @@ fn finds_every_operation_of_the_table() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn knows_every_route_of_the_servers_or_refuses_it() {
+    let mut config = fixtures::demo();
+    config["publicPaths"] = serde_json::json!([]);
+    let policy = fixtures::policy(&config);
+    let routes = include_str!("../../tests/fixtures/routes.txt").lines();
+    let mut in_table = Vec::new();
+    for route in routes.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let words: Vec<&str> = route.split(' ').collect();
+        let [_server, method, path, expected] = words[..] else {
+            panic!("four words expected: {route}");
+        };
+        let request = fixtures::request(method, path, &[]);
+        let found = target(&request, false, &policy);
+        let found = found.map(|target| target.operation.as_str());
+        assert_eq!(
+            found.map_err(Code::as_str).unwrap_or("refused"),
+            expected,
+            "{route}"
+        );
+        if expected == "refused" {
+            assert_eq!(found, Err(Code::OperationNotAllowed), "{route}");
+        }
+        in_table.push(path);
+    }
+    let unserved: Vec<&str> = INFERENCE
+        .iter()
+        .map(|(path, _)| *path)
+        .filter(|path| !in_table.contains(path))
+        .collect();
+    assert_eq!(unserved, ["/v1/embed"], "in the table for Cohere's clients");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn refuses_everything_else() {
     for (name, method, path, headers) in [
         (

@@ -232,7 +232,7 @@ fn refused_names_get_no_label_of_their_own() {
         let model = ModelName::new(name).map(|model| (model, configured));
         let denial = model
             .as_ref()
-            .map(|(model, _)| Denial::model_not_allowed(model));
+            .map(|(model, _)| Denial::model_not_allowed(model, false));
         let record = Record::new(
             Some("acme".into()),
             Some(Operation::Chat),
@@ -251,4 +251,40 @@ fn refused_names_get_no_label_of_their_own() {
     };
     assert_eq!(denied("qwen-3-32b", true), line("qwen-3-32b"));
     assert_eq!(denied("made-up", false), line("other"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_only_noted_counts_as_a_denial_of_a_request_that_passed() {
+    let noted = |model: &str, configured| {
+        let model = ModelName::new(model);
+        let denial = model
+            .as_ref()
+            .map(|model| Denial::model_not_allowed(model, false));
+        let model = model.map(|model| (model, configured));
+        Record::new(
+            Some("acme".into()),
+            Some(Operation::ListModels),
+            model,
+            None,
+            OK,
+            None,
+            Times::new(),
+        )
+        .noting(denial)
+    };
+    assert_eq!(
+        moved(&noted("m", true)),
+        [
+            "tenant=.=acme;.;model=.=m;.;operation=.=list_models;.;outcome=.=ok;.;tollgate_requests_total 1",
+            "tenant=.=acme;.;code=.=model_not_allowed;.;tollgate_denials_total 1",
+        ]
+    );
+    assert!(
+        moved(&noted("made-up", false))[0].contains("model=.=other;"),
+        "no label for what a client made up"
+    );
+    let state = noted("m", true).filter_state();
+    assert!(state.contains(&("tollgate.would_deny", "model_not_allowed".to_owned())));
+    assert!(state.contains(&("tollgate.outcome", "ok".to_owned())));
+    assert!(state.iter().all(|(name, _)| *name != "tollgate.denial"));
 }

@@ -4,8 +4,10 @@ mod bootstrap;
 mod client;
 pub(crate) mod demo;
 mod gateway;
+mod http2;
 mod metrics;
 mod process;
+mod readers;
 mod tokens;
 mod upstream;
 
@@ -15,8 +17,10 @@ use std::time::{Duration, Instant};
 pub(crate) use bootstrap::Provider;
 pub(crate) use client::{Answer, Wire, send};
 pub(crate) use gateway::Gateway;
+pub(crate) use http2::Frames;
 pub(crate) use metrics::series;
 pub(crate) use process::envoy_command;
+pub(crate) use readers::Readers;
 pub(crate) use tokens::Token;
 pub(crate) use upstream::{Piece, Reply, Seen};
 

@@ -25,6 +25,8 @@ mod harness;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod judges;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod live_change;
@@ -32,6 +34,10 @@ mod live_change;
 mod log;
 #[cfg(test)]
 mod metrics;
+#[cfg(test)]
+mod models;
+#[cfg(test)]
+mod modes;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
@@ -46,3 +52,5 @@ mod streaming;
 mod tokens;
 #[cfg(test)]
 mod trusted_headers;
+#[cfg(test)]
+mod uploads;

@@ -55,7 +55,7 @@ fn fails_closed_at_every_call_and_lets_replies_pass() {
 }
 
 /// One fault for each call that a stream made, one for each kind of call, with every status.
-fn faults_of(healthy: &Stream) -> Vec<Fault> {
+pub(crate) fn faults_of(healthy: &Stream) -> Vec<Fault> {
     let mut calls: BTreeMap<&str, u32> = BTreeMap::new();
     for (call, count) in healthy.steps.iter().flat_map(|step| &step.calls) {
         *calls.entry(call).or_default() += count;

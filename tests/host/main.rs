@@ -25,6 +25,7 @@ mod hostile;
 mod imports;
 mod many_keys;
 mod memory;
+mod models;
 mod reload;
 mod scenarios;
 mod vm;

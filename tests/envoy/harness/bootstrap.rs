@@ -30,6 +30,8 @@ pub(super) struct Bootstrap<'a> {
     pub(super) client_certificate: Option<&'static str>,
     /// Where requests go.
     pub(super) upstream: SocketAddr,
+    /// Whether they go there over HTTP/2.
+    pub(super) upstream_http2: bool,
     /// Where the access log is written.
     pub(super) access_log: &'a Path,
     /// `per_connection_buffer_limit_bytes` of listener and cluster; `None` is Envoy's own default of 1 MiB.
@@ -67,6 +69,14 @@ impl Bootstrap<'_> {
                 }]
             }
         });
+        if self.upstream_http2 {
+            bootstrap["static_resources"]["clusters"][0]["typed_extension_protocol_options"] = json!({
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                    "explicit_http_config": {"http2_protocol_options": {}}
+                }
+            });
+        }
         if let Some(limit) = self.buffer_limit {
             let resources = &mut bootstrap["static_resources"];
             resources["listeners"][0]["per_connection_buffer_limit_bytes"] = json!(limit);
@@ -304,6 +314,7 @@ fn access_log_fields() -> Value {
         "usage_source",
         "outcome",
         "denial",
+        "would_deny",
     ] {
         fields[name] = json!(format!("%FILTER_STATE(wasm.tollgate.{name}:PLAIN)%"));
     }

@@ -10,7 +10,8 @@ use reqwest::blocking::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::bootstrap::{Bootstrap, Provider, publish};
-use super::client::{Connection, send};
+use super::client::{Answer, Connection, send};
+use super::http2::{self, Frames};
 use super::metrics::{Series, series};
 use super::process::{Process, client, scratch_folder};
 use super::upstream::{Reply, Seen, Upstream};
@@ -27,6 +28,7 @@ pub(crate) struct Builder {
     workers: u32,
     buffer_limit: Option<u32>,
     route_timeout: Duration,
+    upstream_http2: bool,
 }
 
 impl Builder {
@@ -98,6 +100,12 @@ impl Builder {
         self
     }
 
+    /// An upstream that speaks HTTP/2.
+    pub(crate) fn http2_upstream(mut self) -> Self {
+        self.upstream_http2 = true;
+        self
+    }
+
     /// Starts Envoy and waits until it serves.
     pub(crate) fn start(self) -> Gateway {
         let (mut process, upstream) = self.launch();
@@ -148,7 +156,7 @@ impl Builder {
     }
 
     fn launch(self) -> (Process, Upstream) {
-        let upstream = Upstream::start(self.script);
+        let upstream = Upstream::start(self.script, self.upstream_http2);
         let folder = scratch_folder();
         let wasm = if self.config.is_some() {
             tollgate_tests::filter()
@@ -168,6 +176,7 @@ impl Builder {
             watched: self.discovered.then_some(&watched),
             wasm: &wasm,
             upstream: upstream.address,
+            upstream_http2: self.upstream_http2,
             access_log: &folder.join("access.jsonl"),
             buffer_limit: self.buffer_limit,
             route_timeout: self.route_timeout,
@@ -216,6 +225,7 @@ impl Gateway {
             workers: 1,
             buffer_limit: None,
             route_timeout: Duration::ZERO,
+            upstream_http2: false,
         }
     }
 
@@ -267,6 +277,11 @@ impl Gateway {
     /// A bare connection.
     pub(crate) fn connect(&self) -> Connection {
         Connection::open(self.address)
+    }
+
+    /// A request over HTTP/2, frame by frame.
+    pub(crate) fn exchange_http2(&self, request: &Frames<'_>) -> Answer {
+        http2::exchange(self.address, request)
     }
 
     /// What the upstream has seen so far.

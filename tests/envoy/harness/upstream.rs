@@ -1,4 +1,5 @@
-//! An HTTP/1.1 inference server of our own: it records what reaches it, byte for byte, and answers by script.
+//! An inference server of our own: it records what reaches it, byte for byte, and answers by script. This file speaks
+//! HTTP/1.1; HTTP/2 is in [`http2`](super::http2).
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,6 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::Value;
+
+use super::http2;
 
 /// A request as it arrived.
 #[derive(Clone, Debug, Default)]
@@ -49,11 +52,12 @@ pub(crate) enum Piece {
 /// One reply of the script.
 #[derive(Clone)]
 pub(crate) struct Reply {
-    status: u16,
-    headers: Vec<(String, String)>,
-    pieces: Vec<Piece>,
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) pieces: Vec<Piece>,
     stream: bool,
     early: bool,
+    pub(super) trailers: bool,
 }
 
 impl Reply {
@@ -65,6 +69,7 @@ impl Reply {
             pieces: vec![Piece::Bytes(body.into())],
             stream: false,
             early: false,
+            trailers: false,
         }
     }
 
@@ -84,12 +89,19 @@ impl Reply {
             pieces,
             stream: true,
             early: false,
+            trailers: false,
         }
     }
 
     /// Adds a header.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Ends with trailers instead of a last frame (HTTP/2 only).
+    pub(crate) fn trailers(mut self) -> Self {
+        self.trailers = true;
         self
     }
 
@@ -109,15 +121,32 @@ pub(super) struct Upstream {
     acceptor: Option<JoinHandle<()>>,
 }
 
-struct Shared {
-    script: Box<Script>,
+/// What the connections of one upstream share.
+pub(super) struct Shared {
+    pub(super) script: Box<Script>,
     seen: Mutex<Vec<Seen>>,
     stopping: AtomicBool,
 }
 
+impl Shared {
+    /// Keeps the head of a request; returns its place for [`Shared::finish`].
+    pub(super) fn begin(&self, seen: Seen) -> usize {
+        let mut all = self.seen.lock().unwrap();
+        all.push(seen);
+        all.len() - 1
+    }
+
+    /// Keeps what came of its body.
+    pub(super) fn finish(&self, index: usize, body: Vec<u8>, complete: bool) {
+        let mut all = self.seen.lock().unwrap();
+        all[index].body = body;
+        all[index].complete = complete;
+    }
+}
+
 impl Upstream {
     /// Listens on a free port. The script is asked when the head of a request has been read, its body is not there yet.
-    pub(super) fn start(script: Box<Script>) -> Self {
+    pub(super) fn start(script: Box<Script>, speaks_http2: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -127,7 +156,7 @@ impl Upstream {
         });
         let acceptor = thread::spawn({
             let shared = Arc::clone(&shared);
-            move || accept(&listener, &shared)
+            move || accept(&listener, &shared, speaks_http2)
         });
         Self {
             address,
@@ -159,14 +188,21 @@ impl Drop for Upstream {
     }
 }
 
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+fn accept(listener: &TcpListener, shared: &Arc<Shared>, speaks_http2: bool) {
     let mut connections = Vec::new();
     for stream in listener.incoming() {
         if shared.stopping.load(Ordering::SeqCst) {
             break;
         }
         let shared = Arc::clone(shared);
-        connections.push(thread::spawn(move || serve(&stream.unwrap(), &shared)));
+        let stream = stream.unwrap();
+        connections.push(thread::spawn(move || {
+            if speaks_http2 {
+                http2::serve(stream, &shared);
+            } else {
+                serve(&stream, &shared);
+            }
+        }));
     }
     for connection in connections {
         connection.join().unwrap();
@@ -179,20 +215,12 @@ fn serve(stream: &TcpStream, shared: &Shared) {
     let mut reader = BufReader::new(stream);
     while let Some(seen) = read_head(&mut reader) {
         let reply = (shared.script)(&seen);
-        let index = {
-            let mut all = shared.seen.lock().unwrap();
-            all.push(seen.clone());
-            all.len() - 1
-        };
+        let index = shared.begin(seen.clone());
         if reply.early && answer(stream, &mut reader, &reply).is_none() {
             return;
         }
         let (body, complete) = read_body(&mut reader, &seen);
-        {
-            let mut all = shared.seen.lock().unwrap();
-            all[index].body = body;
-            all[index].complete = complete;
-        }
+        shared.finish(index, body, complete);
         if !complete || (!reply.early && answer(stream, &mut reader, &reply).is_none()) {
             return;
         }

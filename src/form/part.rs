@@ -1,0 +1,171 @@
+//! One part of a form: what its headers say, and the value of the part that names the model.
+
+use crate::denial::Code;
+use crate::model::ModelName;
+
+/// Longest model name, in bytes.
+const MAX_MODEL: usize = 256;
+
+/// A part that is being read.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    is_model: bool,
+    /// What `content-length` said; some readers go by it.
+    announced: Option<u64>,
+    length: u64,
+    /// The value so far, of the model's part alone.
+    value: Vec<u8>,
+}
+
+impl Part {
+    /// Reads the header lines of a part, without the empty line behind them.
+    pub(super) fn parse(lines: &[u8]) -> Result<Self, Code> {
+        let text = std::str::from_utf8(lines).map_err(|_| Code::MalformedBody)?;
+        let mut disposition = None;
+        let mut media_type = None;
+        let mut announced = None;
+        let mut encoding = None;
+        for line in text.split("\r\n") {
+            if line.bytes().any(|byte| byte.is_ascii_control()) {
+                return Err(Code::MalformedBody);
+            }
+            let (name, value) = line.split_once(':').ok_or(Code::MalformedBody)?;
+            let known = match name.to_ascii_lowercase().as_str() {
+                "content-disposition" => &mut disposition,
+                "content-type" => &mut media_type,
+                "content-length" => &mut announced,
+                "content-transfer-encoding" => &mut encoding,
+                _ => return Err(Code::MalformedBody),
+            };
+            if known.replace(value.trim_matches(' ')).is_some() {
+                return Err(Code::MalformedBody);
+            }
+        }
+        let field = disposition
+            .and_then(Field::parse)
+            .ok_or(Code::MalformedBody)?;
+        let is_model = field.is_model()?;
+        let plain = |encoding: &str| {
+            ["binary", "8bit", "7bit"]
+                .iter()
+                .any(|identity| encoding.eq_ignore_ascii_case(identity))
+        };
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if encoding.is_some_and(|encoding| !plain(encoding))
+            || announced.is_some_and(|length| !digits(length))
+            || media_type.is_some_and(|media_type| !may_hold(media_type, is_model))
+        {
+            return Err(Code::MalformedBody);
+        }
+        let announced = announced
+            .map(|length| length.parse().map_err(|_| Code::MalformedBody))
+            .transpose()?;
+        Ok(Self {
+            is_model,
+            announced,
+            ..Self::default()
+        })
+    }
+
+    pub(super) const fn is_model(&self) -> bool {
+        self.is_model
+    }
+
+    /// Reads the next bytes of the content.
+    pub(super) fn push(&mut self, content: &[u8]) -> Result<(), Code> {
+        let length = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        self.length = self.length.saturating_add(length);
+        if self.is_model {
+            if self.value.len().saturating_add(content.len()) > MAX_MODEL {
+                return Err(Code::MissingModel);
+            }
+            self.value.extend_from_slice(content);
+        }
+        Ok(())
+    }
+
+    /// The content is whole. Gives the model if this is its part.
+    pub(super) fn end(&self) -> Result<Option<ModelName>, Code> {
+        if self
+            .announced
+            .is_some_and(|announced| announced != self.length)
+        {
+            return Err(Code::MalformedBody);
+        }
+        if !self.is_model {
+            return Ok(None);
+        }
+        let text = std::str::from_utf8(&self.value).map_err(|_| Code::MissingModel)?;
+        ModelName::new(text).map(Some).ok_or(Code::MissingModel)
+    }
+}
+
+/// Whether every reader takes content of this type as it stands: no form within the form, and for the model's part
+/// nothing that asks for a decoding.
+fn may_hold(media_type: &str, is_model: bool) -> bool {
+    let media_type = media_type.to_ascii_lowercase();
+    if is_model {
+        let plain = media_type.replace(' ', "");
+        matches!(plain.as_str(), "text/plain" | "text/plain;charset=utf-8")
+    } else {
+        !media_type.starts_with("multipart/") && !media_type.starts_with("message/")
+    }
+}
+
+/// What `content-disposition` says (RFC 7578, section 4.2).
+struct Field<'a> {
+    name: &'a str,
+    is_file: bool,
+}
+
+impl<'a> Field<'a> {
+    /// Reads `form-data; name="…"`, with `filename="…"` and `filename*=…` once each at most. Quoted values must not hold
+    /// what only some readers take for an escape, an end or a separator: `\`, `"` and `;`.
+    fn parse(value: &'a str) -> Option<Self> {
+        let mut rest = value.strip_prefix("form-data")?;
+        let (mut name, mut filename, mut extended) = (None, None, None);
+        while !rest.is_empty() {
+            let parameter = rest.strip_prefix(';')?.trim_start_matches(' ');
+            let (key, value) = parameter.split_once('=')?;
+            let known = match key {
+                "name" => &mut name,
+                "filename" => &mut filename,
+                "filename*" => &mut extended,
+                _ => return None,
+            };
+            let (value, further) = if key == "filename*" {
+                value.split_at(value.find(';').unwrap_or(value.len()))
+            } else {
+                value.strip_prefix('"')?.split_once('"')?
+            };
+            if value.contains(['\\', ';', '"']) || known.replace(value).is_some() {
+                return None;
+            }
+            rest = further;
+        }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte);
+        // A field of this name tells HTML5 readers how to decode the others.
+        let fits = |name: &&str| {
+            (1..=64).contains(&name.len())
+                && name.bytes().all(plain)
+                && !name.eq_ignore_ascii_case("_charset_")
+        };
+        Some(Self {
+            name: name.filter(fits)?,
+            is_file: filename.is_some() || extended.is_some(),
+        })
+    }
+
+    /// Whether this field names the model. One that only some readers take for it (`Model`, `model[]`, a file) is
+    /// refused.
+    fn is_model(&self) -> Result<bool, Code> {
+        let base = self.name.split(['[', '.']).next().unwrap_or_default();
+        if !base.eq_ignore_ascii_case("model") {
+            Ok(false)
+        } else if self.name == "model" && !self.is_file {
+            Ok(true)
+        } else {
+            Err(Code::AmbiguousModel)
+        }
+    }
+}
