@@ -134,8 +134,18 @@ fn a_form_is_judged_before_it_is_whole_at_the_upstream_however_it_is_framed() {
                 }
             }
         }
-        let whole: Vec<String> = gateway
-            .stop()
+        let seen = gateway.stop();
+        let other = format!("{QWEN}\r\n--b-1");
+        for held in &seen {
+            let text = String::from_utf8_lossy(&held.body);
+            // Not even a reader that takes each part as it ends has been given another model.
+            assert!(
+                !text.contains(&other),
+                "{:?}: {text}",
+                held.values("x-case")
+            );
+        }
+        let whole: Vec<String> = seen
             .iter()
             .filter(|seen| seen.complete)
             .flat_map(|seen| seen.values("x-case"))
