@@ -15,6 +15,8 @@ mod number;
 mod paths;
 mod strings;
 mod utf8;
+mod values;
+mod words;
 
 use std::rc::Rc;
 
@@ -24,6 +26,8 @@ use self::number::Number;
 pub use self::paths::{MAX_PATH, MAX_WANTED, Paths};
 use self::paths::{NOWHERE, Place, ROOT};
 use self::utf8::Utf8;
+use self::words::is_bare;
+use self::words::is_space;
 
 /// The most arrays and objects that may be open at once, as in `serde_json`. Deeper is [`Fault::TooDeep`].
 pub const MAX_DEPTH: usize = 128;
@@ -306,42 +310,6 @@ impl Scanner {
         }
     }
 
-    fn begin_value(&mut self, bytes: &[u8], at: usize, byte: u8) -> Result<(), Fault> {
-        let ending = self.paths.node(self.place).map_or(0, |node| node.ends);
-        if ending != 0 {
-            self.flush(bytes, at);
-            self.touched |= ending;
-            let in_array = self.depth > 0 && !self.in_object();
-            for index in bits(ending) {
-                if let (Some(found), Some(want)) =
-                    (self.found.get_mut(index), self.paths.wanted.get(index))
-                {
-                    found.forget_value();
-                    if in_array {
-                        found.exact = found.exact.saturating_add(1);
-                    }
-                    if want.cap == 0 {
-                        found.overflow = true;
-                    } else {
-                        self.capturing |= bit(index);
-                    }
-                }
-            }
-        }
-        self.text = 0;
-        self.state = match (byte, self.grammar) {
-            (b'{', _) => return self.open(true),
-            (b'[', _) => return self.open(false),
-            (b'"', _) => State::Text,
-            (_, Grammar::Lenient) if is_bare(byte) => State::Bare,
-            (b't', Grammar::Strict) => State::Literal(b"rue"),
-            (b'f', Grammar::Strict) => State::Literal(b"alse"),
-            (b'n', Grammar::Strict) => State::Literal(b"ull"),
-            _ => State::Number(Number::start(byte).ok_or(Fault::Malformed)?),
-        };
-        Ok(())
-    }
-
     fn open(&mut self, object: bool) -> Result<(), Fault> {
         if self.depth >= MAX_DEPTH {
             return Err(Fault::TooDeep);
@@ -373,51 +341,6 @@ impl Scanner {
         self.end_value(bytes, end, on_value);
     }
 
-    fn end_value(
-        &mut self,
-        bytes: &[u8],
-        end: usize,
-        on_value: &mut impl FnMut(usize, &mut Found, usize),
-    ) {
-        let ended = self.paths.node(self.place).map_or(0, |node| node.ends);
-        if ended != 0 {
-            self.flush(bytes, end);
-            self.capturing &= !ended;
-            for index in bits(ended) {
-                if let Some(found) = self.found.get_mut(index) {
-                    found.complete = true;
-                    found.text = self.text;
-                    on_value(index, found, end);
-                }
-            }
-        }
-        self.state = if self.depth == 0 {
-            State::Closed
-        } else {
-            State::AfterValue
-        };
-    }
-
-    /// Copies this push, from where the last copy ended, to every value that is being copied.
-    fn flush(&mut self, bytes: &[u8], end: usize) {
-        if self.capturing != 0 {
-            let part = bytes.get(self.flushed..end).unwrap_or_default();
-            for index in bits(self.capturing) {
-                if let (Some(found), Some(want)) =
-                    (self.found.get_mut(index), self.paths.wanted.get(index))
-                {
-                    if found.overflow || found.raw.len().saturating_add(part.len()) > want.cap {
-                        found.overflow = true;
-                        found.raw.clear();
-                    } else {
-                        found.raw.extend_from_slice(part);
-                    }
-                }
-            }
-        }
-        self.flushed = end;
-    }
-
     /// The place of the innermost open container.
     fn container(&self) -> Place {
         self.open.get(self.depth).copied().unwrap_or(NOWHERE)
@@ -432,30 +355,6 @@ impl Scanner {
     fn in_object(&self) -> bool {
         self.brackets & 1 == 1
     }
-}
-
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
-}
-
-/// What numbers and bare words are made of. A table, because an embedding is a megabyte of numbers.
-#[allow(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    reason = "evaluated by the compiler, which would refuse what panics"
-)]
-const BARE: [bool; 256] = {
-    let mut bare = [false; 256];
-    let mut byte = 0;
-    while byte < u8::MAX {
-        bare[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-        byte += 1;
-    }
-    bare
-};
-
-fn is_bare(byte: u8) -> bool {
-    BARE.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 fn bit(index: usize) -> u64 {

@@ -17,7 +17,8 @@ use self::reading::Reading;
 use crate::sse::{Decoder, Piece};
 use crate::usage::{Usage, sum};
 
-/// Bytes on the heap that one meter may come to hold, for the worst reply there is.
+/// Bytes on the heap that one meter may hold between two pushes, for the worst reply there is. A usual one needs an
+/// eighth; nearly half is for the numbers of 64 choices.
 pub const MAX_MEMORY: usize = 16 * 1024;
 
 /// What the request asked for, as far as metering cares.

@@ -4,7 +4,8 @@ use memchr::memchr2;
 
 use super::name::is_like;
 use super::paths::{NOWHERE, Place};
-use super::{Fault, Found, Grammar, Scanner, State, bits, is_bare};
+use super::words::is_bare;
+use super::{Fault, Found, Grammar, Scanner, State, bits};
 
 impl Scanner {
     /// Reads a string value up to its end, its next escape or the end of the push.

@@ -700,3 +700,37 @@ fn strict_agrees_with_serde_json_on_random_documents() {
         "both verdicts are exercised: {accepted}"
     );
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_stepped_over_changes_nothing_in_random_documents() {
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut whole_ones = 0;
+    for round in 0..20_000 {
+        let mut document = b"{".to_vec();
+        for part in [
+            "\"x\":",
+            ",\"choices\":[{\"index\":",
+            ",\"y\":",
+            "},",
+            "],\"model\":",
+        ] {
+            document.extend_from_slice(part.as_bytes());
+            grow(&mut random, 3, &mut document);
+        }
+        document.extend_from_slice(b",\"z\":[1,\"2\",x]}");
+        for _ in 0..random.below(3) {
+            let from = random.below(document.len() + 1);
+            let to = (from + random.below(3)).min(document.len());
+            document.splice(from..to, random.pick(TOKENS).iter().copied());
+        }
+        let at_once = whole(Grammar::Lenient, &document);
+        let split = scan(Grammar::Lenient, document.chunks(1));
+        let shown = document.escape_ascii();
+        assert_eq!(at_once, split, "round {round}: {shown}");
+        whole_ones += usize::from(at_once.verdict == Ok(true));
+    }
+    assert!(
+        (5_000..15_000).contains(&whole_ones),
+        "both verdicts are exercised: {whole_ones}"
+    );
+}

@@ -364,6 +364,43 @@ fn charges_the_estimate_where_nothing_is_reported() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn an_event_that_repeats_a_frame_counts_as_one_that_is_read() {
+    let events = [
+        r#"{"choices":[{"index":0,"delta":{"content":"one"}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"two, three"}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":""}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"a\nb \u20ac"}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"\u0041bc"}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"\u004xyz"}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"a"}},{"index":1}]}"#,
+        r#"{"content":"a","usage":{"prompt_tokens":7,"completion_tokens":2}}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"a\"}},{"delta":{"text":\"b"}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"b"}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"a","usage":{"prompt_tokens":1},"x":"b"}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":7}}"#,
+        r#"{"choices":[{"index":0,"token_ids":[1],"delta":{"content":"a"}}]}"#,
+        r#"{"choices":[{"index":0,"token_ids":[2],"delta":{"content":"b"}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"four"}}]} and more"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"five"}}]"#,
+        r#"{"choices":[{"index":1,"delta":{"content":"six"}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"seven","reasoning":"eight"}}]}"#,
+    ];
+    for first in events {
+        for second in events {
+            let body = format!("data: {first}\n\ndata: {second}\n\ndata: {second}\ndata: x\n\n");
+            for ended in [End::Complete, End::ClientAborted] {
+                let mut meter = meter(Operation::Generate, "text/event-stream");
+                for byte in body.bytes() {
+                    meter.push(&[byte]);
+                }
+                let whole = generate("text/event-stream", &body, ended);
+                assert_eq!(whole, meter.finish(ended), "{body}");
+            }
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn memory_has_a_cap() {
     let usage = format!(r#"{{"a":"{}"}}"#, "x".repeat(900));
     let mut meter = meter(Operation::Generate, "text/event-stream");
@@ -372,6 +409,12 @@ fn memory_has_a_cap() {
         meter.push(format!(
             "{filler}: x\nevent: {filler}\ndata: {{\"{filler}\":\"{filler}\",\"usage\":{usage},\"response\":{{\"usage\":{usage}}},\"message\":{{\"usage\":{usage}}},\"x_groq\":{{\"usage\":{usage}}},\"timings\":{usage},\"usageMetadata\":{usage},\"choices\":[{{\"index\":{index},\"usage\":{usage}}}]}}\n\n"
         ).as_bytes());
+    }
+    let id = "x".repeat(400);
+    meter.push(format!("data: {{\"id\":\"{id}\",\"content\":\"a\"}}\n\n").as_bytes());
+    let usage = format!("data: {{\"usage\":{{\"a\":\"{}", "x".repeat(2000));
+    for chunk in usage.as_bytes().chunks(7) {
+        meter.push(chunk);
     }
     let memory = meter.reading.heap_bytes();
     assert!((8_000..MAX_MEMORY).contains(&memory), "{memory}");
