@@ -1,4 +1,4 @@
-//! [`Permit`] ▶ [`Forwarded`]: what is stripped from the request and what is set, on every path alike.
+//! [`Permit`] ▶ [`Pending`] ▶ [`Forwarded`]: what is stripped from the request and what is set, on every path alike.
 //!
 //! A client's word about itself never reaches the scheduler: every header that the gateway, the scheduler or this
 //! filter owns is removed, whoever sent it and however it is spelled, and then set from the verified identity. Headers
@@ -67,19 +67,45 @@ pub struct Changes {
     pub path: Option<String>,
 }
 
-/// The proof that strip-and-set was worked out. Only [`forward`] makes one, and only from a [`Permit`].
+/// A permit whose changes are still to be written. Only [`forward`] makes one.
 #[derive(Debug)]
-pub struct Forwarded {
+pub struct Pending {
+    permit: Permit,
+    changes: Changes,
+}
+
+/// The proof that strip-and-set has been done, without which no request goes on. Only [`Pending::write`] makes one.
+#[derive(Debug)]
+pub struct Forwarded(Permit);
+
+impl Pending {
+    /// Hands the changes to `write`; the request may go on once they are written.
+    ///
+    /// # Errors
+    /// That of `write`: a header that could not be stripped is a leak.
+    pub fn write<E>(self, write: impl FnOnce(&Changes) -> Result<(), E>) -> Result<Forwarded, E> {
+        write(&self.changes)?;
+        Ok(Forwarded(self.permit))
+    }
+}
+
+impl Forwarded {
     /// The permit that led here.
-    pub permit: Permit,
-    /// What to write.
-    pub changes: Changes,
+    #[must_use]
+    pub const fn permit(&self) -> &Permit {
+        &self.0
+    }
+
+    /// The permit, to judge the body by.
+    pub const fn permit_mut(&mut self) -> &mut Permit {
+        &mut self.0
+    }
 }
 
 /// Works out the header changes of an admitted request. What is not there is not removed, because each change is a host
 /// call.
 #[must_use]
-pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Forwarded {
+pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Pending {
     let mut set = identity_headers(&permit, policy);
     if permit.operation.model_in() == Some(ModelIn::Form)
         && let Some(boundary) = Boundary::of(headers)
@@ -117,7 +143,7 @@ pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Forwarde
         .first(":path")
         .and_then(|path| std::str::from_utf8(path).ok())
         .and_then(without_secrets);
-    Forwarded {
+    Pending {
         permit,
         changes: Changes {
             remove,

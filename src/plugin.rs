@@ -12,11 +12,11 @@ use proxy_wasm::types::{Action, ContextType};
 use crate::access::{self, Mode, Permit};
 use crate::config;
 use crate::denial::{Code, Denial, Dialect};
-use crate::forward::{self, forward};
+use crate::forward::{self, Forwarded, forward};
 use crate::headers::HeaderMap;
 use crate::host::{self, Buffer, Level, Map, Refused};
 use crate::identity::{Caller, identify};
-use crate::meter::Meter;
+use crate::meter::{self, Meter};
 use crate::metrics::{Labels, Metric, Movement, Series};
 use crate::operation::{self, Operation};
 use crate::policy::Policy;
@@ -48,7 +48,8 @@ struct Stream {
     dialect: Dialect,
     request_id: Option<String>,
     operation: Option<Operation>,
-    permit: Option<Permit>,
+    /// What goes on; `None` before the headers step and where that refused.
+    forwarded: Option<Forwarded>,
     denial: Option<Denial>,
     /// Why there is no identity, where the mode lets that pass.
     noted: Option<Denial>,
@@ -98,7 +99,10 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         match self.admit(!end_of_stream) {
-            Ok(()) => Action::Continue,
+            Ok(forwarded) => {
+                self.forwarded = Some(forwarded);
+                Action::Continue
+            }
             Err(denial) => self.refuse(denial),
         }
     }
@@ -173,7 +177,7 @@ impl Stream {
             dialect: Dialect::OpenAi,
             request_id: None,
             operation: None,
-            permit: None,
+            forwarded: None,
             denial: None,
             noted: None,
             tenant: None,
@@ -185,7 +189,7 @@ impl Stream {
     }
 
     /// The headers step: who asks, for what, may they, and what goes on.
-    fn admit(&mut self, has_body: bool) -> Result<(), Denial> {
+    fn admit(&mut self, has_body: bool) -> Result<Forwarded, Denial> {
         let policy = self.policy.clone().ok_or(Code::Internal)?;
         self.times.started = host::now()?;
         let headers = host::headers(Map::RequestHeaders)?;
@@ -206,18 +210,21 @@ impl Stream {
             .identity()
             .map(|identity| Rc::clone(&identity.tenant().name));
         let permit = access::admit(caller, &target?, &headers, has_body, &policy)?;
-        let forwarded = forward(permit, &headers, &policy);
-        host::apply(&forwarded.changes)?;
-        self.permit = Some(forwarded.permit);
-        Ok(())
+        Ok(forward(permit, &headers, &policy).write(host::apply)?)
+    }
+
+    fn permit(&self) -> Option<&Permit> {
+        self.forwarded.as_ref().map(Forwarded::permit)
     }
 
     /// One frame of the request's body. It moves on only if this says yes.
     fn judge(&mut self, size: usize, last: bool) -> Result<(), Denial> {
-        let (Some(policy), Some(permit), None) = (&self.policy, &mut self.permit, &self.denial)
+        let (Some(policy), Some(forwarded), None) =
+            (&self.policy, &mut self.forwarded, &self.denial)
         else {
             return Err(Code::Internal.into());
         };
+        let permit = forwarded.permit_mut();
         if !permit.judges_body() {
             return Ok(());
         }
@@ -238,9 +245,11 @@ impl Stream {
 
     /// The reply's headers. What cannot be metered passes; a list of models that cannot be filtered does not.
     fn receive(&mut self) -> Result<(), Denial> {
-        let (Some(policy), Some(permit), None) = (&self.policy, &self.permit, &self.denial) else {
+        let (Some(policy), Some(forwarded), None) = (&self.policy, &self.forwarded, &self.denial)
+        else {
             return Ok(());
         };
+        let permit = forwarded.permit();
         let filters = permit.filters_models(policy);
         let headers = match host::headers(Map::ResponseHeaders) {
             Ok(headers) => headers,
@@ -258,19 +267,24 @@ impl Stream {
             self.list = Some(ModelList::default());
         }
         self.dropped_by_scheduler = headers.first("x-llm-d-request-dropped-reason").is_some();
-        self.meter = Some(Meter::new(
-            permit.operation.metered(),
-            headers.first("content-type"),
-            headers.first("content-encoding"),
-            status,
-        ));
+        let metered = permit.operation.metered();
+        if metered != meter::Operation::Other {
+            let encodings: Vec<&[u8]> = headers.values("content-encoding").collect();
+            self.meter = Some(Meter::new(
+                metered,
+                headers.first("content-type"),
+                Some(&encodings.join(&b","[..])),
+                status,
+            ));
+        }
         Ok(())
     }
 
     /// One chunk of a list of models: taken out of the reply, and the filtered list put into the place of the last.
     /// Where trailers end the reply there is no last chunk, and the reply stays empty.
     fn filter(&mut self, size: usize, last: bool) -> Result<(), Denial> {
-        let (Some(list), Some(permit), Some(policy)) = (&mut self.list, &self.permit, &self.policy)
+        let (Some(list), Some(forwarded), Some(policy)) =
+            (&mut self.list, &self.forwarded, &self.policy)
         else {
             return Err(Code::Internal.into());
         };
@@ -279,7 +293,7 @@ impl Stream {
             Err(_) => list.spoil(),
         }
         let emitted = if last {
-            list.filtered(|model| permit.may_use(model, policy))
+            list.filtered(|model| forwarded.permit().may_use(model, policy))
         } else {
             String::new()
         };
@@ -315,7 +329,7 @@ impl Stream {
             flags: host::number(&["response", "flags"]).unwrap_or_default(),
             dropped_by_scheduler: self.dropped_by_scheduler,
         };
-        let permitted = || self.permit.as_ref()?.model();
+        let permitted = || self.permit()?.model();
         let model = self
             .denial
             .as_ref()
@@ -330,7 +344,7 @@ impl Stream {
             (model, configured)
         });
         let noted = self.noted.take();
-        let noted = noted.or_else(|| self.permit.as_ref()?.noted().cloned());
+        let noted = noted.or_else(|| self.permit()?.noted().cloned());
         Record::new(
             self.tenant.clone(),
             self.operation,

@@ -10,7 +10,7 @@ use crate::identity::{Caller, Claim, identify};
 use crate::operation::target;
 
 /// A request that is admitted.
-fn forwarded(policy: &Policy, headers: &HeaderMap, claims: &dyn Fn(&[&str]) -> Claim) -> Forwarded {
+fn forwarded(policy: &Policy, headers: &HeaderMap, claims: &dyn Fn(&[&str]) -> Claim) -> Pending {
     let target = target(headers, false, policy).unwrap();
     let caller = if target.operation.needs_identity() {
         identify(headers, policy, 0, claims).unwrap()

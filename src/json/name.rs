@@ -10,6 +10,8 @@ pub(super) struct Name {
     /// Invariant: at most `CAP`, unless `too_long`.
     length: usize,
     too_long: bool,
+    /// The name holds a NUL, at which a reader with C strings would end it; what follows is not kept.
+    cut: bool,
     /// The first half of a surrogate pair, while its second half may still come.
     high_surrogate: Option<u16>,
 }
@@ -20,6 +22,7 @@ impl Default for Name {
             bytes: [0; CAP],
             length: 0,
             too_long: false,
+            cut: false,
             high_surrogate: None,
         }
     }
@@ -29,6 +32,7 @@ impl Name {
     pub(super) fn clear(&mut self) {
         self.length = 0;
         self.too_long = false;
+        self.cut = false;
         self.high_surrogate = None;
     }
 
@@ -52,6 +56,7 @@ impl Name {
                     self.append_char(char::REPLACEMENT_CHARACTER);
                 }
                 match char::from_u32(u32::from(unit)) {
+                    Some('\0') => self.cut = true,
                     Some(letter) => self.append_char(letter),
                     None if unit < 0xDC00 => self.high_surrogate = Some(unit),
                     None => self.append_char(char::REPLACEMENT_CHARACTER),
@@ -68,7 +73,12 @@ impl Name {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.length == 0 && !self.too_long && self.high_surrogate.is_none()
+        self.length == 0 && !self.too_long && !self.cut && self.high_surrogate.is_none()
+    }
+
+    /// Whether [`Name::kept`] is only what stands before a NUL.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// The name; `None` if it is longer than any that is wanted.
@@ -81,6 +91,9 @@ impl Name {
     }
 
     fn append(&mut self, text: &[u8]) {
+        if self.cut {
+            return;
+        }
         let end = self.length.saturating_add(text.len());
         match self.bytes.get_mut(self.length..end) {
             Some(room) if !self.too_long => {

@@ -188,11 +188,16 @@ impl Scanner {
         let Some(name) = name else {
             return;
         };
-        let place = self.paths.child(container, name);
+        let cut = self.name.is_cut();
+        let place = if cut {
+            NOWHERE
+        } else {
+            self.paths.child(container, name)
+        };
         // Only a verdict asks for lookalikes; for each name of a reply they would cost more than all the rest.
         if self.grammar == Grammar::Strict {
             let alike = self.paths.within(container, |wanted| {
-                wanted.as_bytes() != name && is_like(name, wanted)
+                (cut || wanted.as_bytes() != name) && is_like(name, wanted)
             });
             self.touched |= alike;
             for index in bits(alike) {

@@ -404,7 +404,12 @@ fn names_are_unescaped_before_they_are_compared() {
         ("model ", 0, 0),
         ("mod", 0, 0),
         ("", 0, 0),
-        (r"model\u0000", 0, 0),
+        // A reader with C strings ends the name at the NUL.
+        (r"model\u0000", 0, 1),
+        (r"model\u0000x", 0, 1),
+        (r"M\u006fdel\u0000\ud83d\ude00", 0, 1),
+        (r"mode\u0000l", 0, 0),
+        (r"\u0000model", 0, 0),
         (r"mo\/del", 0, 0),
         (r"mo\ud83d\ude00del", 0, 0),
         (r"model\ud83d", 0, 0),
@@ -422,6 +427,12 @@ fn names_are_unescaped_before_they_are_compared() {
         );
         assert_eq!(found.complete, exact == 1, "{name}");
     }
+    let long = format!(r#"{{"model\u0000{}":"a"}}"#, "x".repeat(1000));
+    assert_eq!(
+        strict(&long).found[MODEL].lookalikes,
+        1,
+        "a long name after the NUL"
+    );
 }
 
 #[wasm_bindgen_test(unsupported = test)]

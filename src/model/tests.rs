@@ -85,6 +85,11 @@ fn refuses_documents_that_readers_may_read_differently() {
             r#"{"MODEL":"m"}"#,
             Code::AmbiguousModel,
         ),
+        (
+            "a name that ends early in C",
+            r#"{"model":"m","model\u0000x":"n"}"#,
+            Code::AmbiguousModel,
+        ),
         ("no model", r#"{"messages":[]}"#, Code::MissingModel),
         ("an empty model", r#"{"model":""}"#, Code::MissingModel),
         (
