@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::json;
+use serde::Serialize;
 
 use crate::model::ModelName;
 
@@ -273,23 +273,52 @@ impl Denial {
     /// The JSON body of the reply in the client's dialect.
     #[must_use]
     pub fn body(&self, dialect: Dialect, request_id: Option<&str>) -> String {
+        let message = &self.message;
         let error = match dialect {
-            Dialect::OpenAi => json!({
-                "message": self.message,
-                "type": openai_type(self.status()),
-                "param": self.shown.param(),
-                "code": self.shown.as_str(),
-            }),
-            Dialect::Anthropic => {
-                json!({"type": anthropic_type(self.status()), "message": self.message})
-            }
+            Dialect::OpenAi => ErrorMember::OpenAi {
+                code: self.shown.as_str(),
+                message,
+                param: self.shown.param(),
+                kind: openai_type(self.status()),
+            },
+            Dialect::Anthropic => ErrorMember::Anthropic {
+                message,
+                kind: anthropic_type(self.status()),
+            },
         };
-        let mut body = json!({"type": "error", "error": error});
-        if let (Some(id), Some(members)) = (request_id, body.as_object_mut()) {
-            members.insert("request_id".to_owned(), id.into());
-        }
-        body.to_string()
+        let body = Body {
+            error,
+            request_id,
+            kind: "error",
+        };
+        serde_json::to_string(&body).unwrap_or_default()
     }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: ErrorMember<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ErrorMember<'a> {
+    OpenAi {
+        code: &'static str,
+        message: &'a str,
+        param: Option<&'static str>,
+        #[serde(rename = "type")]
+        kind: &'static str,
+    },
+    Anthropic {
+        message: &'a str,
+        #[serde(rename = "type")]
+        kind: &'static str,
+    },
 }
 
 const fn openai_type(status: u32) -> &'static str {

@@ -52,32 +52,32 @@ fn deserialize<'a, T: Deserialize<'a>>(
     faults: &mut Vec<Fault>,
 ) -> Option<T> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let result = serde_path_to_error::deserialize(&mut deserializer);
-    let error = match result {
+    let (inner, error) = match serde_path_to_error::deserialize(&mut deserializer) {
         Ok(value) => match deserializer.end() {
             Ok(()) => return Some(value),
-            Err(error) => {
-                faults.push(Fault::new(path, without_values(&error.to_string())));
-                return None;
-            }
+            Err(error) => (String::new(), error),
         },
-        Err(error) => error,
+        Err(error) => (error.path().to_string(), error.into_inner()),
     };
-    let message = error.inner().to_string();
-    let inner = error.path().to_string();
+    faults.push(explain(path, &inner, &error));
+    None
+}
+
+/// The fault that serde found at `inner` of what stands at `path`. Not generic, as it would be copied for each type.
+fn explain(path: &str, inner: &str, error: &serde_json::Error) -> Fault {
+    let message = error.to_string();
     let inner = match inner.rsplit_once('.') {
         // The path ends with the unknown name, which may be a key in the wrong place.
         Some((container, _)) if message.starts_with("unknown field ") => container,
         None if message.starts_with("unknown field ") => "",
-        _ => inner.as_str(),
+        _ => inner,
     };
     let joined = match (path, inner) {
         (_, "" | ".") => path.to_owned(),
         ("", _) => inner.to_owned(),
         _ => format!("{path}.{inner}"),
     };
-    faults.push(Fault::new(joined, without_values(&message)));
-    None
+    Fault::new(joined, without_values(&message))
 }
 
 /// Reads a list entry by entry, so that every faulty entry is named. Empty where the list itself is no list.
