@@ -9,7 +9,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
-use crate::access::{self, Mode, Permit};
+use crate::access::{self, Permit};
 use crate::config;
 use crate::denial::{Code, Denial, Dialect};
 use crate::forward::{self, Forwarded, forward};
@@ -17,7 +17,7 @@ use crate::headers::HeaderMap;
 use crate::host::{self, Buffer, Level, Map, Refused};
 use crate::identity::{Caller, identify};
 use crate::meter::{self, Meter};
-use crate::metrics::{Labels, Metric, Movement, Series};
+use crate::metrics::Labels;
 use crate::operation::{self, Operation};
 use crate::policy::Policy;
 use crate::record::{Ending, Record, Times};
@@ -74,7 +74,10 @@ impl RootContext for Root {
         let text = host::buffer(Buffer::PluginConfiguration, size).unwrap_or_default();
         match config::compile(&text, &|name| std::env::var(name).ok()) {
             Ok(policy) => {
-                describe(&policy);
+                for movement in policy.gauges() {
+                    host::move_series(&movement);
+                }
+                host::log(Level::Info, &policy.to_string());
                 self.policy = Some(Rc::new(policy));
                 true
             }
@@ -383,35 +386,4 @@ fn status(headers: &HeaderMap) -> u16 {
     let status = headers.first(":status").unwrap_or_default();
     let digits = std::str::from_utf8(status).unwrap_or_default();
     digits.parse().unwrap_or_default()
-}
-
-/// Tells the operator what is running now.
-fn describe(policy: &Policy) {
-    let gauge = |metric, value: usize| Movement {
-        series: Series::new(metric),
-        value: value.try_into().unwrap_or(u64::MAX),
-    };
-    host::move_series(&gauge(Metric::ConfiguredKeys, policy.keys.len()));
-    host::move_series(&gauge(Metric::ConfiguredTenants, policy.tenants.len()));
-    host::move_series(&Movement {
-        series: Series::new(Metric::ConfigHash),
-        value: policy.fingerprint.into(),
-    });
-    host::move_series(&Movement {
-        series: Series::new(Metric::Mode),
-        value: match policy.mode {
-            Mode::Enforce => 0,
-            Mode::Audit => 1,
-            Mode::Open => 2,
-        },
-    });
-    let text = format!(
-        "configured {} keys, {} tenants, {} issuers (mode {}, config {:08x})",
-        policy.keys.len(),
-        policy.tenants.len(),
-        policy.issuers.len(),
-        policy.mode.as_str(),
-        policy.fingerprint
-    );
-    host::log(Level::Info, &text);
 }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use crate::access::{ExtraPath, Mode, ModelLimit, ModelRules};
 use crate::identity::{Issuer, Keys, Source, TrustedHeaders};
+use crate::metrics::{Metric, Movement, Series};
 use crate::operation::PathRule;
 
 /// Everything that requests are judged by.
@@ -44,6 +45,44 @@ pub struct Policy {
     pub filter_state: bool,
     /// The first eight hex digits of the configuration's SHA-256, to compare gateways with.
     pub fingerprint: u32,
+}
+
+impl Policy {
+    /// The gauges that tell what is running.
+    #[must_use]
+    pub fn gauges(&self) -> [Movement; 4] {
+        let count = |length: usize| length.try_into().unwrap_or(u64::MAX);
+        let mode = match self.mode {
+            Mode::Enforce => 0,
+            Mode::Audit => 1,
+            Mode::Open => 2,
+        };
+        [
+            (Metric::ConfiguredKeys, count(self.keys.len())),
+            (Metric::ConfiguredTenants, count(self.tenants.len())),
+            (Metric::ConfigHash, self.fingerprint.into()),
+            (Metric::Mode, mode),
+        ]
+        .map(|(metric, value)| Movement {
+            series: Series::new(metric),
+            value,
+        })
+    }
+}
+
+/// What the log says of a configuration that is taken up.
+impl fmt::Display for Policy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "configured {} keys, {} tenants, {} issuers (mode {}, config {:08x})",
+            self.keys.len(),
+            self.tenants.len(),
+            self.issuers.len(),
+            self.mode.as_str(),
+            self.fingerprint
+        )
+    }
 }
 
 /// A SHA-256.
