@@ -57,7 +57,7 @@ pub(crate) struct Config<'a> {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct TenantConfig {
-    /// Groups that every identity of the tenant has. Omitted means none.
+    /// Groups of every key of the tenant; tokens and gateways in front bring their own. Omitted means none.
     #[serde(default)]
     pub(crate) groups: Vec<String>,
     /// The `InferenceObjective` that its requests are scheduled by. Omitted means no header.

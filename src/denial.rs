@@ -23,11 +23,11 @@ pub enum Code {
     AmbiguousCredential,
     /// The gateway verified the token, but its issuer is not in the configuration.
     UnlistedIssuer,
-    /// The token has more groups than are read.
+    /// The token, or the gateway in front, names more groups than are read.
     TooManyGroups,
-    /// The token names a tenant that is not configured, or none where one is needed.
+    /// The token, or the gateway in front, names a tenant that is not configured, or none where one is needed.
     UnknownTenant,
-    /// The token names several tenants.
+    /// The token, or the gateway in front, names several tenants.
     AmbiguousTenant,
     /// The gateway in front has proved itself, but does not say who is asking.
     MissingPrincipal,

@@ -26,7 +26,7 @@ pub use trusted_headers::{GatewayProof, TrustedHeaders};
 pub enum Caller {
     /// Nobody identified themselves. May only use what is open to everybody.
     Anonymous,
-    /// A configured key or a verified token.
+    /// A configured key, a verified token, or the word of a gateway in front that has proved itself.
     Known(Identity),
 }
 

@@ -7,7 +7,7 @@
 //!              │                        │
 //!              └──────── Denial ◀───────┘       every refusal leaves by one door, with one stable code
 //! body    ─ Judge: scan each frame, then pass it  the frame that closes the document is judged before it passes
-//! reply   ─ Meter: SSE events or JSON members    observes, never delays
+//! reply   ─ Meter: SSE events or JSON members    observes, never delays; a list of models is cut down by rewrite
 //! end     ─ record: metrics, filter state        in on_log, exactly once, on every ending
 //! ```
 //!

@@ -93,7 +93,7 @@ pub type Digest = [u8; 32];
 pub struct Tenant {
     /// The configured name.
     pub name: Rc<str>,
-    /// Groups of everybody in it.
+    /// Groups of every key of it; tokens and gateways in front bring their own.
     pub groups: GroupSet,
     /// The scheduler's objective.
     pub objective: Option<Rc<str>>,
