@@ -53,7 +53,8 @@ pub struct Found {
     /// How often the member occurred, names compared after unescaping (for `"[]"`: elements). Saturates.
     pub exact: u32,
     /// How often a name on the path was equal only after case folding: ASCII letters, U+017F as `s` and U+212A as `k`,
-    /// the way Go's `encoding/json` reads names; or up to a NUL, where C ends a string. Saturates. Counted in [`Grammar::Strict`] only.
+    /// the way Go's `encoding/json` reads names; or up to a NUL, where C ends a string.
+    /// Saturates. Counted in [`Grammar::Strict`] only.
     pub lookalikes: u32,
     /// Raw JSON text of the last value, without white space around it; empty while [`Found::overflow`] is set.
     pub raw: Vec<u8>,
