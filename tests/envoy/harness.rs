@@ -3,6 +3,7 @@
 mod bootstrap;
 mod client;
 pub(crate) mod demo;
+mod discovery;
 mod gateway;
 mod http2;
 mod metrics;

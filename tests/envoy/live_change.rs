@@ -1,5 +1,9 @@
 //! Keys come and go while requests are served.
 
+mod listener;
+#[cfg(target_os = "linux")]
+mod memory;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -39,6 +43,45 @@ fn expect(gateway: &Gateway, statuses: [u16; 2]) {
     });
 }
 
+/// Ends the load when it goes, so that a change that fails does not leave the clients running.
+struct EndOfLoad<'a>(&'a AtomicBool);
+
+impl Drop for EndOfLoad<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Has clients send requests with [`ACME_KEY`], each after this pause, while `change` runs; panics if one fails. Returns
+/// how many were served.
+fn served_during(
+    gateway: &Gateway,
+    clients: usize,
+    pause: Duration,
+    change: impl FnOnce(),
+) -> usize {
+    let done = AtomicBool::new(false);
+    let served = || {
+        let mut served = 0_usize;
+        while !done.load(Ordering::Relaxed) {
+            assert_eq!(status(gateway, ACME_KEY), 200, "after {served} requests");
+            served += 1;
+            thread::sleep(pause);
+        }
+        served
+    };
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..clients).map(|_| scope.spawn(served)).collect();
+        let end = EndOfLoad(&done);
+        change();
+        drop(end);
+        clients
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .sum()
+    })
+}
+
 #[test]
 fn a_key_is_rotated_with_an_overlap_and_no_request_fails() {
     let gateway = Gateway::builder()
@@ -46,21 +89,7 @@ fn a_key_is_rotated_with_an_overlap_and_no_request_fails() {
         .discovered()
         .workers(2)
         .start();
-    let done = AtomicBool::new(false);
-    let served = thread::scope(|scope| {
-        let clients: Vec<_> = (0..4)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut served = 0_usize;
-                    // Bounded, so that a failing change ends the test.
-                    while !done.load(Ordering::Relaxed) && served < 50_000 {
-                        assert_eq!(status(&gateway, ACME_KEY), 200, "after {served} requests");
-                        served += 1;
-                    }
-                    served
-                })
-            })
-            .collect();
+    let served = served_during(&gateway, 4, Duration::ZERO, || {
         for version in 1..=20 {
             let keys = if version % 2 == 0 {
                 &[ACME_KEY][..]
@@ -69,11 +98,6 @@ fn a_key_is_rotated_with_an_overlap_and_no_request_fails() {
             };
             assert_eq!(gateway.publish(&with_keys(keys), version), 0, "refused");
         }
-        done.store(true, Ordering::Relaxed);
-        clients
-            .into_iter()
-            .map(|client| client.join().unwrap())
-            .sum::<usize>()
     });
     assert!(served > 100, "only {served} requests met the changes");
 }

@@ -1,7 +1,6 @@
 //! Envoy's bootstrap, made for one test.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +11,10 @@ use super::tokens::key_set;
 
 const AUTHORITY: &str = include_str!("../../fixtures/certificates/authority.pem");
 const GATEWAY: &str = include_str!("../../fixtures/certificates/gateway.pem");
-const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+/// The type of a Wasm filter's configuration.
+pub(super) const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+/// The listener with the filter.
+pub(super) const LISTENER: &str = "gateway";
 
 /// What differs from test to test.
 pub(super) struct Bootstrap<'a> {
@@ -20,8 +22,6 @@ pub(super) struct Bootstrap<'a> {
     pub(super) config: Option<&'a Value>,
     /// The filter's environment (`vm_config.environment_variables`).
     pub(super) environment: &'a BTreeMap<String, String>,
-    /// Where Envoy watches the filter's configuration (ECDS from a file); `None` puts it into the listener.
-    pub(super) watched: Option<&'a Path>,
     /// The module to load.
     pub(super) wasm: &'a Path,
     /// Whose tokens Envoy verifies.
@@ -50,7 +50,7 @@ impl Bootstrap<'_> {
             "stats_config": {"stats_tags": stats_tags()},
             "static_resources": {
                 "listeners": [{
-                    "name": "gateway",
+                    "name": LISTENER,
                     "address": any_port(),
                     "filter_chains": [{"filters": [{
                         "name": "envoy.filters.network.http_connection_manager",
@@ -143,10 +143,7 @@ impl Bootstrap<'_> {
 
     fn connection_manager(&self) -> Value {
         let mut filters = vec![jwt_authn(self.providers)];
-        filters.extend(self.config.map(|config| {
-            self.watched
-                .map_or_else(|| self.tollgate(config), discovered)
-        }));
+        filters.extend(self.config.map(|config| self.tollgate(config)));
         filters.push(json!({
             "name": "envoy.filters.http.router",
             "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}
@@ -179,62 +176,30 @@ impl Bootstrap<'_> {
         })
     }
 
+    /// The filter as Envoy is told of it.
     fn tollgate(&self, config: &Value) -> Value {
-        let mut filter = tollgate(config, self.wasm);
-        filter["typed_config"]["config"]["vm_config"]["environment_variables"] =
-            json!({"key_values": self.environment});
-        filter
-    }
-}
-
-/// The filter as Envoy is told of it.
-fn tollgate(config: &Value, wasm: &Path) -> Value {
-    json!({
-        "name": "tollgate",
-        "typed_config": {
-            "@type": WASM,
-            "config": {
-                "name": "tollgate",
-                "root_id": "tollgate",
-                "vm_config": {
-                    "vm_id": "tollgate",
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": {"local": {"filename": wasm}}
-                },
-                "configuration": {
-                    "@type": "type.googleapis.com/google.protobuf.StringValue",
-                    "value": config.to_string()
-                },
-                "failure_policy": "FAIL_RELOAD"
+        json!({
+            "name": "tollgate",
+            "typed_config": {
+                "@type": WASM,
+                "config": {
+                    "name": "tollgate",
+                    "root_id": "tollgate",
+                    "vm_config": {
+                        "vm_id": "tollgate",
+                        "runtime": "envoy.wasm.runtime.v8",
+                        "code": {"local": {"filename": self.wasm}},
+                        "environment_variables": {"key_values": self.environment}
+                    },
+                    "configuration": {
+                        "@type": "type.googleapis.com/google.protobuf.StringValue",
+                        "value": config.to_string()
+                    },
+                    "failure_policy": "FAIL_RELOAD"
+                }
             }
-        }
-    })
-}
-
-/// The file in a watched folder that holds the filter.
-const RESOURCES: &str = "filter.json";
-
-/// Puts a configuration into the watched folder, in one step, as Envoy's file watcher wants it.
-pub(super) fn publish(config: &Value, wasm: &Path, folder: &Path, version: usize) {
-    let mut filter = tollgate(config, wasm);
-    filter["@type"] = json!("type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig");
-    let resources = json!({"version_info": version.to_string(), "resources": [filter]});
-    let next = folder.with_extension("next");
-    fs::write(&next, resources.to_string()).unwrap();
-    fs::rename(next, folder.join(RESOURCES)).unwrap();
-}
-
-fn discovered(folder: &Path) -> Value {
-    json!({
-        "name": "tollgate",
-        "config_discovery": {
-            "config_source": {"path_config_source": {
-                "path": folder.join(RESOURCES),
-                "watched_directory": {"path": folder}
-            }},
-            "type_urls": [WASM]
-        }
-    })
+        })
+    }
 }
 
 fn any_port() -> Value {

@@ -1,6 +1,6 @@
 //! Two clients: `reqwest` for what real programs send, a bare socket for what they would never send.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -183,6 +183,15 @@ impl Connection {
             seen.extend(more);
             self.0.consume(length);
         }
+    }
+
+    /// Reads until the gateway closes the connection.
+    pub(crate) fn read_to_close(&mut self) -> String {
+        let mut rest = Vec::new();
+        if let Err(error) = self.0.read_to_end(&mut rest) {
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset, "not closed");
+        }
+        String::from_utf8_lossy(&rest).into_owned()
     }
 
     /// A gateway that has answered may close while we still write: the reply tells, not the write.

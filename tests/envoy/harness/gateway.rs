@@ -9,8 +9,9 @@ use std::time::Duration;
 use reqwest::blocking::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::bootstrap::{Bootstrap, Provider, publish};
+use super::bootstrap::{Bootstrap, Provider};
 use super::client::{Answer, Connection, send};
+use super::discovery::Discovery;
 use super::http2::{self, Frames};
 use super::metrics::{Series, series};
 use super::process::{Process, client, scratch_folder};
@@ -23,7 +24,8 @@ pub(crate) struct Builder {
     environment: BTreeMap<String, String>,
     providers: Vec<Provider>,
     client_certificate: Option<&'static str>,
-    discovered: bool,
+    discovered: Option<fn(&mut Value, PathBuf) -> Discovery>,
+    drain_time: Option<Duration>,
     script: Box<dyn Fn(&Seen) -> Reply + Send + Sync>,
     workers: u32,
     buffer_limit: Option<u32>,
@@ -64,7 +66,15 @@ impl Builder {
 
     /// Lets Envoy discover the filter's configuration, so that [`Gateway::publish`] can change it.
     pub(crate) fn discovered(mut self) -> Self {
-        self.discovered = true;
+        self.discovered = Some(Discovery::of_filter);
+        self
+    }
+
+    /// Lets Envoy discover the whole listener, so that [`Gateway::publish`] can change it. Connections from before a
+    /// change may go on for `drain_time`, which is in whole seconds.
+    pub(crate) fn listener_discovered(mut self, drain_time: Duration) -> Self {
+        self.discovered = Some(Discovery::of_listener);
+        self.drain_time = Some(drain_time);
         self
     }
 
@@ -108,7 +118,7 @@ impl Builder {
 
     /// Starts Envoy and waits until it serves.
     pub(crate) fn start(self) -> Gateway {
-        let (mut process, upstream) = self.launch();
+        let (mut process, upstream, discovery) = self.launch();
         let admin = process.await_admin_address();
         let http1 = client().build().unwrap();
         let text = |path: &str| {
@@ -138,12 +148,13 @@ impl Builder {
             http2,
             process,
             upstream,
+            discovery,
         }
     }
 
     /// Starts Envoy with a configuration that it must refuse; returns the lines that the filter logged.
     pub(crate) fn start_refused(self) -> Vec<String> {
-        let (mut process, _upstream) = self.launch();
+        let (mut process, _upstream, _) = self.launch();
         let status = eventually("Envoy to refuse its configuration", || {
             process
                 .child
@@ -155,7 +166,7 @@ impl Builder {
         process.log().lines().map(str::to_owned).collect()
     }
 
-    fn launch(self) -> (Process, Upstream) {
+    fn launch(self) -> (Process, Upstream, Option<Discovery>) {
         let upstream = Upstream::start(self.script, self.upstream_http2);
         let folder = scratch_folder();
         let wasm = if self.config.is_some() {
@@ -163,17 +174,11 @@ impl Builder {
         } else {
             PathBuf::new()
         };
-        let watched = folder.join(WATCHED);
-        if let Some(config) = self.config.as_ref().filter(|_| self.discovered) {
-            fs::create_dir(&watched).unwrap();
-            publish(config, &wasm, &watched, 0);
-        }
         let bootstrap = Bootstrap {
             config: self.config.as_ref(),
             environment: &self.environment,
             providers: &self.providers,
             client_certificate: self.client_certificate,
-            watched: self.discovered.then_some(&watched),
             wasm: &wasm,
             upstream: upstream.address,
             upstream_http2: self.upstream_http2,
@@ -181,14 +186,15 @@ impl Builder {
             buffer_limit: self.buffer_limit,
             route_timeout: self.route_timeout,
         };
-        let bootstrap = serde_json::to_string_pretty(&bootstrap.render()).unwrap();
+        let mut bootstrap = bootstrap.render();
+        let discover = self.discovered;
+        let discovery = discover.map(|of| of(&mut bootstrap, folder.join("discovery")));
+        let bootstrap = serde_json::to_string_pretty(&bootstrap).unwrap();
         fs::write(folder.join("bootstrap.json"), bootstrap).unwrap();
-        (Process::start(folder, self.workers), upstream)
+        let process = Process::start(folder, self.workers, self.drain_time);
+        (process, upstream, discovery)
     }
 }
-
-/// The folder of a discovered configuration.
-const WATCHED: &str = "discovery";
 
 /// A running Envoy with its upstream.
 pub(crate) struct Gateway {
@@ -199,6 +205,7 @@ pub(crate) struct Gateway {
     // Envoy goes first when the gateway is dropped, so that the upstream's connections end.
     process: Process,
     upstream: Upstream,
+    discovery: Option<Discovery>,
 }
 
 impl Gateway {
@@ -220,7 +227,8 @@ impl Gateway {
                 },
             ],
             client_certificate: None,
-            discovered: false,
+            discovered: None,
+            drain_time: None,
             script: Box::new(|_| Reply::json(&completion())),
             workers: 1,
             buffer_limit: None,
@@ -234,22 +242,23 @@ impl Gateway {
         Self::builder().start()
     }
 
-    /// Changes the configuration of a [`Builder::discovered`] gateway and waits until Envoy has tried it. `version`
-    /// counts the changes from 1. Returns how many Envoy has refused so far.
+    /// Changes the configuration of a [`Builder::discovered`] or [`Builder::listener_discovered`] gateway and waits until
+    /// Envoy has tried it. `version` counts the changes from 1. Returns how many Envoy has refused so far.
     pub(crate) fn publish(&self, config: &Value, version: usize) -> usize {
-        let folder = self.process.folder.join(WATCHED);
-        publish(config, &tollgate_tests::filter(), &folder, version);
-        let counter = |name: &str, stats: &str| {
-            let line = format!("extension_config_discovery.http_filter.tollgate.{name}: ");
-            let value = stats.lines().find_map(|text| text.strip_prefix(&line));
-            value.map_or(0, |value| value.parse::<usize>().unwrap())
-        };
+        let discovery = self.discovery.as_ref().unwrap();
+        discovery.publish(config, version);
         eventually("Envoy to take notice", || {
-            let stats = self.admin_text("/stats?filter=extension_config_discovery");
+            let stats = self.admin_text("/stats?filter=extension_config_discovery|lds");
+            let [met, refused] = discovery.counted(&stats);
             // The configuration that Envoy started with counts too.
-            let tried = counter("config_reload", &stats) > version;
-            tried.then(|| counter("config_fail", &stats)).ok_or(stats)
+            (met > version).then_some(refused).ok_or(stats)
         })
+    }
+
+    /// Envoy's resident memory in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn resident_memory(&self) -> u64 {
+        self.process.resident_memory()
     }
 
     /// A POST over HTTP/1.1.

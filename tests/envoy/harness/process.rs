@@ -21,9 +21,11 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts the command that `$ENVOY` names on the bootstrap in `folder`.
-    pub(super) fn start(folder: PathBuf, workers: u32) -> Self {
+    pub(super) fn start(folder: PathBuf, workers: u32, drain_time: Option<Duration>) -> Self {
         let (program, arguments) = envoy_command();
         let output = File::create(folder.join("envoy.log")).unwrap();
+        let drain_time =
+            drain_time.map(|time| ["--drain-time-s".to_owned(), time.as_secs().to_string()]);
         let child = Command::new(&program)
             .args(arguments)
             .arg("--config-path")
@@ -31,6 +33,7 @@ impl Process {
             .arg("--admin-address-path")
             .arg(folder.join("admin.address"))
             .args(["--concurrency", &workers.to_string()])
+            .args(drain_time.into_iter().flatten())
             .args(["--disable-hot-restart", "--log-level", "warning", "--component-log-level", "wasm:info", "--file-flush-interval-msec", "50"])
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
@@ -62,6 +65,29 @@ impl Process {
         if let Some(status) = self.child.try_wait().unwrap() {
             panic!("Envoy ended with {status}");
         }
+    }
+
+    /// Resident memory in bytes, that of the processes which a launcher has started included.
+    #[cfg(target_os = "linux")]
+    pub(super) fn resident_memory(&self) -> u64 {
+        let own = self.child.id().to_string();
+        let statuses = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            // A process may end while we look.
+            fs::read_to_string(entry.ok()?.path().join("status")).ok()
+        });
+        let field = |status: &str, name: &str| {
+            let mut lines = status.lines();
+            let value = lines.find_map(|line| line.strip_prefix(name))?;
+            Some(value.trim().trim_end_matches(" kB").to_owned())
+        };
+        let memory = statuses.filter_map(|status| {
+            let family = [field(&status, "Pid:")?, field(&status, "PPid:")?];
+            let kilobytes = field(&status, "VmRSS:")?;
+            family
+                .contains(&own)
+                .then(|| kilobytes.parse::<u64>().unwrap() * 1024)
+        });
+        memory.sum()
     }
 
     /// Both output streams so far.
