@@ -94,6 +94,9 @@ pub(crate) struct KeyConfig<'a> {
     /// Groups of the key on top of the tenant's.
     #[serde(default)]
     pub(crate) groups: Vec<String>,
+    /// The `InferenceObjective` that its requests are scheduled by. Omitted means the tenant's.
+    #[serde(default)]
+    pub(crate) objective: Option<String>,
     /// Narrows the models: names or `prefix*`. Omitted means no further limit; an empty list allows nothing.
     #[serde(default)]
     pub(crate) models: Option<Vec<String>>,

@@ -188,7 +188,8 @@ fn identity_headers(permit: &Permit, policy: &Policy) -> Vec<(&'static str, Rc<s
         Fairness::User => safe(&identity.user),
         Fairness::Attribute(_) => safe(&identity.attribute),
     };
-    for (names, value) in [(FAIRNESS, fairness), (OBJECTIVE, tenant.objective.clone())] {
+    let objective = identity.objective.as_ref().or(tenant.objective.as_ref());
+    for (names, value) in [(FAIRNESS, fairness), (OBJECTIVE, objective.cloned())] {
         if let Some(value) = value {
             set.extend(names.map(|name| (name, Rc::clone(&value))));
         }

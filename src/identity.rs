@@ -40,6 +40,7 @@ pub struct Identity {
     /// The first value of the attribute that the fairness id is made from.
     pub(crate) attribute: Option<Box<str>>,
     pub(crate) models: Option<ModelLimit>,
+    pub(crate) objective: Option<Rc<str>>,
     pub(crate) proof: Proof,
 }
 

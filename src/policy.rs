@@ -109,12 +109,12 @@ pub struct Key {
     /// The tenant's groups and its own.
     pub groups: GroupSet,
     /// What most keys do not have. Boxed, so that 100,000 plain keys stay small.
-    pub limits: Option<Box<KeyLimits>>,
+    pub terms: Option<Box<KeyTerms>>,
 }
 
-/// When and for what a key may be used.
+/// When and for what a key may be used, and how its requests are scheduled.
 #[derive(Debug, Default)]
-pub struct KeyLimits {
+pub struct KeyTerms {
     /// Seconds since the epoch before which the key is refused.
     pub not_before: Option<i64>,
     /// Seconds since the epoch from which on the key is refused.
@@ -123,6 +123,8 @@ pub struct KeyLimits {
     pub disabled: bool,
     /// Models that it is narrowed to.
     pub models: Option<ModelLimit>,
+    /// The scheduler's objective, in place of the tenant's.
+    pub objective: Option<Rc<str>>,
 }
 
 /// A configured group.

@@ -110,6 +110,10 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
             "keys[1].expiresAt: expected an RFC 3339 date such as `2027-01-01T00:00:00Z`",
         ),
         (
+            demo_with("/keys/1/objective", json!("a b")),
+            "keys[1].objective: the objective must be 1 to 128 letters, digits and `._:/@+-`",
+        ),
+        (
             demo_with("/keys/1/models", json!(["a b"])),
             "keys[1].models[0]: expected a model name, `prefix*` or `*`; names hold letters, digits and `._:/@+-`, 256 at most",
         ),

@@ -66,6 +66,35 @@ fn strips_the_credential_and_sets_what_the_scheduler_trusts() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn the_objective_of_a_key_comes_before_that_of_its_tenant() {
+    let mut config = fixtures::demo();
+    config["keys"][0]["objective"] = "batch".into();
+    config["keys"][1]["objective"] = "urgent".into();
+    let policy = fixtures::policy(&config);
+    let objective = |key| {
+        let lines = changes(&policy, &fixtures::chat(&[("x-api-key", key)]), &no_token);
+        let mut objectives = lines
+            .into_iter()
+            .filter(|line| line.contains("inference-objective"));
+        (objectives.next(), objectives.next(), objectives.next())
+    };
+    let both = |value: &str| {
+        let line = |name: &str| Some(format!("x-{name}-inference-objective: {value}"));
+        (line("llm-d"), line("gateway"), None)
+    };
+    assert_eq!(
+        objective(ACME_KEY),
+        both("batch"),
+        "in place of the tenant's"
+    );
+    assert_eq!(
+        objective(GLOBEX_KEY),
+        both("urgent"),
+        "where the tenant has none"
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn removes_every_owned_name_however_it_is_spelled() {
     for name in [
         "x-llm-d-model-name-rewrite",

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::credentials::Credential;
 use super::{Identity, Proof};
 use crate::denial::Code;
-use crate::policy::{Digest, Key, KeyLimits, Policy};
+use crate::policy::{Digest, Key, KeyTerms, Policy};
 
 /// What the keys of Models-as-a-Service begin with; the id and, after a `_`, the secret follow.
 const MAAS_PREFIX: &[u8] = b"sk-oai-";
@@ -107,8 +107,8 @@ pub(super) fn identity(
 ) -> Result<Identity, Code> {
     let bytes = credential.key_bytes().ok_or(Code::InvalidCredential)?;
     let key = policy.keys.find(bytes).ok_or(Code::InvalidCredential)?;
-    let limits = key.limits.as_deref();
-    if limits.is_some_and(|limits| !limits.admit(now)) {
+    let terms = key.terms.as_deref();
+    if terms.is_some_and(|terms| !terms.admit(now)) {
         return Err(Code::ExpiredCredential);
     }
     Ok(Identity {
@@ -117,12 +117,13 @@ pub(super) fn identity(
         key: Some(Rc::clone(&key.id)),
         user: None,
         attribute: None,
-        models: limits.and_then(|limits| limits.models.clone()),
+        models: terms.and_then(|terms| terms.models.clone()),
+        objective: terms.and_then(|terms| terms.objective.clone()),
         proof: Proof::Credential(Rc::clone(credential.header())),
     })
 }
 
-impl KeyLimits {
+impl KeyTerms {
     fn admit(&self, now: i64) -> bool {
         !self.disabled
             && self.not_before.is_none_or(|start| start <= now)

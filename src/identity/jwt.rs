@@ -142,6 +142,7 @@ pub(super) fn identity(
         user: user.map(Into::into),
         attribute: None,
         models: None,
+        objective: None,
         proof,
     })
 }

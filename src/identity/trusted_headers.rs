@@ -173,6 +173,7 @@ impl TrustedHeaders {
             user: Some(principal.into()),
             attribute,
             models: None,
+            objective: None,
             proof: Proof::TrustedHeaders,
         })
     }

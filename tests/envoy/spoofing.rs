@@ -1,7 +1,7 @@
 //! Headers that only the gateway may say: whatever a client sends, the upstream sees the filter's own, once.
 
-use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, chat};
-use crate::harness::{Gateway, Seen, Wire};
+use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, chat, config};
+use crate::harness::{Gateway, Seen, Wire, send};
 
 /// The headers of the inference scheduler, each before its deprecated alias, and other names of the gateway.
 const OWNED: &[&str] = &[
@@ -104,6 +104,22 @@ fn globex() -> Lines {
         ("x-llm-d-inference-objective", "batch"),
         ("x-tollgate-tenant", "globex"),
     ])
+}
+
+#[test]
+fn the_objective_of_a_key_comes_before_that_of_its_tenant() {
+    let mut config = config();
+    config["keys"][1]["objective"] = serde_json::json!("urgent");
+    let gateway = Gateway::builder().config(config).start();
+    let chat = gateway.post("/v1/chat/completions").json(&chat(LLAMA));
+    assert_eq!(send(chat.bearer_auth(GLOBEX_KEY)).status, 200);
+    let seen = gateway.stop();
+    for name in [
+        "x-llm-d-inference-objective",
+        "x-gateway-inference-objective",
+    ] {
+        assert_eq!(seen[0].values(name), ["urgent"], "{name}");
+    }
 }
 
 /// A chat with a key, or the public path without one.

@@ -12,7 +12,7 @@ use crate::access::ModelLimit;
 use crate::config::faults::{raw_list, read, read_list};
 use crate::config::{Config, KeyConfig, KeysFormat, KeysFromConfig};
 use crate::identity::{KeyHash, Keys, can_be_key};
-use crate::policy::{Digest, GroupSet, Key, KeyLimits, Tenant};
+use crate::policy::{Digest, GroupSet, Key, KeyTerms, Tenant};
 
 /// The keys that are already known, for what the next one must not repeat.
 struct Known {
@@ -100,7 +100,7 @@ impl Compiler<'_> {
                 id,
                 tenant: Rc::clone(&tenant),
                 groups: Rc::clone(&groups),
-                limits: None,
+                terms: None,
             };
             self.insert(path, hash, key, known);
         }
@@ -111,7 +111,7 @@ impl Compiler<'_> {
         let tenant = self.tenant(&format!("{path}.tenant"), &entry.tenant);
         let hash_path = format!("{path}.keyHash");
         let hash = self.key_hash(&hash_path, &entry.key_hash);
-        let limits = self.key_limits(path, entry);
+        let terms = self.key_terms(path, entry);
         let (Some(tenant), Some(hash)) = (tenant, hash) else {
             return;
         };
@@ -119,7 +119,7 @@ impl Compiler<'_> {
             id,
             groups: self.key_groups(&tenant, &entry.groups),
             tenant,
-            limits,
+            terms,
         };
         self.insert(hash_path, hash, key, known);
     }
@@ -155,7 +155,7 @@ impl Compiler<'_> {
         sorted(tenant.groups.iter().chain(own.iter()).copied().collect())
     }
 
-    fn key_limits(&mut self, path: &str, entry: &KeyConfig<'_>) -> Option<Box<KeyLimits>> {
+    fn key_terms(&mut self, path: &str, entry: &KeyConfig<'_>) -> Option<Box<KeyTerms>> {
         let mut moment = |name: &str, text: &Option<String>| {
             let text = text.as_deref()?;
             let parsed = OffsetDateTime::parse(text, &Rfc3339).ok();
@@ -167,7 +167,7 @@ impl Compiler<'_> {
             }
             parsed.map(OffsetDateTime::unix_timestamp)
         };
-        let limits = KeyLimits {
+        let terms = KeyTerms {
             not_before: moment("notBefore", &entry.not_before),
             expires_at: moment("expiresAt", &entry.expires_at),
             disabled: entry.disabled,
@@ -175,12 +175,17 @@ impl Compiler<'_> {
                 .models
                 .as_ref()
                 .map(|models| self.model_limit(path, models)),
+            objective: entry.objective.as_deref().map(Rc::from),
         };
-        let unlimited = limits.not_before.is_none()
-            && limits.expires_at.is_none()
-            && !limits.disabled
-            && limits.models.is_none();
-        (!unlimited).then(|| Box::new(limits))
+        if let Some(objective) = &terms.objective {
+            self.check_name(&format!("{path}.objective"), "the objective", objective);
+        }
+        let plain = terms.not_before.is_none()
+            && terms.expires_at.is_none()
+            && !terms.disabled
+            && terms.models.is_none()
+            && terms.objective.is_none();
+        (!plain).then(|| Box::new(terms))
     }
 
     fn model_limit(&mut self, path: &str, models: &[String]) -> ModelLimit {
