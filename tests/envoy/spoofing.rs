@@ -1,5 +1,7 @@
 //! Headers that only the gateway may say: whatever a client sends, the upstream sees the filter's own, once.
 
+use serde_json::json;
+
 use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, chat, config};
 use crate::harness::{Gateway, Seen, Wire, send};
 
@@ -109,7 +111,7 @@ fn globex() -> Lines {
 #[test]
 fn the_objective_of_a_key_comes_before_that_of_its_tenant() {
     let mut config = config();
-    config["keys"][1]["objective"] = serde_json::json!("urgent");
+    config["keys"][1]["objective"] = json!("urgent");
     let gateway = Gateway::builder().config(config).start();
     let chat = gateway.post("/v1/chat/completions").json(&chat(LLAMA));
     assert_eq!(send(chat.bearer_auth(GLOBEX_KEY)).status, 200);
@@ -201,6 +203,51 @@ fn a_canonical_name_and_its_alias_together_change_nothing() {
             lines(&[]),
             "public path, {case}"
         );
+    }
+}
+
+#[test]
+fn nothing_forged_passes_on_the_ways_that_ask_for_no_identity() {
+    let open_model = chat("public/tiny").to_string();
+    let asks = || Wire::new("POST", "/v1/chat/completions");
+    let rows = [
+        ("public path", "enforce", Wire::new("GET", "/health"), ""),
+        (
+            "preflight",
+            "enforce",
+            Wire::new("OPTIONS", "/v1/chat/completions")
+                .header("origin", "https://app.example")
+                .header("access-control-request-method", "POST"),
+            "",
+        ),
+        ("anonymous", "enforce", asks(), open_model.as_str()),
+        ("audit", "audit", asks(), &chat(LLAMA).to_string()),
+        ("open", "open", asks(), &chat(LLAMA).to_string()),
+    ];
+    for (name, mode, wire, body) in rows {
+        let mut config = config();
+        config["mode"] = json!(mode);
+        config["models"]["public/*"] = json!({"access": "anonymous"});
+        let gateway = Gateway::builder().config(config).start();
+        for owned_name in OWNED {
+            for (spelling, forged) in spellings(owned_name) {
+                let mut wire = wire.clone();
+                for (header, value) in forged {
+                    wire = wire.header(&header, value);
+                }
+                let wire = if body.is_empty() {
+                    wire
+                } else {
+                    wire.body(body)
+                };
+                let answer = gateway.connect().exchange(&wire);
+                let case = format!("{name}, {owned_name}, {spelling}");
+                assert_eq!(answer.verdict(), (200, None), "{case}: {answer:?}");
+            }
+        }
+        for seen in gateway.stop() {
+            assert_eq!(owned(&seen), lines(&[]), "{name}: {seen:?}");
+        }
     }
 }
 
