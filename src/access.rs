@@ -44,6 +44,8 @@ pub struct ModelRules {
     exact: HashMap<Box<str>, Rule>,
     /// Longest first.
     prefixes: Vec<(Box<str>, Rule)>,
+    /// Whether any rule lets anonymous callers in, so that a request without a credential may be worth a look.
+    admit_anonymous: bool,
     /// Whether a model that is not allowed is said not to exist.
     pub(crate) hide_denied: bool,
 }
@@ -96,6 +98,7 @@ impl ModelPattern {
 impl ModelRules {
     /// Adds a rule. Names are unique in the configuration, so nothing is replaced.
     pub(crate) fn insert(&mut self, pattern: ModelPattern, rule: Rule) {
+        self.admit_anonymous |= rule == Rule::Anonymous;
         match pattern {
             ModelPattern::Exact(name) => {
                 self.exact.insert(name, rule);
@@ -153,12 +156,6 @@ impl ModelRules {
         } else {
             Err(Denial::model_not_allowed(model, self.hide_denied))
         }
-    }
-
-    /// Whether any rule lets anonymous callers in, so that a request without a credential may be worth a look.
-    fn admit_anonymous(&self) -> bool {
-        let open = |rule: &Rule| *rule == Rule::Anonymous;
-        self.exact.values().any(open) || self.prefixes.iter().any(|(_, rule)| open(rule))
     }
 }
 
@@ -282,7 +279,7 @@ fn judge(
     policy: &Policy,
     noted: &mut Option<Denial>,
 ) -> Result<Judge, Denial> {
-    if matches!(caller, Caller::Anonymous) && !policy.models.admit_anonymous() {
+    if matches!(caller, Caller::Anonymous) && !policy.models.admit_anonymous {
         let missing = Err(Code::MissingCredential.into());
         policy.mode.note(missing, noted)?;
     }

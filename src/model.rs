@@ -134,9 +134,6 @@ impl Judge {
                 if self.named || !found.complete {
                     return Ok(None);
                 }
-                if found.overflow {
-                    return Err(Code::MissingModel);
-                }
                 found
                     .string()
                     .and_then(|text| ModelName::new(&text))
