@@ -1,5 +1,7 @@
 //! What the tests of the built filter share.
 
+pub mod demo;
+
 use std::path::PathBuf;
 
 /// The filter: `$TOLLGATE_WASM`, else where `make build` leaves it.

@@ -2,7 +2,6 @@
 
 mod bootstrap;
 mod client;
-pub(crate) mod demo;
 mod discovery;
 mod gateway;
 mod http2;
@@ -16,6 +15,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use bootstrap::Provider;
+pub(crate) use tollgate_tests::demo;
+
 pub(crate) use client::{Answer, Wire, send};
 pub(crate) use gateway::Gateway;
 pub(crate) use http2::Frames;

@@ -1,43 +1,10 @@
 //! The configuration, requests and replies that the tests share.
 
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::json;
 
-pub(crate) const ACME_KEY: &str = "sk-tollgate-acme-demo";
-pub(crate) const ISSUER: &str = "https://demo.tollgate.example";
-pub(crate) const MODEL: &str = "llama-3.1-8b";
-
-/// Two tenants with one key each, one issuer of tokens, two models and one public path.
-pub(crate) fn configuration() -> Value {
-    json!({
-        "tenants": {
-            "acme": {"groups": ["research"]},
-            "globex": {"groups": ["sales"], "objective": "batch"}
-        },
-        "keys": [
-            {"id": "acme-demo", "tenant": "acme", "keyHash": key_hash(ACME_KEY)},
-            {"id": "globex-demo", "tenant": "globex", "keyHash": key_hash("sk-tollgate-globex-demo")}
-        ],
-        "jwt": [{
-            "metadataKey": "payload",
-            "issuer": ISSUER,
-            "groupsClaim": ["groups"],
-            "tenantClaim": ["tenant"],
-            "userClaim": ["sub"],
-            "defaultTenant": "globex"
-        }],
-        "models": {
-            "llama-3.1-8b": {"groups": ["research", "sales"]},
-            "qwen-3-32b": {"groups": ["research"]}
-        },
-        "publicPaths": [{"method": "GET", "path": "/health"}],
-        "metering": {"filterState": true}
-    })
-}
-
-pub(crate) fn key_hash(key: &str) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(key)))
-}
+pub(crate) use tollgate_tests::demo::{
+    ACME_KEY, ISSUER, LLAMA as MODEL, config as configuration, key_hash,
+};
 
 /// Headers of a chat request as a client sends them, with everything in them that the upstream must not see.
 pub(crate) fn chat_headers(key: &str) -> Vec<(&'static str, String)> {

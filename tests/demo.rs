@@ -4,25 +4,25 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// Tenant `acme`, group `research`: may use both models.
-pub(crate) const ACME_KEY: &str = "sk-tollgate-acme-demo";
+pub const ACME_KEY: &str = "sk-tollgate-acme-demo";
 /// Tenant `globex`, group `sales`, objective `batch`: may use only [`LLAMA`].
-pub(crate) const GLOBEX_KEY: &str = "sk-tollgate-globex-demo";
+pub const GLOBEX_KEY: &str = "sk-tollgate-globex-demo";
 /// The issuer that the configuration lists; its tokens belong to tenant `globex` unless they name another.
-pub(crate) const ISSUER: &str = "https://demo.tollgate.example";
+pub const ISSUER: &str = "https://demo.tollgate.example";
 /// An issuer that Envoy verifies and the configuration does not list.
-pub(crate) const UNLISTED_ISSUER: &str = "https://partner.tollgate.example";
+pub const UNLISTED_ISSUER: &str = "https://partner.tollgate.example";
 /// Open to `research` and `sales`.
-pub(crate) const LLAMA: &str = "llama-3.1-8b";
+pub const LLAMA: &str = "llama-3.1-8b";
 /// Open to `research` only.
-pub(crate) const QWEN: &str = "qwen-3-32b";
+pub const QWEN: &str = "qwen-3-32b";
 
 /// The hash of a key as the configuration spells it.
-pub(crate) fn key_hash(key: &str) -> String {
+pub fn key_hash(key: &str) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(key)))
 }
 
 /// The whole demo configuration.
-pub(crate) fn config() -> Value {
+pub fn config() -> Value {
     json!({
         "tenants": {
             "acme": {"groups": ["research"]},
@@ -50,12 +50,12 @@ pub(crate) fn config() -> Value {
 }
 
 /// A small chat request.
-pub(crate) fn chat(model: &str) -> Value {
+pub fn chat(model: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
 }
 
 /// The same, streamed, with usage asked for.
-pub(crate) fn streamed_chat(model: &str) -> Value {
+pub fn streamed_chat(model: &str) -> Value {
     json!({
         "model": model,
         "messages": [{"role": "user", "content": "Hello"}],
