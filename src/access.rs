@@ -12,9 +12,10 @@ use crate::denial::{Code, Denial};
 use crate::form::Boundary;
 use crate::headers::{HeaderMap, Occurrence};
 use crate::identity::{Caller, Identity};
-use crate::model::{Judge, ModelName};
+use crate::model::{Also, Judge, ModelName};
 use crate::operation::{ModelIn, Operation, PathRule, Target};
 use crate::policy::{GroupId, GroupSet, Policy};
+use crate::rewrite::ask::{Ask, Edit};
 
 pub use mode::{Mode, settle};
 
@@ -38,12 +39,34 @@ pub enum ModelPattern {
     Prefix(Box<str>),
 }
 
+/// What is done about the usage of a stream that the client has not asked for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum StreamUsage {
+    /// The server is asked for it, and the client does not see it.
+    #[default]
+    Inject,
+    /// The request passes as it came.
+    Observe,
+}
+
+/// What is configured for a model.
+#[derive(Debug)]
+pub(crate) struct ModelEntry {
+    /// Who may use it.
+    pub(crate) rule: Rule,
+    pub(crate) stream_usage: StreamUsage,
+}
+
 /// The rules of the `models` section.
 #[derive(Debug, Default)]
 pub struct ModelRules {
-    exact: HashMap<Box<str>, Rule>,
+    exact: HashMap<Box<str>, ModelEntry>,
     /// Longest first.
-    prefixes: Vec<(Box<str>, Rule)>,
+    prefixes: Vec<(Box<str>, ModelEntry)>,
+    /// For models that no entry names, as in an open gateway, and as long as the model is not known.
+    stream_usage: StreamUsage,
+    /// Whether the usage of any model's streams is asked for.
+    asks_for_usage: bool,
     /// Whether any rule lets anonymous callers in, so that a request without a credential may be worth a look.
     admit_anonymous: bool,
     /// Whether a model that is not allowed is said not to exist.
@@ -96,21 +119,30 @@ impl ModelPattern {
 }
 
 impl ModelRules {
+    /// No rules; `stream_usage` is for models without one.
+    pub(crate) fn new(stream_usage: StreamUsage) -> Self {
+        Self {
+            stream_usage,
+            ..Self::default()
+        }
+    }
+
     /// Adds a rule. Names are unique in the configuration, so nothing is replaced.
-    pub(crate) fn insert(&mut self, pattern: ModelPattern, rule: Rule) {
-        self.admit_anonymous |= rule == Rule::Anonymous;
+    pub(crate) fn insert(&mut self, pattern: ModelPattern, entry: ModelEntry) {
+        self.admit_anonymous |= entry.rule == Rule::Anonymous;
+        self.asks_for_usage |= entry.stream_usage == StreamUsage::Inject;
         match pattern {
             ModelPattern::Exact(name) => {
-                self.exact.insert(name, rule);
+                self.exact.insert(name, entry);
             }
             ModelPattern::Prefix(prefix) => {
-                let shorter = |(other, _): &(Box<str>, Rule)| other.len() < prefix.len();
+                let shorter = |(other, _): &(Box<str>, ModelEntry)| other.len() < prefix.len();
                 let at = self
                     .prefixes
                     .iter()
                     .position(shorter)
                     .unwrap_or(self.prefixes.len());
-                self.prefixes.insert(at, (prefix, rule));
+                self.prefixes.insert(at, (prefix, entry));
             }
         }
     }
@@ -121,11 +153,23 @@ impl ModelRules {
         self.exact.contains_key(model)
     }
 
-    fn rule(&self, model: &str) -> Option<&Rule> {
+    fn entry(&self, model: &str) -> Option<&ModelEntry> {
         self.exact.get(model).or_else(|| {
-            let matching = |(prefix, _): &&(Box<str>, Rule)| model.starts_with(&**prefix);
-            self.prefixes.iter().find(matching).map(|(_, rule)| rule)
+            let matching = |(prefix, _): &&(Box<str>, ModelEntry)| model.starts_with(&**prefix);
+            self.prefixes.iter().find(matching).map(|(_, entry)| entry)
         })
+    }
+
+    /// Whether the usage of this model's streams is asked for; `None` is a model that is not known yet.
+    fn asks_for_usage(&self, model: Option<&ModelName>) -> bool {
+        let entry = model.and_then(|model| self.entry(model.as_str()));
+        let stream_usage = entry.map_or(self.stream_usage, |entry| entry.stream_usage);
+        stream_usage == StreamUsage::Inject
+    }
+
+    /// Whether that may come out as a yes once the model is known.
+    pub(crate) fn may_ask_for_usage(&self, model: Option<&ModelName>) -> bool {
+        self.asks_for_usage(model) || (model.is_none() && self.asks_for_usage)
     }
 
     /// Whether this caller may use this model.
@@ -133,7 +177,7 @@ impl ModelRules {
     /// # Errors
     /// [`Code::MissingCredential`] where an identity would be needed to tell, else [`Code::ModelNotAllowed`].
     pub fn check(&self, caller: &Caller, model: &ModelName) -> Result<(), Denial> {
-        let rule = self.rule(model.as_str());
+        let rule = self.entry(model.as_str()).map(|entry| &entry.rule);
         let allowed = match (caller, rule) {
             (_, Some(Rule::Anonymous)) => true,
             (Caller::Anonymous, _) => return Err(Code::MissingCredential.into()),
@@ -186,20 +230,41 @@ impl Permit {
         policy.models.check(&self.caller, model).is_ok()
     }
 
-    /// Judges the next frame of the body, which must not move on before. `last` says that nothing follows it.
+    /// The `content-length` to announce, if something may be added to the body.
+    #[must_use]
+    pub fn added_length(&self) -> Option<u64> {
+        self.judge.as_ref().and_then(Judge::added_length)
+    }
+
+    /// Whether the body may be changed to ask for usage.
+    #[must_use]
+    pub fn may_ask_for_usage(&self) -> bool {
+        self.judge.as_ref().is_some_and(Judge::may_ask_for_usage)
+    }
+
+    /// Whether the reply may report usage that the client has not asked for, and is not to see.
+    #[must_use]
+    pub fn hides_usage(&self) -> bool {
+        self.judge.as_ref().is_some_and(Judge::hides_usage)
+    }
+
+    /// Judges the next frame of the body, which must not move on before, and says how it moves on. `last` says that
+    /// nothing follows it.
     ///
     /// # Errors
     /// The refusal of the whole request.
-    pub fn judge(&mut self, bytes: &[u8], last: bool, policy: &Policy) -> Result<(), Denial> {
+    pub fn judge(&mut self, bytes: &[u8], last: bool, policy: &Policy) -> Result<Edit, Denial> {
         let Some(judge) = &mut self.judge else {
-            return Ok(());
+            return Ok(Edit::Keep);
         };
         if let Some(model) = judge.frame(bytes, last)? {
             let verdict = policy.models.check(&self.caller, &model);
             policy.mode.note(verdict, &mut self.noted)?;
             self.model = Some(model);
         }
-        Ok(())
+        let model = self.model.as_ref().or(judge.expected());
+        let asks = policy.models.asks_for_usage(model);
+        Ok(judge.edit(bytes, asks)?)
     }
 
     /// The refusal that the mode only noted.
@@ -316,7 +381,16 @@ fn judge(
         let boundary = Boundary::of(headers).ok_or(Code::MalformedBody)?;
         return Ok(Judge::of_form(&boundary, repeated, length));
     }
-    Ok(Judge::new(repeated, length))
+    let also = match operation {
+        Operation::Chat | Operation::Completions
+            if policy.models.may_ask_for_usage(repeated.as_ref()) =>
+        {
+            Also::Usage(Ask::new(length.is_some()))
+        }
+        Operation::Responses if !policy.metering.allow_background => Also::Background,
+        _ => Also::Nothing,
+    };
+    Ok(Judge::new(repeated, length, also))
 }
 
 fn identity_of(caller: &Caller) -> Result<&Identity, Code> {

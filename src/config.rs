@@ -270,6 +270,19 @@ pub(crate) struct ModelConfig {
     pub(crate) groups: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) access: Option<AccessConfig>,
+    /// Omitted means that of `metering`.
+    #[serde(default)]
+    pub(crate) stream_usage: Option<StreamUsageConfig>,
+}
+
+/// What is done about the usage of a stream that the client has not asked for.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum StreamUsageConfig {
+    /// Ask the server for it, and hide the event that it comes in.
+    Inject,
+    /// Leave the request as it is. Without `usage` in the reply, there is an estimate at best.
+    Observe,
 }
 
 /// Access without a list of groups, said out loud.
@@ -333,12 +346,21 @@ pub(crate) enum ModeConfig {
 }
 
 /// What is done with the counts.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct MeteringConfig {
     /// Write the counts to filter state, for the access log and Envoy's own rate limit.
     #[serde(default)]
     pub(crate) filter_state: bool,
+    /// Omitted means `inject`.
+    #[serde(default)]
+    pub(crate) stream_usage: Option<StreamUsageConfig>,
+    /// Remove `accept-encoding` from requests for inference: an encoded reply cannot be counted. Omitted means true.
+    #[serde(default)]
+    pub(crate) strip_accept_encoding: Option<bool>,
+    /// Let the Responses API be asked with `background: true`, although nothing can be counted of the answer.
+    #[serde(default)]
+    pub(crate) allow_background: bool,
 }
 
 /// A JSON object as a list of its entries, in order, duplicates kept: a map type would let the last one win silently.

@@ -48,6 +48,10 @@ pub enum Code {
     MalformedBody,
     /// The path is written in a way that two readers may read differently.
     MalformedPath,
+    /// Readers may differ on whether the body asks for a stream, or for its usage.
+    AmbiguousStream,
+    /// The request is to be answered in the background, where its tokens cannot be counted.
+    BackgroundNotAllowed,
     /// The body is encoded (`content-encoding`), so it cannot be judged.
     UnsupportedEncoding,
     /// Envoy refused a call that the filter depends on; the request stops here, unseen by the upstream.
@@ -95,6 +99,8 @@ impl Code {
             Self::AmbiguousModel => "ambiguous_model",
             Self::MalformedBody => "malformed_body",
             Self::MalformedPath => "malformed_path",
+            Self::AmbiguousStream => "ambiguous_stream",
+            Self::BackgroundNotAllowed => "background_not_allowed",
             Self::UnsupportedEncoding => "unsupported_encoding",
             Self::Internal => "internal",
         }
@@ -114,11 +120,13 @@ impl Code {
             Self::UnknownTenant
             | Self::AmbiguousTenant
             | Self::ModelNotAllowed
-            | Self::OperationNotAllowed => 403,
+            | Self::OperationNotAllowed
+            | Self::BackgroundNotAllowed => 403,
             Self::AmbiguousCredential
             | Self::MissingModel
             | Self::AmbiguousModel
             | Self::MalformedBody
+            | Self::AmbiguousStream
             | Self::MalformedPath => 400,
             Self::ModelNotFound => 404,
             Self::UnsupportedEncoding => 415,
@@ -133,6 +141,8 @@ impl Code {
             | Self::ModelNotFound
             | Self::MissingModel
             | Self::AmbiguousModel => Some("model"),
+            Self::AmbiguousStream => Some("stream_options"),
+            Self::BackgroundNotAllowed => Some("background"),
             _ => None,
         }
     }
@@ -167,6 +177,12 @@ impl Code {
             }
             Self::MalformedPath => {
                 "The path must be written plainly: no `%`, `\\`, `;`, empty or dot segments."
+            }
+            Self::AmbiguousStream => {
+                "`stream` and `stream_options.include_usage` must be true, false or null, `stream_options` an object or null, and each must be named once."
+            }
+            Self::BackgroundNotAllowed => {
+                "Answers in the background are not available here. Leave out `background`."
             }
             Self::UnsupportedEncoding => "The body must be sent without content-encoding.",
             Self::Internal => "The gateway could not process the request.",

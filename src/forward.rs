@@ -12,7 +12,7 @@ use crate::headers::HeaderMap;
 use crate::identity::{Proof, TrustedHeaders};
 use crate::operation::{ModelIn, Operation};
 use crate::policy::{Fairness, Forwarding, Policy, Secret};
-use crate::rewrite;
+use crate::rewrite::{ask, models};
 
 /// Names that begin so are ours, the gateway's or the scheduler's. Compared in lower case with `_` read as `-`, since
 /// servers that turn headers into variables (CGI, WSGI) cannot tell the two apart.
@@ -47,6 +47,8 @@ const OBJECTIVE: [&str; 2] = [
     "x-gateway-inference-objective",
 ];
 const TENANT: &str = "x-tollgate-tenant";
+
+const CONTENT_LENGTH: &str = "content-length";
 
 /// The header that the upstream's own credential goes into.
 pub const AUTHORIZATION: &str = "authorization";
@@ -116,6 +118,9 @@ pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Pending 
             set.push(("content-type", content_type.into()));
         }
     }
+    if let Some(length) = permit.added_length() {
+        set.push((CONTENT_LENGTH, length.to_string().into()));
+    }
     let authorization = match &policy.forwarding {
         // A preflight goes on whatever its path, so it must not speak with the gateway's voice.
         Forwarding::Replace(secret) if permit.operation != Operation::Preflight => {
@@ -129,15 +134,24 @@ pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Pending 
             || (authorization.is_some() && name == AUTHORIZATION.as_bytes());
         !replaced && !is_kept(name, &permit, policy)
     });
-    let unwanted: &[&str] = if permit.operation.names_model() {
-        // An encoded reply cannot be counted, so none is asked for.
-        &["accept-encoding"]
-    } else if permit.filters_models(policy) {
-        &rewrite::CONDITIONS
+    let encodings: &[&str] =
+        if permit.operation.names_model() && policy.metering.strip_accept_encoding {
+            &["accept-encoding"]
+        } else {
+            &[]
+        };
+    let conditions: &[&str] = if permit.filters_models(policy) {
+        &models::CONDITIONS
     } else {
         &[]
     };
-    let present = unwanted.iter().filter(|name| headers.first(name).is_some());
+    let digests: &[&str] = if permit.may_ask_for_usage() {
+        &ask::DIGESTS
+    } else {
+        &[]
+    };
+    let unwanted = encodings.iter().chain(conditions).chain(digests);
+    let present = unwanted.filter(|name| headers.first(name).is_some());
     remove.extend(present.map(|name| name.as_bytes().to_vec()));
     let path = headers
         .first(":path")

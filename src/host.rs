@@ -191,6 +191,12 @@ pub(crate) fn set_buffer(buffer: Buffer, size: usize, bytes: &[u8]) -> Result<()
     checked(unsafe { proxy_set_buffer_bytes(buffer as u32, 0, size, bytes.as_ptr(), bytes.len()) })
 }
 
+/// Puts `bytes` after the `size` bytes of the frame of this callback. Envoy does not mend the `content-length`.
+pub(crate) fn append(buffer: Buffer, size: usize, bytes: &[u8]) -> Result<()> {
+    // SAFETY: the host only reads `bytes`.
+    checked(unsafe { proxy_set_buffer_bytes(buffer as u32, size, 0, bytes.as_ptr(), bytes.len()) })
+}
+
 /// A number that Envoy knows about the stream, such as `response.code` or `response.flags`.
 pub(crate) fn number(path: &[&str]) -> Option<u64> {
     let (status, bytes) = property(path);

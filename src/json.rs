@@ -86,6 +86,8 @@ pub struct Scanner {
     utf8: Utf8,
     /// Unescaped length of the string value being read.
     text: u64,
+    /// The array or object that was closed last had nothing in it.
+    empty: bool,
     found: Vec<Found>,
 }
 
@@ -112,6 +114,7 @@ impl Scanner {
             name: Name::default(),
             utf8: Utf8::default(),
             text: 0,
+            empty: false,
             found,
         }
     }
@@ -334,6 +337,7 @@ impl Scanner {
         end: usize,
         on_value: &mut impl FnMut(usize, &mut Found, usize),
     ) {
+        self.empty = matches!(self.state, State::NameOrEnd | State::ValueOrEnd);
         self.place = self.container();
         self.depth = self.depth.saturating_sub(1);
         self.brackets >>= 1;

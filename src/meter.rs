@@ -188,6 +188,11 @@ impl Meter {
         }
     }
 
+    /// Whether the reply calls itself an event stream, and is one that can be read.
+    pub const fn is_of_stream(&self) -> bool {
+        matches!(self.body, Body::Announced(Format::EventStream))
+    }
+
     /// Reads the next bytes of the body; chunks may end anywhere.
     pub fn push(&mut self, mut bytes: &[u8]) {
         if let Body::Announced(format) = self.body {

@@ -9,9 +9,12 @@
 //! Nothing is buffered. Each frame is scanned before it passes, and the frame that closes the document only passes on
 //! a good verdict: no server ever holds a complete document that was not judged. The same holds for a form and its closing delimiter.
 
+use std::rc::Rc;
+
 use crate::denial::Code;
 use crate::form::{Boundary, Form};
-use crate::json::{Grammar, Progress, Scanner, Wanted};
+use crate::json::{Grammar, Paths, Progress, Scanner, Wanted};
+use crate::rewrite::ask::{ADDED_LENGTH, Ask, Edit};
 
 /// A model's name: 1 to 256 letters, digits and `._:/@+-`, after unescaping. Nothing else can be a header value, a path
 /// segment and a JSON string without some escaping on which readers may differ.
@@ -34,11 +37,33 @@ impl ModelName {
 }
 
 /// Every escape of a 256-byte name fits: six bytes for each character, and the quotes.
-const WANTED: &[Wanted] = &[Wanted {
+pub(crate) const MODEL: Wanted = Wanted {
     path: &["model"],
     cap: 256 * 6 + 2,
-}];
-const MODEL: usize = 0;
+};
+/// In every list of wanted members the model is the first.
+const FIRST: usize = 0;
+
+const BACKGROUND: usize = 1;
+
+thread_local! {
+    static MODEL_ALONE: Rc<Paths> = Rc::new(Paths::new(&[MODEL]));
+    static MODEL_AND_BACKGROUND: Rc<Paths> = Rc::new(Paths::new(&[
+        MODEL,
+        Wanted { path: &["background"], cap: 5 },
+    ]));
+}
+
+/// What a JSON body is read for beside its model.
+#[derive(Debug)]
+pub enum Also {
+    /// Nothing.
+    Nothing,
+    /// Whether it asks for the usage of its stream; if not, it is made to.
+    Usage(Ask),
+    /// Whether it asks for work in the background, whose usage no reply to it will tell; then it is refused.
+    Background,
+}
 
 /// Judges one body.
 #[derive(Debug)]
@@ -49,21 +74,28 @@ pub struct Judge {
     content_length: Option<u64>,
     seen: u64,
     named: bool,
+    /// Where the brace that closes the document is, if that is in the frame that was read last.
+    closing: Option<usize>,
 }
 
 /// What the body is written in.
 #[derive(Debug)]
 enum Body {
-    Json(Scanner),
+    Json(Scanner, Also),
     Form(Form),
 }
 
 impl Judge {
     /// A judge for a JSON body of `content_length` bytes (`None` where the length is not announced).
     #[must_use]
-    pub fn new(expected: Option<ModelName>, content_length: Option<u64>) -> Self {
-        let scanner = Scanner::new(WANTED, Grammar::Strict);
-        Self::of(Body::Json(scanner), expected, content_length)
+    pub fn new(expected: Option<ModelName>, content_length: Option<u64>, also: Also) -> Self {
+        let paths = match &also {
+            Also::Nothing => MODEL_ALONE.with(Rc::clone),
+            Also::Usage(_) => Ask::paths(),
+            Also::Background => MODEL_AND_BACKGROUND.with(Rc::clone),
+        };
+        let scanner = Scanner::with_paths(paths, Grammar::Strict);
+        Self::of(Body::Json(scanner, also), expected, content_length)
     }
 
     /// A judge for a form with this boundary, otherwise like [`Judge::new`].
@@ -83,7 +115,38 @@ impl Judge {
             content_length,
             seen: 0,
             named: false,
+            closing: None,
         }
+    }
+
+    /// The model that the header named.
+    #[must_use]
+    pub const fn expected(&self) -> Option<&ModelName> {
+        self.expected.as_ref()
+    }
+
+    /// The length of the body with what may be added to it, where it is announced and anything may be.
+    #[must_use]
+    pub fn added_length(&self) -> Option<u64> {
+        let length = self.content_length?;
+        match &self.body {
+            Body::Json(_, Also::Usage(ask)) if ask.is_padded() => {
+                Some(length.saturating_add(ADDED_LENGTH))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the body may be changed to ask for usage.
+    #[must_use]
+    pub const fn may_ask_for_usage(&self) -> bool {
+        matches!(&self.body, Body::Json(_, Also::Usage(_)))
+    }
+
+    /// Whether the server was asked for usage that the client has not asked for.
+    #[must_use]
+    pub fn hides_usage(&self) -> bool {
+        matches!(&self.body, Body::Json(_, Also::Usage(ask)) if ask.is_hidden())
     }
 
     /// Reads the next frame. Returns the model in the frame that completes its name; a later frame may still spoil it.
@@ -93,8 +156,21 @@ impl Judge {
     /// [`Code::MalformedBody`], [`Code::AmbiguousModel`], [`Code::MissingModel`]: the frame must not pass.
     pub fn frame(&mut self, bytes: &[u8], last: bool) -> Result<Option<ModelName>, Code> {
         let closed = match &mut self.body {
-            Body::Json(scanner) => {
-                let progress = scanner.push(bytes).map_err(|_| Code::MalformedBody)?;
+            Body::Json(scanner, also) => {
+                let progress = scanner.push_each(bytes, |index, found, end| {
+                    if let Also::Usage(ask) = also {
+                        ask.value(index, found, bytes, end);
+                    }
+                });
+                let progress = progress.map_err(|_| Code::MalformedBody)?;
+                if matches!(also, Also::Background) && asks_for_background(scanner) {
+                    return Err(Code::BackgroundNotAllowed);
+                }
+                self.closing = match progress {
+                    // After the frame with the last byte it is 0.
+                    Progress::Closed { at } => at.checked_sub(1),
+                    Progress::Open => None,
+                };
                 matches!(progress, Progress::Closed { .. })
             }
             Body::Form(form) => {
@@ -121,11 +197,22 @@ impl Judge {
         Ok(model)
     }
 
+    /// What becomes of the frame that was read last. `asks` says whether its model's usage is asked for.
+    ///
+    /// # Errors
+    /// [`Code::AmbiguousStream`]: the frame must not pass.
+    pub fn edit(&mut self, bytes: &[u8], asks: bool) -> Result<Edit, Code> {
+        match &mut self.body {
+            Body::Json(scanner, Also::Usage(ask)) => ask.edit(scanner, bytes, self.closing, asks),
+            _ => Ok(Edit::Keep),
+        }
+    }
+
     /// The model, the first time that it is known.
     fn model(&mut self) -> Result<Option<ModelName>, Code> {
         let model = match &self.body {
-            Body::Json(scanner) => {
-                let Some(found) = scanner.found(MODEL) else {
+            Body::Json(scanner, _) => {
+                let Some(found) = scanner.found(FIRST) else {
                     return Ok(None);
                 };
                 if found.exact > 1 || found.lookalikes > 0 {
@@ -154,6 +241,14 @@ impl Judge {
         self.named = true;
         Ok(Some(model))
     }
+}
+
+/// Servers differ in what they take for true, so that nothing but a plain no counts as one.
+fn asks_for_background(scanner: &Scanner) -> bool {
+    scanner.found(BACKGROUND).is_some_and(|found| {
+        let refused = matches!(found.value(), Some(b"false" | b"null"));
+        found.exact > 1 || found.lookalikes > 0 || (found.complete && !refused)
+    })
 }
 
 #[cfg(test)]

@@ -21,7 +21,9 @@ use crate::metrics::Labels;
 use crate::operation::{self, Operation};
 use crate::policy::Policy;
 use crate::record::{Ending, Record, Times};
-use crate::rewrite::{self, ModelList};
+use crate::rewrite::ask::Edit;
+use crate::rewrite::hide::Hide;
+use crate::rewrite::models::{self, ModelList};
 
 #[allow(
     unsafe_code,
@@ -58,6 +60,8 @@ struct Stream {
     meter: Option<Meter>,
     /// A list of models that is being filtered.
     list: Option<ModelList>,
+    /// A stream whose usage only we have asked for.
+    hide: Option<Hide>,
     times: Times,
     dropped_by_scheduler: bool,
 }
@@ -132,25 +136,15 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if self.list.is_some() {
-            return match self.filter(size, end_of_stream) {
-                Ok(()) => Action::Continue,
-                Err(denial) => self.refuse(denial),
-            };
-        }
-        let Some(meter) = &mut self.meter else {
-            return Action::Continue;
-        };
-        if let Ok(bytes) = host::buffer(Buffer::ResponseBody, size) {
-            meter.push(&bytes);
-            if self.times.first_token.is_none() && meter.first_token_seen() {
-                self.times.first_token = host::now().ok();
-            }
+        let passed = if self.list.is_some() {
+            self.filter(size, end_of_stream)
         } else {
-            // Numbers from a reply with a hole in it are worse than none.
-            self.meter = None;
+            self.observe(size, end_of_stream)
+        };
+        match passed {
+            Ok(()) => Action::Continue,
+            Err(denial) => self.refuse(denial),
         }
-        Action::Continue
     }
 
     fn on_log(&mut self) {
@@ -164,7 +158,7 @@ impl HttpContext for Stream {
         if self
             .policy
             .as_ref()
-            .is_some_and(|policy| policy.filter_state)
+            .is_some_and(|policy| policy.metering.filter_state)
         {
             for (name, value) in record.filter_state() {
                 host::set_filter_state(name, &value);
@@ -186,6 +180,7 @@ impl Stream {
             tenant: None,
             meter: None,
             list: None,
+            hide: None,
             times: Times::new(),
             dropped_by_scheduler: false,
         }
@@ -232,7 +227,12 @@ impl Stream {
             return Ok(());
         }
         let bytes = host::buffer(Buffer::RequestBody, size)?;
-        permit.judge(&bytes, last, policy)
+        match permit.judge(&bytes, last, policy)? {
+            Edit::Keep => {}
+            Edit::Pad(spaces) => host::append(Buffer::RequestBody, size, &vec![b' '; spaces])?,
+            Edit::Replace(bytes) => host::set_buffer(Buffer::RequestBody, size, &bytes)?,
+        }
+        Ok(())
     }
 
     /// Trailers end the body without a last frame, and may carry what was stripped from the headers.
@@ -261,24 +261,60 @@ impl Stream {
         };
         let status = status(&headers);
         if filters && (200..300).contains(&status) {
-            for name in rewrite::outdated(&headers) {
+            for name in models::outdated(&headers) {
                 host::remove_header(Map::ResponseHeaders, name.as_bytes())?;
             }
-            for (name, value) in rewrite::REPLY_HEADERS {
+            for (name, value) in models::REPLY_HEADERS {
                 host::set_header(Map::ResponseHeaders, name, value)?;
             }
             self.list = Some(ModelList::default());
         }
         self.dropped_by_scheduler = headers.first("x-llm-d-request-dropped-reason").is_some();
+        let hides = permit.hides_usage();
         let metered = permit.operation.metered();
         if metered != meter::Operation::Other {
             let encodings: Vec<&[u8]> = headers.values("content-encoding").collect();
-            self.meter = Some(Meter::new(
+            let meter = Meter::new(
                 metered,
                 headers.first("content-type"),
                 Some(&encodings.join(&b","[..])),
                 status,
-            ));
+            );
+            if hides && meter.is_of_stream() {
+                if headers.first("content-length").is_some() {
+                    host::remove_header(Map::ResponseHeaders, b"content-length")?;
+                }
+                self.hide = Some(Hide::default());
+            }
+            self.meter = Some(meter);
+        }
+        Ok(())
+    }
+
+    /// One chunk of a reply that is metered. It passes as it is, save the usage that only we have asked for.
+    fn observe(&mut self, size: usize, last: bool) -> Result<(), Denial> {
+        if self.meter.is_none() && self.hide.is_none() {
+            return Ok(());
+        }
+        let Ok(chunk) = host::buffer(Buffer::ResponseBody, size) else {
+            // Numbers from a reply with a hole in it are worse than none.
+            self.meter = None;
+            // What has been kept back must not be lost.
+            let held = self.hide.take().map(Hide::release).unwrap_or_default();
+            if !held.is_empty() {
+                host::set_buffer(Buffer::ResponseBody, 0, &held)?;
+            }
+            return Ok(());
+        };
+        if let Some(meter) = &mut self.meter {
+            meter.push(&chunk);
+            if self.times.first_token.is_none() && meter.first_token_seen() {
+                self.times.first_token = host::now().ok();
+            }
+        }
+        let instead = self.hide.as_mut().and_then(|hide| hide.pass(&chunk, last));
+        if let Some(instead) = instead {
+            host::set_buffer(Buffer::ResponseBody, size, &instead)?;
         }
         Ok(())
     }

@@ -41,8 +41,8 @@ pub struct Policy {
     pub fairness: Fairness,
     /// Whether refusals stand.
     pub mode: Mode,
-    /// Whether counts go to filter state.
-    pub filter_state: bool,
+    /// What is done to count tokens, and with the counts.
+    pub metering: Metering,
     /// The first eight hex digits of the configuration's SHA-256, to compare gateways with.
     pub fingerprint: u32,
 }
@@ -155,6 +155,17 @@ impl Groups {
     pub fn find(&self, name: &str) -> Option<GroupId> {
         self.0.get(name).copied()
     }
+}
+
+/// What is done to count tokens, and with the counts. What is done per model is in [`ModelRules`].
+#[derive(Debug)]
+pub struct Metering {
+    /// Whether counts go to filter state.
+    pub filter_state: bool,
+    /// Whether no encoded reply is asked for; one that is encoded cannot be counted.
+    pub strip_accept_encoding: bool,
+    /// Whether the Responses API may be asked to answer in the background, where nothing can be counted.
+    pub allow_background: bool,
 }
 
 /// The header in which a gateway in front repeats the model.

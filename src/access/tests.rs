@@ -11,7 +11,7 @@ fn ask(policy: &Policy, headers: &HeaderMap, body: &[u8]) -> Result<(), Code> {
     let caller = identify(headers, policy, 0, &no_token).map_err(|denial| denial.code())?;
     let permit = admit(caller, &target, headers, !body.is_empty(), policy);
     permit
-        .and_then(|mut permit| permit.judge(body, true, policy))
+        .and_then(|mut permit| permit.judge(body, true, policy).map(|_| ()))
         .map_err(|denial| denial.code())
 }
 

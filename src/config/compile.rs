@@ -13,11 +13,12 @@ use sha2::{Digest as _, Sha256};
 use super::faults::{read, read_list};
 use super::{
     AccessConfig, Config, Entries, ExtraPathConfig, FairnessConfig, FairnessFrom, Fault,
-    MeteringConfig, ModeConfig, ModelConfig, ModelHeaderConfig, PublicPathConfig, TenantConfig,
+    MeteringConfig, ModeConfig, ModelConfig, ModelHeaderConfig, PublicPathConfig,
+    StreamUsageConfig, TenantConfig,
 };
-use crate::access::{ExtraPath, Mode, ModelPattern, ModelRules, Rule};
+use crate::access::{ExtraPath, Mode, ModelEntry, ModelPattern, ModelRules, Rule, StreamUsage};
 use crate::operation::PathRule;
-use crate::policy::{Fairness, GroupSet, Groups, ModelHeader, Policy, Tenant};
+use crate::policy::{Fairness, GroupSet, Groups, Metering, ModelHeader, Policy, Tenant};
 
 /// Names that metrics use for what has no tenant or model of its own.
 const RESERVED_NAMES: [&str; 3] = ["unknown", "anonymous", "other"];
@@ -68,7 +69,14 @@ impl Compiler<'_> {
         let keys = self.keys(&config);
         let issuers = self.issuers(&config);
         let mode = self.mode(&config);
-        let mut models = self.models(&config, mode);
+        let (metering, stream_usage) = self.metering(&config);
+        let mut models = self.models(&config, mode, stream_usage);
+        if !metering.strip_accept_encoding && models.may_ask_for_usage(None) {
+            self.fault(
+                "metering.stripAcceptEncoding",
+                "an encoded reply would show clients the usage that only the filter asked for; expected `streamUsage: observe` beside `false`, here and in `models`",
+            );
+        }
         models.hide_denied = config
             .hide_denied_models
             .and_then(|raw| read(raw.get(), "hideDeniedModels", &mut self.faults))
@@ -79,9 +87,6 @@ impl Compiler<'_> {
         let extra_paths = self.extra_paths(&config);
         let public_paths = self.public_paths(&config);
         let fairness = self.fairness(&config);
-        let metering: Option<MeteringConfig> = config
-            .metering
-            .and_then(|raw| read(raw.get(), "metering", &mut self.faults));
         let none_tried = self.faults.is_empty()
             && keys.is_empty()
             && issuers.is_empty()
@@ -112,7 +117,7 @@ impl Compiler<'_> {
             public_paths,
             fairness,
             mode,
-            filter_state: metering.is_some_and(|metering| metering.filter_state),
+            metering,
             fingerprint: fingerprint(text),
         })
     }
@@ -169,9 +174,26 @@ impl Compiler<'_> {
         }
     }
 
+    /// What holds for all models, and what is done for those that do not say otherwise.
+    fn metering(&mut self, config: &Config<'_>) -> (Metering, StreamUsage) {
+        let written: MeteringConfig = config
+            .metering
+            .and_then(|raw| read(raw.get(), "metering", &mut self.faults))
+            .unwrap_or_default();
+        let metering = Metering {
+            filter_state: written.filter_state,
+            strip_accept_encoding: written.strip_accept_encoding.unwrap_or(true),
+            allow_background: written.allow_background,
+        };
+        (
+            metering,
+            stream_usage(written.stream_usage).unwrap_or_default(),
+        )
+    }
+
     /// The rules; in an open gateway there may be none.
-    fn models(&mut self, config: &Config<'_>, mode: Mode) -> ModelRules {
-        let mut rules = ModelRules::default();
+    fn models(&mut self, config: &Config<'_>, mode: Mode, default: StreamUsage) -> ModelRules {
+        let mut rules = ModelRules::new(default);
         let faults_before = self.faults.len();
         let entries = self.entries(config.models, "models");
         if entries.is_empty() && mode != Mode::Open && self.faults.len() == faults_before {
@@ -193,8 +215,9 @@ impl Compiler<'_> {
                     continue;
                 }
             };
+            let stream_usage = stream_usage(model.stream_usage).unwrap_or(default);
             if let Some(pattern) = pattern {
-                rules.insert(pattern, rule);
+                rules.insert(pattern, ModelEntry { rule, stream_usage });
             }
         }
         rules
@@ -352,6 +375,13 @@ impl Compiler<'_> {
     fn group_set(&mut self, names: &[String]) -> GroupSet {
         sorted(names.iter().map(|name| self.groups.intern(name)).collect())
     }
+}
+
+fn stream_usage(written: Option<StreamUsageConfig>) -> Option<StreamUsage> {
+    written.map(|written| match written {
+        StreamUsageConfig::Inject => StreamUsage::Inject,
+        StreamUsageConfig::Observe => StreamUsage::Observe,
+    })
 }
 
 fn sorted(mut groups: Vec<crate::policy::GroupId>) -> GroupSet {

@@ -207,10 +207,41 @@ fn lists_all_faults_at_once() {
         [
             "keys[0].keyHash: expected a string",
             "keys[1].tenant: expected one of the names in `tenants`",
-            "models.m: expected either `groups` or `access`",
             "metering.filterState: expected a boolean",
+            "models.m: expected either `groups` or `access`",
         ]
     );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn encoded_replies_and_usage_that_is_hidden_do_not_go_together() {
+    let fault = "metering.stripAcceptEncoding: an encoded reply would show clients the usage that only the filter asked for; expected `streamUsage: observe` beside `false`, here and in `models`";
+    for (name, metering, model, expected) in [
+        ("the defaults", json!({}), json!(null), None),
+        (
+            "kept, and asked by default",
+            json!({"stripAcceptEncoding": false}),
+            json!(null),
+            Some(fault),
+        ),
+        (
+            "kept, and asked for one model",
+            json!({"stripAcceptEncoding": false, "streamUsage": "observe"}),
+            json!("inject"),
+            Some(fault),
+        ),
+        (
+            "kept, and not asked",
+            json!({"stripAcceptEncoding": false, "streamUsage": "observe"}),
+            json!(null),
+            None,
+        ),
+    ] {
+        let mut config = demo_with("/metering", metering);
+        config["models"]["m"] = json!({"access": "authenticated", "streamUsage": model});
+        let expected: Vec<&str> = expected.into_iter().collect();
+        assert_eq!(faults(&config), expected, "{name}");
+    }
 }
 
 #[wasm_bindgen_test(unsupported = test)]

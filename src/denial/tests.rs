@@ -2,7 +2,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
-const ALL: [(Code, u32, &str); 19] = [
+const ALL: [(Code, u32, &str); 21] = [
     (Code::MissingCredential, 401, "missing_credential"),
     (Code::InvalidCredential, 401, "invalid_credential"),
     (Code::ExpiredCredential, 401, "expired_credential"),
@@ -20,6 +20,8 @@ const ALL: [(Code, u32, &str); 19] = [
     (Code::AmbiguousModel, 400, "ambiguous_model"),
     (Code::MalformedBody, 400, "malformed_body"),
     (Code::MalformedPath, 400, "malformed_path"),
+    (Code::AmbiguousStream, 400, "ambiguous_stream"),
+    (Code::BackgroundNotAllowed, 403, "background_not_allowed"),
     (Code::UnsupportedEncoding, 415, "unsupported_encoding"),
     (Code::Internal, 500, "internal"),
 ];

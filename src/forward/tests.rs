@@ -1,4 +1,5 @@
 mod credentials;
+mod stream_usage;
 mod trusted_headers;
 
 use wasm_bindgen_test::wasm_bindgen_test;

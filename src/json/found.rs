@@ -64,6 +64,8 @@ pub struct Found {
     pub complete: bool,
     /// Bytes of the last value's text after unescaping, if it is a string; else 0.
     pub text: u64,
+    /// The last value is an object without members or an array without elements.
+    pub empty: bool,
 }
 
 impl Found {
@@ -83,6 +85,7 @@ impl Found {
         self.overflow = false;
         self.complete = false;
         self.text = 0;
+        self.empty = false;
     }
 }
 

@@ -28,6 +28,7 @@ impl Scanner {
             }
         }
         self.text = 0;
+        self.empty = false;
         self.state = match (byte, self.grammar) {
             (b'{', _) => return self.open(true),
             (b'[', _) => return self.open(false),
@@ -55,6 +56,7 @@ impl Scanner {
                 if let Some(found) = self.found.get_mut(index) {
                     found.complete = true;
                     found.text = self.text;
+                    found.empty = self.empty;
                     on_value(index, found, end);
                 }
             }

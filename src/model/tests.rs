@@ -5,7 +5,7 @@ use super::*;
 /// Judges a body whose frames are `step` bytes long. The frame that is refused, and all before it, are what a server
 /// could have seen.
 fn judge(body: &[u8], step: usize, expected: Option<&str>) -> Result<Option<String>, Code> {
-    let mut judge = Judge::new(expected.and_then(ModelName::new), None);
+    let mut judge = Judge::new(expected.and_then(ModelName::new), None, Also::Nothing);
     let mut model = None;
     let mut frames = body.chunks(step).peekable();
     if body.is_empty() {
@@ -176,7 +176,7 @@ fn the_body_must_agree_with_the_header() {
 #[wasm_bindgen_test(unsupported = test)]
 fn the_frame_that_reaches_the_content_length_is_the_last_chance() {
     let open = br#"{"model":"m""#;
-    let mut judge = Judge::new(None, Some(open.len() as u64));
+    let mut judge = Judge::new(None, Some(open.len() as u64), Also::Nothing);
     assert_eq!(judge.frame(&open[..4], false), Ok(None));
     assert_eq!(judge.frame(&open[4..], false), Err(Code::MalformedBody));
 }

@@ -1,0 +1,274 @@
+//! Asks the server for the usage of a stream, in the body of the request, while it passes.
+//!
+//! Servers of OpenAI's chat and text completions report the usage of a stream only if the request says
+//! `"stream_options":{"include_usage":true}`. A request that does not say so is made to: nothing is buffered, each frame
+//! goes on as soon as it has been read. Where the client sent no `stream_options`, the member is put before the brace
+//! that closes the document; where it did, its own are completed in place, so that no name stands there twice.
+//!
+//! The length of the result is not known in the headers step. So the announced `content-length` is raised by
+//! [`ADDED_LENGTH`] there, and what is not spent on the member is spent on spaces, which JSON allows.
+
+use std::rc::Rc;
+
+use crate::denial::Code;
+use crate::json::{Found, Paths, Scanner, Wanted};
+use crate::model::MODEL;
+
+/// The member that asks.
+const MEMBER: &str = r#","stream_options":{"include_usage":true}"#;
+
+/// Bytes by which the announced length of a body is raised. No edit is longer.
+pub const ADDED_LENGTH: u64 = 40;
+const ROOM: usize = MEMBER.len();
+const _: () = assert!(
+    ROOM as u64 == ADDED_LENGTH,
+    "the member is the longest edit"
+);
+
+/// Request headers that describe the bytes of the body as it came.
+pub const DIGESTS: [&str; 4] = ["content-digest", "content-md5", "digest", "repr-digest"];
+
+/// Literals, and nothing longer.
+const LITERAL_CAP: usize = 5;
+
+const MEMBERS: &[Wanted] = &[
+    MODEL,
+    literal(&["stream"]),
+    literal(&["stream_options"]),
+    literal(&["stream_options", "include_usage"]),
+];
+const STREAM: usize = 1;
+const OPTIONS: usize = 2;
+const INCLUDE_USAGE: usize = 3;
+
+const fn literal(path: &'static [&'static str]) -> Wanted {
+    Wanted {
+        path,
+        cap: LITERAL_CAP,
+    }
+}
+
+thread_local! {
+    static PATHS: Rc<Paths> = Rc::new(Paths::new(MEMBERS));
+}
+
+/// What becomes of a frame of a body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// It goes on as it is.
+    Keep,
+    /// It goes on with so many spaces after it.
+    Pad(usize),
+    /// These bytes go on in its place.
+    Replace(Vec<u8>),
+}
+
+/// Some bytes of a frame that others take the place of.
+#[derive(Debug)]
+struct Change {
+    start: usize,
+    end: usize,
+    text: &'static str,
+}
+
+/// Reads what one body says of its stream, and completes it.
+#[derive(Debug)]
+pub struct Ask {
+    /// Bytes of the announced length that are still to be spent; `None` where no length is announced.
+    room: Option<usize>,
+    /// `stream`, once it has been read.
+    stream: Option<bool>,
+    /// `include_usage` of the client, once it has been read.
+    included: Option<bool>,
+    /// The body says something of its stream that not every reader reads alike.
+    ambiguous: bool,
+    /// The server has been asked by an edit.
+    edited: bool,
+    /// The beginning of a literal that may have to be replaced, and whose end is in the next frame: at most 4 bytes.
+    held: Vec<u8>,
+    /// What is to be changed in the current frame, in terms of `held` and the frame joined.
+    changes: Vec<Change>,
+}
+
+impl Ask {
+    /// Nothing has been read. `padded` says that the announced length has been raised by [`ADDED_LENGTH`].
+    #[must_use]
+    pub const fn new(padded: bool) -> Self {
+        Self {
+            room: if padded { Some(ROOM) } else { None },
+            stream: None,
+            included: None,
+            ambiguous: false,
+            edited: false,
+            held: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// The members that a body must be scanned for; the model is the first.
+    pub(crate) fn paths() -> Rc<Paths> {
+        PATHS.with(Rc::clone)
+    }
+
+    /// Whether the length that the headers announce has to be raised by [`ADDED_LENGTH`].
+    #[must_use]
+    pub const fn is_padded(&self) -> bool {
+        self.room.is_some()
+    }
+
+    /// Whether the server was asked for what the client has not asked for.
+    #[must_use]
+    pub fn is_hidden(&self) -> bool {
+        self.edited && self.stream == Some(true)
+    }
+
+    /// One of the wanted values has been read, up to `end` in `frame`.
+    pub(crate) fn value(&mut self, index: usize, found: &Found, frame: &[u8], end: usize) {
+        let literal = found.value();
+        let last = end.checked_sub(1).and_then(|last| frame.get(last));
+        let end = end.saturating_add(self.held.len());
+        match index {
+            STREAM => match literal {
+                Some(b"true") => self.stream = Some(true),
+                Some(b"false" | b"null") => self.stream = Some(false),
+                _ => self.ambiguous = true,
+            },
+            INCLUDE_USAGE => match literal {
+                Some(b"true") => self.included = Some(true),
+                Some(literal @ (b"false" | b"null")) => {
+                    self.included = Some(false);
+                    self.change(end.checked_sub(literal.len()), end, "true");
+                }
+                _ => self.ambiguous = true,
+            },
+            OPTIONS if literal == Some(b"null") => {
+                // A server may refuse options without a stream, so that they must not come from us.
+                if self.stream == Some(true) {
+                    self.change(end.checked_sub(4), end, r#"{"include_usage":true}"#);
+                }
+            }
+            OPTIONS if last == Some(&b'}') => {
+                let brace = end.checked_sub(1);
+                match (self.included, found.empty) {
+                    (Some(_), _) => {}
+                    (None, false) => {
+                        self.change(brace, end.saturating_sub(1), r#","include_usage":true"#)
+                    }
+                    (None, true) if self.stream == Some(true) => {
+                        self.change(brace, end.saturating_sub(1), r#""include_usage":true"#);
+                    }
+                    (None, true) => {}
+                }
+            }
+            OPTIONS => self.ambiguous = true,
+            _ => {}
+        }
+    }
+
+    /// What becomes of `frame`, which has been scanned. `wanted` says whether usage is asked for at all, and `closing` where
+    /// the document's last brace is, if it is in this frame.
+    ///
+    /// # Errors
+    /// [`Code::AmbiguousStream`] where a server could read something else of the stream than was read here.
+    pub(crate) fn edit(
+        &mut self,
+        scanner: &Scanner,
+        frame: &[u8],
+        closing: Option<usize>,
+        wanted: bool,
+    ) -> Result<Edit, Code> {
+        let members = || [STREAM, OPTIONS, INCLUDE_USAGE].map(|index| scanner.found(index));
+        let repeated = |found: &Found| found.exact > 1 || found.lookalikes > 0;
+        self.ambiguous |= members().into_iter().flatten().any(repeated);
+        let mut changes = std::mem::take(&mut self.changes);
+        if wanted {
+            if self.ambiguous {
+                return Err(Code::AmbiguousStream);
+            }
+            self.edited |= !changes.is_empty();
+        } else {
+            changes.clear();
+        }
+        let closing = closing.map(|brace| brace.saturating_add(self.held.len()));
+        if let Some(brace) = closing
+            && wanted
+            && self.stream == Some(true)
+            && self.included.is_none()
+            && !self.edited
+        {
+            self.edited = true;
+            changes.push(Change {
+                start: brace,
+                end: brace,
+                text: MEMBER,
+            });
+        }
+        let before = std::mem::take(&mut self.held);
+        let kept_back = if wanted && closing.is_none() {
+            unfinished(scanner, before.len().saturating_add(frame.len()))
+        } else {
+            0
+        };
+        for change in &changes {
+            let removed = change.end.saturating_sub(change.start);
+            // Nothing is shortened by more than a byte, so the room is never exceeded for long: `true` for `false`.
+            self.room = self.room.map(|room| {
+                room.saturating_add(removed)
+                    .saturating_sub(change.text.len())
+            });
+        }
+        let padding = match closing {
+            Some(_) => self.room.take().unwrap_or_default(),
+            None => 0,
+        };
+        if before.is_empty() && changes.is_empty() && kept_back == 0 {
+            return Ok(if padding == 0 {
+                Edit::Keep
+            } else {
+                Edit::Pad(padding)
+            });
+        }
+        let joined = [&before[..], frame].concat();
+        let whole = joined.len().saturating_sub(kept_back);
+        let mut edited = Vec::with_capacity(whole.saturating_add(ROOM));
+        let mut done = 0;
+        for change in &changes {
+            edited.extend_from_slice(joined.get(done..change.start).unwrap_or_default());
+            edited.extend_from_slice(change.text.as_bytes());
+            done = change.end;
+        }
+        edited.extend_from_slice(joined.get(done..whole).unwrap_or_default());
+        edited.resize(edited.len().saturating_add(padding), b' ');
+        self.held = joined.get(whole..).unwrap_or_default().to_vec();
+        Ok(Edit::Replace(edited))
+    }
+
+    /// A literal whose start has gone on, before the model said that its usage is to be asked for, stays as it is.
+    fn change(&mut self, start: Option<usize>, end: usize, text: &'static str) {
+        if let Some(start) = start.filter(|_| self.stream != Some(false)) {
+            self.changes.push(Change { start, end, text });
+        }
+    }
+}
+
+/// The length of a `false` or `null` at the end of the frame that is to be replaced once it is whole. What is held back is
+/// inside a document that is still open, so that no body ends without it.
+fn unfinished(scanner: &Scanner, at_hand: usize) -> usize {
+    let open = |index| scanner.found(index).filter(|found| !found.complete);
+    let begun = [INCLUDE_USAGE, OPTIONS].into_iter().filter_map(open);
+    begun
+        .map(|found| match found.raw.first() {
+            Some(b'f' | b'n') => found.raw.len(),
+            _ => 0,
+        })
+        .filter(|&length| length <= at_hand)
+        .max()
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows fails, as it should"
+)]
+mod tests;

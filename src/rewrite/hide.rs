@@ -1,0 +1,263 @@
+//! Takes out of an event stream the usage that only the filter has asked for, so that the client gets the bytes that it
+//! would have got without the filter.
+//!
+//! No whole event waits: an event goes on with the chunk that ends it. What is kept back is the beginning of an event
+//! whose end has not come yet, of which a client could make nothing, and no more than [`MAX_HELD`] bytes of it.
+
+use std::rc::Rc;
+
+use memchr::{memchr2, memmem};
+
+use crate::json::{Found, Grammar, Paths, Scanner, Wanted};
+use crate::sse::{Decoder, Piece};
+use crate::usage;
+
+/// The longest event that is looked at; a longer one passes. Usage takes a few hundred bytes.
+pub const MAX_HELD: usize = 4 * 1024;
+
+const fn literal(path: &'static [&'static str]) -> Wanted {
+    Wanted { path, cap: 24 }
+}
+
+const MEMBERS: &[Wanted] = &[
+    literal(&["usage", "completion_tokens"]),
+    literal(&["usage", "prompt_tokens"]),
+    literal(&["usage", "total_tokens"]),
+    literal(&["choices", "[]", "finish_reason"]),
+    literal(&["choices", "[]", "delta"]),
+    literal(&["choices", "[]", "text"]),
+    literal(&["error"]),
+];
+const COMPLETION_TOKENS: usize = 0;
+const LAST_COUNT: usize = 2;
+const TEXT: usize = 5;
+
+thread_local! {
+    static PATHS: Rc<Paths> = Rc::new(Paths::new(MEMBERS));
+}
+
+/// Whose line, and maybe more, a CR has ended. An LF right after it belongs to that end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Line,
+    /// `kept` says whether the event went on.
+    Event {
+        kept: bool,
+    },
+}
+
+/// What an event says.
+#[derive(Clone, Copy, Debug, Default)]
+struct Content {
+    /// It has counts.
+    usage: bool,
+    /// One of them is of generated tokens.
+    generated: bool,
+    /// It has something beside them.
+    other: bool,
+}
+
+/// One stream on its way through.
+#[derive(Debug)]
+pub struct Hide {
+    /// The beginning of the current event, taken out of earlier chunks.
+    held: Vec<u8>,
+    line_is_empty: bool,
+    after_carriage_return: Option<Ended>,
+    /// The current event is too long to be looked at.
+    too_long: bool,
+    /// The server reports usage beside what it generates, so that it would also have reported it unasked.
+    volunteers: bool,
+}
+
+impl Default for Hide {
+    fn default() -> Self {
+        Self {
+            held: Vec::new(),
+            line_is_empty: true,
+            after_carriage_return: None,
+            too_long: false,
+            volunteers: false,
+        }
+    }
+}
+
+impl Hide {
+    /// What goes on in the place of the next chunk; `None` if that is the chunk itself. `last` says that nothing follows.
+    pub fn pass(&mut self, chunk: &[u8], last: bool) -> Option<Vec<u8>> {
+        let mut passed = Passed::new(chunk);
+        let mut event = 0;
+        let mut at = 0;
+        if let Some(ended) = self.after_carriage_return.take_if(|_| !chunk.is_empty())
+            && chunk.first() == Some(&b'\n')
+        {
+            at = 1;
+            if let Ended::Event { kept } = ended {
+                event = 1;
+                if kept {
+                    passed.keep(0, 1);
+                }
+            }
+        }
+        while let Some(length) = memchr2(b'\n', b'\r', chunk.get(at..).unwrap_or_default()) {
+            self.line_is_empty &= length == 0;
+            let end_of_line = at.saturating_add(length);
+            let carriage_return = chunk.get(end_of_line) == Some(&b'\r');
+            at = end_of_line.saturating_add(1);
+            let line_feed = carriage_return && chunk.get(at) == Some(&b'\n');
+            if line_feed {
+                at = at.saturating_add(1);
+            }
+            let mut ended = Ended::Line;
+            if std::mem::replace(&mut self.line_is_empty, true) {
+                let kept = self.end_event(chunk.get(event..at).unwrap_or_default());
+                if kept {
+                    passed.add(&self.held);
+                    passed.keep(event, at);
+                }
+                self.held.clear();
+                event = at;
+                ended = Ended::Event { kept };
+            }
+            self.after_carriage_return =
+                (carriage_return && !line_feed && at == chunk.len()).then_some(ended);
+        }
+        self.line_is_empty &= at == chunk.len();
+        let rest = chunk.get(event..).unwrap_or_default();
+        if !self.too_long && self.held.len().saturating_add(rest.len()) > MAX_HELD {
+            self.too_long = true;
+            passed.add(&std::mem::take(&mut self.held));
+        }
+        if self.too_long {
+            passed.keep(event, chunk.len());
+        } else {
+            self.held.extend_from_slice(rest);
+        }
+        if last && !self.held.is_empty() && self.end_event(b"") {
+            passed.add(&std::mem::take(&mut self.held));
+        }
+        passed.in_place_of_the_chunk()
+    }
+
+    /// Gives up: what has been kept back, which must go on before the next chunk.
+    #[must_use]
+    pub fn release(self) -> Vec<u8> {
+        self.held
+    }
+
+    /// Whether the event that ends with `end` goes on.
+    fn end_event(&mut self, end: &[u8]) -> bool {
+        // Where the chunks end must not matter.
+        let too_long = self.held.len().saturating_add(end.len()) > MAX_HELD;
+        if std::mem::take(&mut self.too_long) || too_long {
+            return true;
+        }
+        let joined;
+        let event = if self.held.is_empty() {
+            end
+        } else {
+            joined = [&self.held[..], end].concat();
+            &joined
+        };
+        if memmem::find(event, b"usage\"").is_none() {
+            return true;
+        }
+        let content = Content::of(event);
+        self.volunteers |= content.generated && content.other;
+        content.other || !content.usage || self.volunteers
+    }
+}
+
+impl Content {
+    fn of(event: &[u8]) -> Self {
+        let mut content = Self::default();
+        let mut scanner = Scanner::with_paths(PATHS.with(Rc::clone), Grammar::Lenient);
+        let mut read = |bytes: &[u8]| {
+            let read = scanner.push_each(bytes, |index, found, _| content.value(index, found));
+            content.other |= read.is_err();
+        };
+        let mut decoder = Decoder::default();
+        let mut read_piece = |piece: Piece<'_>| match piece {
+            Piece::Data(data) => read(data),
+            Piece::NewLine => read(b"\n"),
+            Piece::End { .. } => {}
+        };
+        decoder.push(event, &mut read_piece);
+        decoder.finish(read_piece);
+        content.other |= !scanner.finish();
+        content
+    }
+
+    fn value(&mut self, index: usize, found: &Found) {
+        if index <= LAST_COUNT {
+            let count = found.value().and_then(usage::number);
+            self.usage |= count.is_some();
+            self.generated |= index == COMPLETION_TOKENS && count > Some(0);
+        } else {
+            let nothing = match index {
+                TEXT => found.text == 0,
+                _ => found.empty,
+            };
+            self.other |= !nothing && found.value() != Some(b"null");
+        }
+    }
+}
+
+/// What of a chunk goes on. Copied only once it differs from the chunk.
+struct Passed<'c> {
+    chunk: &'c [u8],
+    /// So much of the chunk goes on as it is, as long as there is no copy.
+    unchanged: usize,
+    copy: Option<Vec<u8>>,
+}
+
+impl<'c> Passed<'c> {
+    const fn new(chunk: &'c [u8]) -> Self {
+        Self {
+            chunk,
+            unchanged: 0,
+            copy: None,
+        }
+    }
+
+    /// Bytes of an earlier chunk.
+    fn add(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.copy().extend_from_slice(bytes);
+        }
+    }
+
+    /// The bytes from `start` to `end` of this chunk.
+    fn keep(&mut self, start: usize, end: usize) {
+        if self.copy.is_none() && self.unchanged == start {
+            self.unchanged = end;
+        } else {
+            let bytes = self.chunk.get(start..end).unwrap_or_default();
+            self.copy().extend_from_slice(bytes);
+        }
+    }
+
+    fn copy(&mut self) -> &mut Vec<u8> {
+        let unchanged = self.chunk.get(..self.unchanged).unwrap_or_default();
+        self.copy.get_or_insert_with(|| {
+            let mut copy = Vec::with_capacity(self.chunk.len().saturating_add(MAX_HELD));
+            copy.extend_from_slice(unchanged);
+            copy
+        })
+    }
+
+    fn in_place_of_the_chunk(mut self) -> Option<Vec<u8>> {
+        if self.copy.is_none() && self.unchanged == self.chunk.len() {
+            None
+        } else {
+            Some(std::mem::take(self.copy()))
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows fails, as it should"
+)]
+mod tests;
