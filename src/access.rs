@@ -260,11 +260,12 @@ impl Permit {
         if let Some(model) = judge.frame(bytes, last)? {
             let verdict = policy.models.check(&self.caller, &model);
             policy.mode.note(verdict, &mut self.noted)?;
+            if judge.may_ask_for_usage() {
+                judge.ask_for_usage(policy.models.asks_for_usage(Some(&model)));
+            }
             self.model = Some(model);
         }
-        let model = self.model.as_ref().or(judge.expected());
-        let asks = policy.models.asks_for_usage(model);
-        Ok(judge.edit(bytes, asks)?)
+        Ok(judge.edit(bytes)?)
     }
 
     /// The refusal that the mode only noted.
@@ -385,7 +386,10 @@ fn judge(
         Operation::Chat | Operation::Completions
             if policy.models.may_ask_for_usage(repeated.as_ref()) =>
         {
-            Also::Usage(Ask::new(length.is_some()))
+            Also::Usage(Ask::new(
+                length.is_some(),
+                policy.models.asks_for_usage(repeated.as_ref()),
+            ))
         }
         Operation::Responses if !policy.metering.allow_background => Also::Background,
         _ => Also::Nothing,

@@ -230,6 +230,11 @@ impl Meter {
         }
     }
 
+    /// How many members have been read that could be usage, whether it counted anything or not.
+    pub const fn usages(&self) -> u64 {
+        self.reading.seen.usages
+    }
+
     /// Whether the first token of a stream has passed. A reply that is not streamed has no such moment: its text comes
     /// when all of it is generated.
     pub fn first_token_seen(&self) -> bool {

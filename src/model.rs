@@ -119,12 +119,6 @@ impl Judge {
         }
     }
 
-    /// The model that the header named.
-    #[must_use]
-    pub const fn expected(&self) -> Option<&ModelName> {
-        self.expected.as_ref()
-    }
-
     /// The length of the body with what may be added to it, where it is announced and anything may be.
     #[must_use]
     pub fn added_length(&self) -> Option<u64> {
@@ -197,13 +191,20 @@ impl Judge {
         Ok(model)
     }
 
-    /// What becomes of the frame that was read last. `asks` says whether its model's usage is asked for.
+    /// Settles whether the usage of the model, now that it is known, is to be asked for.
+    pub const fn ask_for_usage(&mut self, wanted: bool) {
+        if let Body::Json(_, Also::Usage(ask)) = &mut self.body {
+            ask.wanted = wanted;
+        }
+    }
+
+    /// What becomes of the frame that was read last.
     ///
     /// # Errors
     /// [`Code::AmbiguousStream`]: the frame must not pass.
-    pub fn edit(&mut self, bytes: &[u8], asks: bool) -> Result<Edit, Code> {
+    pub fn edit(&mut self, bytes: &[u8]) -> Result<Edit, Code> {
         match &mut self.body {
-            Body::Json(scanner, Also::Usage(ask)) => ask.edit(scanner, bytes, self.closing, asks),
+            Body::Json(scanner, Also::Usage(ask)) => ask.edit(scanner, bytes, self.closing),
             _ => Ok(Edit::Keep),
         }
     }

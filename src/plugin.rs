@@ -306,15 +306,27 @@ impl Stream {
             }
             return Ok(());
         };
+        let mut has_usage = true;
         if let Some(meter) = &mut self.meter {
+            let usages = meter.usages();
             meter.push(&chunk);
+            has_usage = meter.usages() != usages;
             if self.times.first_token.is_none() && meter.first_token_seen() {
                 self.times.first_token = host::now().ok();
             }
         }
-        let instead = self.hide.as_mut().and_then(|hide| hide.pass(&chunk, last));
-        if let Some(instead) = instead {
-            host::set_buffer(Buffer::ResponseBody, size, &instead)?;
+        let Some(hide) = &mut self.hide else {
+            return Ok(());
+        };
+        let was_holding = hide.is_holding();
+        let instead = hide.pass(&chunk, has_usage, last);
+        let written = instead.map(|bytes| host::set_buffer(Buffer::ResponseBody, size, &bytes));
+        if let Some(Err(refused)) = written {
+            // The chunk itself goes on, and the client may see the usage. Without its beginning it must not.
+            self.hide = None;
+            if was_holding {
+                return Err(refused.into());
+            }
         }
         Ok(())
     }

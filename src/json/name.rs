@@ -107,8 +107,12 @@ impl Name {
 
 /// Whether `name` is equal to a wanted name in ASCII after case folding.
 pub(super) fn is_like(name: &[u8], wanted: &str) -> bool {
-    let name = Some(name).filter(|name| name.len() <= CAP);
-    let Some(name) = name.and_then(|name| std::str::from_utf8(name).ok()) else {
+    if name.len() == wanted.len() {
+        return name.eq_ignore_ascii_case(wanted.as_bytes());
+    }
+    // What else folds to ASCII takes more bytes.
+    let longer = (wanted.len()..=CAP).contains(&name.len()) && !name.is_ascii();
+    let Some(name) = std::str::from_utf8(name).ok().filter(|_| longer) else {
         return false;
     };
     let folded = |letter: char| match letter {

@@ -68,6 +68,8 @@ pub(super) struct Seen {
     pub(super) background: bool,
     /// `total_tokens` without any other count.
     pub(super) lone_total: Option<u64>,
+    /// How many members have been read that could be usage.
+    pub(super) usages: u64,
     /// A usage object exceeded its cap.
     pub(super) oversized: bool,
     pub(super) error: bool,
@@ -237,6 +239,9 @@ impl Seen {
             let usage = usage.and_then(|counted| counted.choice.take());
             self.tally.choice(choice.index, choice.finished, usage);
             return;
+        }
+        if index <= members::LAST_USAGE {
+            self.usages = self.usages.saturating_add(1);
         }
         let Some(raw) = found.value() else {
             self.oversized |= index <= members::LAST_USAGE;

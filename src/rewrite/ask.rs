@@ -74,6 +74,8 @@ struct Change {
 /// Reads what one body says of its stream, and completes it.
 #[derive(Debug)]
 pub struct Ask {
+    /// Whether the model's usage is to be asked for, as far as is known before the model is.
+    pub(crate) wanted: bool,
     /// Bytes of the announced length that are still to be spent; `None` where no length is announced.
     room: Option<usize>,
     /// `stream`, once it has been read.
@@ -93,8 +95,9 @@ pub struct Ask {
 impl Ask {
     /// Nothing has been read. `padded` says that the announced length has been raised by [`ADDED_LENGTH`].
     #[must_use]
-    pub const fn new(padded: bool) -> Self {
+    pub const fn new(padded: bool, wanted: bool) -> Self {
         Self {
+            wanted,
             room: if padded { Some(ROOM) } else { None },
             stream: None,
             included: None,
@@ -165,8 +168,8 @@ impl Ask {
         }
     }
 
-    /// What becomes of `frame`, which has been scanned. `wanted` says whether usage is asked for at all, and `closing` where
-    /// the document's last brace is, if it is in this frame.
+    /// What becomes of `frame`, which has been scanned. `closing` says where the document's last brace is, if it is in this
+    /// frame.
     ///
     /// # Errors
     /// [`Code::AmbiguousStream`] where a server could read something else of the stream than was read here.
@@ -175,13 +178,15 @@ impl Ask {
         scanner: &Scanner,
         frame: &[u8],
         closing: Option<usize>,
-        wanted: bool,
     ) -> Result<Edit, Code> {
+        if frame.is_empty() {
+            return Ok(Edit::Keep);
+        }
         let members = || [STREAM, OPTIONS, INCLUDE_USAGE].map(|index| scanner.found(index));
         let repeated = |found: &Found| found.exact > 1 || found.lookalikes > 0;
         self.ambiguous |= members().into_iter().flatten().any(repeated);
         let mut changes = std::mem::take(&mut self.changes);
-        if wanted {
+        if self.wanted {
             if self.ambiguous {
                 return Err(Code::AmbiguousStream);
             }
@@ -191,7 +196,7 @@ impl Ask {
         }
         let closing = closing.map(|brace| brace.saturating_add(self.held.len()));
         if let Some(brace) = closing
-            && wanted
+            && self.wanted
             && self.stream == Some(true)
             && self.included.is_none()
             && !self.edited
@@ -204,7 +209,7 @@ impl Ask {
             });
         }
         let before = std::mem::take(&mut self.held);
-        let kept_back = if wanted && closing.is_none() {
+        let kept_back = if self.wanted && closing.is_none() {
             unfinished(scanner, before.len().saturating_add(frame.len()))
         } else {
             0

@@ -83,8 +83,18 @@ impl Default for Hide {
 }
 
 impl Hide {
-    /// What goes on in the place of the next chunk; `None` if that is the chunk itself. `last` says that nothing follows.
-    pub fn pass(&mut self, chunk: &[u8], last: bool) -> Option<Vec<u8>> {
+    /// What goes on in the place of the next chunk; `None` if that is the chunk itself. `has_usage` is false where it is
+    /// known that no usage ends in this chunk. `last` says that nothing follows.
+    pub fn pass(&mut self, chunk: &[u8], has_usage: bool, last: bool) -> Option<Vec<u8>> {
+        // Nearly every chunk of a stream is a whole event, or several.
+        let between_events = self.held.is_empty() && self.line_is_empty && !self.too_long;
+        if between_events
+            && !has_usage
+            && self.after_carriage_return.is_none()
+            && chunk.ends_with(b"\n\n")
+        {
+            return None;
+        }
         let mut passed = Passed::new(chunk);
         let mut event = 0;
         let mut at = 0;
@@ -137,6 +147,12 @@ impl Hide {
             passed.add(&std::mem::take(&mut self.held));
         }
         passed.in_place_of_the_chunk()
+    }
+
+    /// Whether bytes of an earlier chunk are being kept back.
+    #[must_use]
+    pub const fn is_holding(&self) -> bool {
+        !self.held.is_empty()
     }
 
     /// Gives up: what has been kept back, which must go on before the next chunk.

@@ -47,6 +47,8 @@ mod shipped;
 #[cfg(test)]
 mod spoofing;
 #[cfg(test)]
+mod stream_usage;
+#[cfg(test)]
 mod streaming;
 #[cfg(test)]
 mod tokens;

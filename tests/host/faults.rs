@@ -148,8 +148,12 @@ fn clean_or_stopped(stream: &Stream) -> Result<(), String> {
     if tenant.as_deref() != Some("acme") {
         return Err(format!("tenant {tenant:?}"));
     }
+    let mut unasked = self::stream();
+    // Second to last is the usage, which the client has not asked for; to see it does no harm.
+    unasked.remove(unasked.len() - 2);
     let whole = [
         chat_reply().into_bytes(),
+        unasked.concat().into_bytes(),
         self::stream().concat().into_bytes(),
     ];
     if !whole.contains(&stream.downstream_body) {

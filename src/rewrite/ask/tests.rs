@@ -6,14 +6,14 @@ use crate::model::{Also, Judge};
 /// The body that a server gets, and whether the usage is to be hidden from the client.
 fn ask(body: &str, step: usize, padded: bool, wanted: bool) -> Result<(String, bool), Code> {
     let length = padded.then(|| body.len() as u64);
-    let mut judge = Judge::new(None, length, Also::Usage(Ask::new(padded)));
+    let mut judge = Judge::new(None, length, Also::Usage(Ask::new(padded, wanted)));
     let raised = judge.added_length();
     assert_eq!(raised, length.map(|length| length + ADDED_LENGTH));
     let mut upstream = Vec::new();
     let mut frames = body.as_bytes().chunks(step).peekable();
     while let Some(frame) = frames.next() {
         judge.frame(frame, frames.peek().is_none())?;
-        match judge.edit(frame, wanted)? {
+        match judge.edit(frame)? {
             Edit::Keep => upstream.extend_from_slice(frame),
             Edit::Pad(spaces) => {
                 upstream.extend_from_slice(frame);
@@ -205,11 +205,12 @@ fn a_literal_whose_start_has_gone_on_stays_as_it_is() {
         r#"{"stream":true,"stream_options":{"include_usage":fa"#,
         r#"lse},"model":"m"}"#,
     ];
-    let mut judge = Judge::new(None, None, Also::Usage(Ask::new(false)));
+    let mut judge = Judge::new(None, None, Also::Usage(Ask::new(false, false)));
     judge.frame(first.as_bytes(), false).unwrap();
-    assert_eq!(judge.edit(first.as_bytes(), false), Ok(Edit::Keep));
+    assert_eq!(judge.edit(first.as_bytes()), Ok(Edit::Keep));
+    judge.ask_for_usage(true);
     judge.frame(second.as_bytes(), true).unwrap();
-    assert_eq!(judge.edit(second.as_bytes(), true), Ok(Edit::Keep));
+    assert_eq!(judge.edit(second.as_bytes()), Ok(Edit::Keep));
     assert!(!judge.hides_usage());
 }
 

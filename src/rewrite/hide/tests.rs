@@ -10,14 +10,14 @@ fn pass<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, ended: bool) -> (String,
     let mut passed = Vec::new();
     let mut held = 0;
     for chunk in chunks {
-        match hide.pass(chunk, false) {
+        match hide.pass(chunk, true, false) {
             Some(instead) => passed.extend(instead),
             None => passed.extend_from_slice(chunk),
         }
         held = held.max(hide.held.len());
     }
     if ended {
-        passed.extend(hide.pass(b"", true).unwrap_or_default());
+        passed.extend(hide.pass(b"", true, true).unwrap_or_default());
     }
     (String::from_utf8(passed).unwrap(), held)
 }
@@ -159,24 +159,24 @@ fn whole_events_are_never_copied_nor_kept_waiting() {
         ": ping\n\n",
         "data: [DONE]\r\n\r\n",
     ] {
-        assert_eq!(hide.pass(event.as_bytes(), false), None, "{event}");
+        assert_eq!(hide.pass(event.as_bytes(), true, false), None, "{event}");
         assert_eq!(hide.held.len(), 0, "{event}");
     }
     let two_and_a_half = b"data: 1\n\ndata: 2\n\ndata: 3";
     assert_eq!(
-        hide.pass(two_and_a_half, false).as_deref(),
+        hide.pass(two_and_a_half, true, false).as_deref(),
         Some(&b"data: 1\n\ndata: 2\n\n"[..])
     );
     assert_eq!(
-        hide.pass(b"3\n\n", false).as_deref(),
+        hide.pass(b"3\n\n", true, false).as_deref(),
         Some(&b"data: 33\n\n"[..])
     );
-    assert_eq!(hide.pass(b"", true), None);
+    assert_eq!(hide.pass(b"", true, true), None);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_was_held_is_released_when_a_chunk_cannot_be_read() {
     let mut hide = Hide::default();
-    assert_eq!(hide.pass(b"data: 1", false), Some(Vec::new()));
+    assert_eq!(hide.pass(b"data: 1", true, false), Some(Vec::new()));
     assert_eq!(hide.release(), b"data: 1");
 }

@@ -185,6 +185,7 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
     let reply = (shared.script)(&seen);
     let index = shared.begin(seen);
     let (bytes, complete) = read(body).await;
+    let reply = reply.chosen(&bytes);
     shared.finish(index, bytes, complete);
     if complete {
         // Envoy may have given up the stream.

@@ -49,6 +49,8 @@ pub(crate) enum Piece {
     Cut,
 }
 
+type ToBody = dyn Fn(&[u8]) -> Reply + Send + Sync;
+
 /// One reply of the script.
 #[derive(Clone)]
 pub(crate) struct Reply {
@@ -58,6 +60,7 @@ pub(crate) struct Reply {
     stream: bool,
     early: bool,
     pub(super) trailers: bool,
+    to_body: Option<Arc<ToBody>>,
 }
 
 impl Reply {
@@ -70,6 +73,22 @@ impl Reply {
             stream: false,
             early: false,
             trailers: false,
+            to_body: None,
+        }
+    }
+
+    /// A reply that is chosen when the body of the request has been read.
+    pub(crate) fn to_body(choose: impl Fn(&[u8]) -> Self + Send + Sync + 'static) -> Self {
+        Self {
+            to_body: Some(Arc::new(choose)),
+            ..Self::fixed(500, "text/plain", "")
+        }
+    }
+
+    pub(super) fn chosen(self, body: &[u8]) -> Self {
+        match &self.to_body {
+            Some(choose) => choose(body),
+            None => self,
         }
     }
 
@@ -90,6 +109,7 @@ impl Reply {
             stream: true,
             early: false,
             trailers: false,
+            to_body: None,
         }
     }
 
@@ -220,6 +240,7 @@ fn serve(stream: &TcpStream, shared: &Shared) {
             return;
         }
         let (body, complete) = read_body(&mut reader, &seen);
+        let reply = reply.chosen(&body);
         shared.finish(index, body, complete);
         if !complete || (!reply.early && answer(stream, &mut reader, &reply).is_none()) {
             return;
