@@ -41,7 +41,7 @@ pub(super) const EVAL_COUNT: usize = 19;
 pub(super) const DONE: usize = 20;
 pub(super) const END_MARK: usize = 21;
 pub(super) const FIRST_TOKEN: usize = 22;
-pub(super) const CHOICE_TEXT: usize = 25;
+pub(super) const CHOICE_TEXT: usize = 26;
 pub(super) const FIRST_TEXT: usize = CHOICE_TEXT;
 
 pub(super) const MEMBERS: &[Wanted] = &[
@@ -73,6 +73,7 @@ pub(super) const MEMBERS: &[Wanted] = &[
     // From here: one value for each generated token.
     see(&["choices", "[]", "token_ids", "[]"]),
     see(&["choices", "[]", "logprobs", "content", "[]"]),
+    see(&["choices", "[]", "logprobs", "tokens", "[]"]),
     see(&["tokens", "[]"]),
     // From here: generated text, wherever a reply has it.
     see(&["choices", "[]", "text"]),

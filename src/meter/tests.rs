@@ -364,6 +364,29 @@ fn charges_the_estimate_where_nothing_is_reported() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn lists_with_one_entry_for_each_token_make_the_estimate_exact() {
+    for (name, choice) in [
+        ("ids", r#""delta":{"content":"abc"},"token_ids":[1,2,3]"#),
+        (
+            "chat",
+            r#""delta":{"content":"abc"},"logprobs":{"content":[{},{},{}]}"#,
+        ),
+        (
+            "completions",
+            r#""text":"abc","logprobs":{"tokens":["a","b","c"]}"#,
+        ),
+    ] {
+        let event = format!(r#"{{"choices":[{{"index":0,{choice}}}]}}"#);
+        let metered = stream(&[&event, &event], End::Complete);
+        assert_eq!(
+            (metered.source, metered.estimate),
+            (Source::Estimated, Some(6)),
+            "{name}"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn an_event_that_repeats_a_frame_counts_as_one_that_is_read() {
     let events = [
         r#"{"choices":[{"index":0,"delta":{"content":"one"}}]}"#,
