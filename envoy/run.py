@@ -243,10 +243,8 @@ def is_ready(admin):
 
 
 def commands_to_try(base, admin, simulated):
-    def chat(model, credential, *, streamed=False):
-        body = {"model": model, "messages": [{"role": "user", "content": "Hello, who are you?"}]}
-        if streamed:
-            body.update(stream=True, stream_options={"include_usage": True})
+    def chat(model, credential, **options):
+        body = {"model": model, "messages": [{"role": "user", "content": "Hello, who are you?"}], **options}
         lines = [f"curl -iN {base}/v1/chat/completions"]
         if credential:
             lines.append(f'-H "authorization: Bearer {credential}"')
@@ -260,7 +258,11 @@ def commands_to_try(base, admin, simulated):
         (
             "A key, streamed: 200, one event a token, then "
             '"usage":{"completion_tokens":16,"prompt_tokens":4,"total_tokens":20} and [DONE]',
-            chat(llama, acme, streamed=True),
+            chat(llama, acme, stream=True, stream_options={"include_usage": True}),
+        ),
+        (
+            "The same without asking for usage: none is seen, and it is counted all the same",
+            chat(llama, acme, stream=True),
         ),
         ("A key, not streamed: 200, after half a second", chat(qwen, acme)),
         ("No key: 401, x-tollgate-code: missing_credential", chat(llama, None)),
@@ -268,7 +270,7 @@ def commands_to_try(base, admin, simulated):
         ("A token of the group `sales`: 200", chat(llama, token)),
         ("That token for a model of the group `research`: 403, x-tollgate-code: model_not_allowed", chat(qwen, token)),
         (
-            'What it cost: after the first, tollgate_tokens_total{tenant="acme",model="llama-3.1-8b",type="output"} 16',
+            'What it cost: after the first two, tollgate_tokens_total{tenant="acme",model="llama-3.1-8b",type="output"} 32',
             f"curl -s {admin}/stats/prometheus | grep '^tollgate_'",
         ),
     ]
