@@ -6,6 +6,7 @@
 
 mod compile;
 mod faults;
+mod metering;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,6 +17,7 @@ use serde_json::value::RawValue;
 
 pub use compile::compile;
 pub use faults::Fault;
+pub(crate) use metering::MeteringConfig;
 
 /// The whole configuration. Each section stays raw text until `compile` reads it, with its own faults.
 #[derive(Deserialize)]
@@ -330,15 +332,6 @@ pub(crate) enum ModeConfig {
     Enforce,
     Audit,
     Open,
-}
-
-/// What is done with the counts.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct MeteringConfig {
-    /// Write the counts to filter state, for the access log and Envoy's own rate limit.
-    #[serde(default)]
-    pub(crate) filter_state: bool,
 }
 
 /// A JSON object as a list of its entries, in order, duplicates kept: a map type would let the last one win silently.

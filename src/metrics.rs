@@ -45,6 +45,10 @@ pub enum Metric {
     EstimatedTokens,
     /// Generating requests without final usage, by reason.
     UsageMissing,
+    /// Requests of which another filter counted other tokens than the server reported.
+    UsageDisagreements,
+    /// Requests that Envoy sent to the upstream more than once.
+    RetriedRequests,
     /// Refusals by code, those that `mode: audit` only notes included.
     Denials,
     /// From the request's headers to the first generated content, in milliseconds.
@@ -75,6 +79,8 @@ impl Metric {
             Self::TokenDetails => "tollgate_token_details_total",
             Self::EstimatedTokens => "tollgate_estimated_tokens_total",
             Self::UsageMissing => "tollgate_usage_missing_total",
+            Self::UsageDisagreements => "tollgate_usage_disagreements_total",
+            Self::RetriedRequests => "tollgate_retried_requests_total",
             Self::Denials => "tollgate_denials_total",
             Self::TimeToFirstToken => "tollgate_time_to_first_token_milliseconds",
             Self::RequestDuration => "tollgate_request_duration_milliseconds",

@@ -327,10 +327,13 @@ impl Stream {
 
     /// What is known of the request at its end, whatever the ending.
     fn record(&mut self) -> Record {
+        let attempts = || host::number(&["upstream", "request_attempt_count"]);
+        let sent = self.denial.is_none() && self.operation.is_some_and(Operation::names_model);
         let ending = Ending {
             status: host::number(&["response", "code"]),
             flags: host::number(&["response", "flags"]).unwrap_or_default(),
             dropped_by_scheduler: self.dropped_by_scheduler,
+            attempts: sent.then(attempts).flatten().unwrap_or_default(),
         };
         let permitted = || self.permit()?.model();
         let model = self
@@ -358,6 +361,10 @@ impl Stream {
             self.times,
         )
         .noting(noted)
+        .beside(|| {
+            let policy = self.policy.as_ref()?;
+            policy.gateway_counts.read(&host::attribute)
+        })
     }
 }
 

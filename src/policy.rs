@@ -8,6 +8,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::access::{ExtraPath, Mode, ModelLimit, ModelRules};
+use crate::gateway_counts::GatewayCounts;
 use crate::identity::{Issuer, Keys, Source, TrustedHeaders};
 use crate::metrics::{Metric, Movement, Series};
 use crate::operation::PathRule;
@@ -43,6 +44,8 @@ pub struct Policy {
     pub mode: Mode,
     /// Whether counts go to filter state.
     pub filter_state: bool,
+    /// Whose counts stand in for missing ones.
+    pub gateway_counts: GatewayCounts,
     /// The first eight hex digits of the configuration's SHA-256, to compare gateways with.
     pub fingerprint: u32,
 }

@@ -79,9 +79,10 @@ impl Compiler<'_> {
         let extra_paths = self.extra_paths(&config);
         let public_paths = self.public_paths(&config);
         let fairness = self.fairness(&config);
-        let metering: Option<MeteringConfig> = config
+        let metering: MeteringConfig = config
             .metering
-            .and_then(|raw| read(raw.get(), "metering", &mut self.faults));
+            .and_then(|raw| read(raw.get(), "metering", &mut self.faults))
+            .unwrap_or_default();
         let none_tried = self.faults.is_empty()
             && keys.is_empty()
             && issuers.is_empty()
@@ -112,7 +113,8 @@ impl Compiler<'_> {
             public_paths,
             fairness,
             mode,
-            filter_state: metering.is_some_and(|metering| metering.filter_state),
+            filter_state: metering.filter_state,
+            gateway_counts: metering.gateway_counts(&mut self.faults),
             fingerprint: fingerprint(text),
         })
     }

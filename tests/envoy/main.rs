@@ -21,6 +21,8 @@ mod environment;
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
+mod gateway_counts;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod hostile;
@@ -40,6 +42,8 @@ mod models;
 mod modes;
 #[cfg(test)]
 mod operations;
+#[cfg(test)]
+mod retries;
 #[cfg(test)]
 mod self_check;
 #[cfg(test)]

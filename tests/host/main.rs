@@ -19,6 +19,7 @@ mod exchange;
 mod faults;
 mod fixtures;
 mod gate;
+mod gateway_counts;
 mod guest;
 mod host;
 mod hostile;
