@@ -393,7 +393,9 @@ impl Record {
     }
 
     fn tenant_label(&self) -> Label {
-        let nobody = if self.decision().is_some() {
+        // Without an operation and a denial the filter was told of the request only when it was over.
+        let unseen = self.operation.is_none();
+        let nobody = if unseen || self.decision().is_some() {
             UNKNOWN
         } else {
             ANONYMOUS

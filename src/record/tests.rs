@@ -460,3 +460,18 @@ fn a_request_that_envoy_sent_more_than_once_counts_as_retried_once() {
         );
     }
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_was_answered_before_the_filter_saw_it_has_no_name_and_no_tokens() {
+    let ending = Ending {
+        status: Some(401),
+        ..Ending::default()
+    };
+    let record = Record::new(None, None, None, None, ending, None, Times::new());
+    assert_eq!(
+        moved(&record),
+        [
+            "tenant=.=unknown;.;model=.=unknown;.;operation=.=none;.;outcome=.=upstream_4xx;.;tollgate_requests_total 1"
+        ]
+    );
+}

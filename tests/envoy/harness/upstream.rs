@@ -56,6 +56,7 @@ pub(crate) struct Reply {
     pub(super) headers: Vec<(String, String)>,
     pub(super) pieces: Vec<Piece>,
     stream: bool,
+    headless: bool,
     early: bool,
     pub(super) trailers: bool,
 }
@@ -68,6 +69,7 @@ impl Reply {
             headers: vec![("content-type".to_owned(), content_type.to_owned())],
             pieces: vec![Piece::Bytes(body.into())],
             stream: false,
+            headless: false,
             early: false,
             trailers: false,
         }
@@ -88,8 +90,17 @@ impl Reply {
             )],
             pieces,
             stream: true,
+            headless: false,
             early: false,
             trailers: false,
+        }
+    }
+
+    /// No reply: what the upstream does instead (HTTP/1.1 only).
+    pub(crate) fn none(piece: Piece) -> Self {
+        Self {
+            headless: true,
+            ..Self::stream(vec![piece])
         }
     }
 
@@ -319,7 +330,9 @@ fn answer(mut stream: &TcpStream, reader: &mut impl Read, reply: &Reply) -> Opti
             .sum();
         head.push_str(&format!("content-length: {length}\r\n\r\n"));
     }
-    stream.write_all(head.as_bytes()).ok()?;
+    if !reply.headless {
+        stream.write_all(head.as_bytes()).ok()?;
+    }
     for piece in &reply.pieces {
         match piece {
             Piece::Bytes(bytes) if reply.stream => {
