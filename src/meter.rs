@@ -28,6 +28,8 @@ pub enum Operation {
     Generate,
     /// Only input is counted, output is 0: embeddings, rerank, score.
     Embed,
+    /// Images and audio. Some servers report tokens for them; that none are reported is no fault.
+    Media,
     /// Costs no tokens of its own: lists, counting, replays.
     Other,
 }
@@ -188,6 +190,11 @@ impl Meter {
         }
     }
 
+    /// Whether the body can tell anything; if not, it need not be pushed.
+    pub fn reads_body(&self) -> bool {
+        !matches!(self.body, Body::Encoded | Body::Opaque)
+    }
+
     /// Reads the next bytes of the body; chunks may end anywhere.
     pub fn push(&mut self, mut bytes: &[u8]) {
         if let Body::Announced(format) = self.body {
@@ -255,11 +262,12 @@ impl Meter {
             error_event,
         };
         let generates = self.operation == Operation::Generate;
+        let embeds = self.operation == Operation::Embed;
         metered.source = match total {
             _ if self.operation == Operation::Other => Source::NotApplicable,
             Some((usage, last)) => {
                 metered.usage = usage;
-                if !generates {
+                if embeds {
                     metered.usage.input = usage.input.or(seen.lone_total);
                     metered.usage.output = Some(0);
                 }
@@ -269,11 +277,12 @@ impl Meter {
                     Source::Partial
                 }
             }
-            None if !generates && seen.lone_total.is_some() => {
+            None if embeds && seen.lone_total.is_some() => {
                 metered.usage.input = seen.lone_total;
                 metered.usage.output = Some(0);
                 Source::Reported
             }
+            None if self.operation == Operation::Media => Source::NotApplicable,
             None if !self.success || (error_event && !content) => Source::NotApplicable,
             None if generates && content => Source::Estimated,
             None => Source::None,

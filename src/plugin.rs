@@ -138,7 +138,7 @@ impl HttpContext for Stream {
                 Err(denial) => self.refuse(denial),
             };
         }
-        let Some(meter) = &mut self.meter else {
+        let Some(meter) = self.meter.as_mut().filter(|meter| meter.reads_body()) else {
             return Action::Continue;
         };
         if let Ok(bytes) = host::buffer(Buffer::ResponseBody, size) {

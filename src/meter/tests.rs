@@ -3,6 +3,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
+mod media;
 mod recordings;
 
 fn meter(operation: Operation, content_type: &str) -> Meter {

@@ -37,6 +37,8 @@ mod live_change;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod media;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod models;
