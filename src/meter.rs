@@ -21,6 +21,9 @@ use crate::usage::{Usage, sum};
 /// eighth; nearly half is for the numbers of 64 choices.
 pub const MAX_MEMORY: usize = 16 * 1024;
 
+/// The longest `metadata` header that is read. Envoy takes 60 KiB of reply headers unless told otherwise.
+const MAX_METADATA: usize = 64 * 1024;
+
 /// What the request asked for, as far as metering cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
@@ -187,6 +190,15 @@ impl Meter {
             body,
             decoder: Decoder::default(),
             reading: Reading::default(),
+        }
+    }
+
+    /// Reads the reply's `metadata` header: where vLLM answers embeddings as bytes, their usage is there, and final.
+    pub fn metadata(&mut self, header: Option<&[u8]>) {
+        let bytes_only = self.operation == Operation::Embed && self.body == Body::Opaque;
+        if let Some(header) = header.filter(|header| bytes_only && header.len() <= MAX_METADATA) {
+            self.reading.data(header);
+            self.reading.end_document();
         }
     }
 

@@ -273,12 +273,14 @@ impl Stream {
         let metered = permit.operation.metered();
         if metered != meter::Operation::Other {
             let encodings: Vec<&[u8]> = headers.values("content-encoding").collect();
-            self.meter = Some(Meter::new(
+            let mut meter = Meter::new(
                 metered,
                 headers.first("content-type"),
                 Some(&encodings.join(&b","[..])),
                 status,
-            ));
+            );
+            meter.metadata(headers.first("metadata"));
+            self.meter = Some(meter);
         }
         Ok(())
     }

@@ -17,6 +17,8 @@ mod access;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod embeddings;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod environment;
