@@ -65,6 +65,8 @@ pub enum Metric {
     ConfiguredTenants,
     /// The first 32 bits of the configuration's SHA-256: equal on all gateways that run the same one.
     ConfigHash,
+    /// When the next key expires, in seconds since the epoch, as it was when the configuration was taken up; 0 for never.
+    NextKeyExpiry,
     /// Whether refusals stand: 0 `enforce`, 1 `audit`, 2 `open`.
     Mode,
 }
@@ -89,6 +91,7 @@ impl Metric {
             Self::ConfiguredKeys => "tollgate_configured_keys",
             Self::ConfiguredTenants => "tollgate_configured_tenants",
             Self::ConfigHash => "tollgate_config_hash",
+            Self::NextKeyExpiry => "tollgate_next_key_expiry_seconds",
             Self::Mode => "tollgate_mode",
         }
     }
@@ -100,9 +103,11 @@ impl Metric {
             Self::TimeToFirstToken | Self::RequestDuration | Self::TimePerOutputToken => {
                 Kind::Histogram
             }
-            Self::ConfiguredKeys | Self::ConfiguredTenants | Self::ConfigHash | Self::Mode => {
-                Kind::Gauge
-            }
+            Self::ConfiguredKeys
+            | Self::ConfiguredTenants
+            | Self::ConfigHash
+            | Self::NextKeyExpiry
+            | Self::Mode => Kind::Gauge,
             _ => Kind::Counter,
         }
     }

@@ -74,7 +74,8 @@ impl RootContext for Root {
         let text = host::buffer(Buffer::PluginConfiguration, size).unwrap_or_default();
         match config::compile(&text, &|name| std::env::var(name).ok()) {
             Ok(policy) => {
-                for movement in policy.gauges() {
+                let now = seconds(host::now().unwrap_or_default());
+                for movement in policy.gauges(now) {
                     host::move_series(&movement);
                 }
                 host::log(Level::Info, &policy.to_string());
@@ -201,7 +202,7 @@ impl Stream {
         let target = operation::target(&headers, has_body, &policy);
         self.operation = target.as_ref().ok().map(|target| target.operation);
         let caller = if self.operation.is_none_or(Operation::needs_identity) {
-            let now = i64::try_from(self.times.started / 1_000_000_000).unwrap_or(i64::MAX);
+            let now = seconds(self.times.started);
             let identified = identify(&headers, &policy, now, &host::attribute);
             let (caller, noted) = access::settle(identified, policy.mode)?;
             self.noted = noted;
@@ -374,6 +375,11 @@ impl From<Refused> for Denial {
     fn from(_: Refused) -> Self {
         Code::Internal.into()
     }
+}
+
+/// A moment in nanoseconds as one in seconds.
+fn seconds(nanoseconds: u64) -> i64 {
+    i64::try_from(nanoseconds / 1_000_000_000).unwrap_or(i64::MAX)
 }
 
 /// The id that Envoy gave the request, if it is fit to be repeated to the client.

@@ -51,20 +51,25 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The gauges that tell what is running.
+    /// The gauges that tell what is running. `now` is in seconds since the epoch.
     #[must_use]
-    pub fn gauges(&self) -> [Movement; 4] {
+    pub fn gauges(&self, now: i64) -> [Movement; 5] {
         let count = |length: usize| length.try_into().unwrap_or(u64::MAX);
         let mode = match self.mode {
             Mode::Enforce => 0,
             Mode::Audit => 1,
             Mode::Open => 2,
         };
+        let next_expiry = self.keys.next_expiry(now).unwrap_or_default();
         [
             (Metric::ConfiguredKeys, count(self.keys.len())),
             (Metric::ConfiguredTenants, count(self.tenants.len())),
             (Metric::ConfigHash, self.fingerprint.into()),
             (Metric::Mode, mode),
+            (
+                Metric::NextKeyExpiry,
+                next_expiry.try_into().unwrap_or_default(),
+            ),
         ]
         .map(|(metric, value)| Movement {
             series: Series::new(metric),
