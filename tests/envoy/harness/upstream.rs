@@ -82,12 +82,14 @@ impl Reply {
 
     /// A chunked event stream: one chunk for each piece of bytes.
     pub(crate) fn stream(pieces: Vec<Piece>) -> Self {
+        Self::chunked("text/event-stream; charset=utf-8", pieces)
+    }
+
+    /// A reply in chunks: one for each piece of bytes.
+    pub(crate) fn chunked(content_type: &str, pieces: Vec<Piece>) -> Self {
         Self {
             status: 200,
-            headers: vec![(
-                "content-type".to_owned(),
-                "text/event-stream; charset=utf-8".to_owned(),
-            )],
+            headers: vec![("content-type".to_owned(), content_type.to_owned())],
             pieces,
             stream: true,
             headless: false,
