@@ -6,6 +6,7 @@
 
 mod compile;
 mod faults;
+mod metering;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,6 +17,7 @@ use serde_json::value::RawValue;
 
 pub use compile::compile;
 pub use faults::Fault;
+pub(crate) use metering::{MeteringConfig, StreamUsageConfig};
 
 /// The whole configuration. Each section stays raw text until `compile` reads it, with its own faults.
 #[derive(Deserialize)]
@@ -275,16 +277,6 @@ pub(crate) struct ModelConfig {
     pub(crate) stream_usage: Option<StreamUsageConfig>,
 }
 
-/// What is done about the usage of a stream that the client has not asked for.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum StreamUsageConfig {
-    /// Ask the server for it, and hide the event that it comes in.
-    Inject,
-    /// Leave the request as it is. Without `usage` in the reply, there is an estimate at best.
-    Observe,
-}
-
 /// Access without a list of groups, said out loud.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -343,24 +335,6 @@ pub(crate) enum ModeConfig {
     Enforce,
     Audit,
     Open,
-}
-
-/// What is done with the counts.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct MeteringConfig {
-    /// Write the counts to filter state, for the access log and Envoy's own rate limit.
-    #[serde(default)]
-    pub(crate) filter_state: bool,
-    /// Omitted means `inject`.
-    #[serde(default)]
-    pub(crate) stream_usage: Option<StreamUsageConfig>,
-    /// Remove `accept-encoding` from requests for inference: an encoded reply cannot be counted. Omitted means true.
-    #[serde(default)]
-    pub(crate) strip_accept_encoding: Option<bool>,
-    /// Let the Responses API be asked with `background: true`, although nothing can be counted of the answer.
-    #[serde(default)]
-    pub(crate) allow_background: bool,
 }
 
 /// A JSON object as a list of its entries, in order, duplicates kept: a map type would let the last one win silently.

@@ -22,6 +22,7 @@ pub mod denial;
 mod fixtures;
 pub mod form;
 pub mod forward;
+pub mod gateway_counts;
 pub mod headers;
 pub mod identity;
 pub mod json;

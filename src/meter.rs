@@ -21,6 +21,9 @@ use crate::usage::{Usage, sum};
 /// eighth; nearly half is for the numbers of 64 choices.
 pub const MAX_MEMORY: usize = 16 * 1024;
 
+/// The longest `metadata` header that is read. Envoy takes 60 KiB of reply headers unless told otherwise.
+const MAX_METADATA: usize = 64 * 1024;
+
 /// What the request asked for, as far as metering cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
@@ -28,6 +31,8 @@ pub enum Operation {
     Generate,
     /// Only input is counted, output is 0: embeddings, rerank, score.
     Embed,
+    /// Images and audio. Some servers report tokens for them; that none are reported is no fault.
+    Media,
     /// Costs no tokens of its own: lists, counting, replays.
     Other,
 }
@@ -193,6 +198,20 @@ impl Meter {
         matches!(self.body, Body::Announced(Format::EventStream))
     }
 
+    /// Reads the reply's `metadata` header: where vLLM answers embeddings as bytes, their usage is there, and final.
+    pub fn metadata(&mut self, header: Option<&[u8]>) {
+        let bytes_only = self.operation == Operation::Embed && self.body == Body::Opaque;
+        if let Some(header) = header.filter(|header| bytes_only && header.len() <= MAX_METADATA) {
+            self.reading.data(header);
+            self.reading.end_document();
+        }
+    }
+
+    /// Whether the body can tell anything; if not, it need not be pushed.
+    pub fn reads_body(&self) -> bool {
+        !matches!(self.body, Body::Encoded | Body::Opaque)
+    }
+
     /// Reads the next bytes of the body; chunks may end anywhere.
     pub fn push(&mut self, mut bytes: &[u8]) {
         if let Body::Announced(format) = self.body {
@@ -265,11 +284,12 @@ impl Meter {
             error_event,
         };
         let generates = self.operation == Operation::Generate;
+        let embeds = self.operation == Operation::Embed;
         metered.source = match total {
             _ if self.operation == Operation::Other => Source::NotApplicable,
             Some((usage, last)) => {
                 metered.usage = usage;
-                if !generates {
+                if embeds {
                     metered.usage.input = usage.input.or(seen.lone_total);
                     metered.usage.output = Some(0);
                 }
@@ -279,11 +299,12 @@ impl Meter {
                     Source::Partial
                 }
             }
-            None if !generates && seen.lone_total.is_some() => {
+            None if embeds && seen.lone_total.is_some() => {
                 metered.usage.input = seen.lone_total;
                 metered.usage.output = Some(0);
                 Source::Reported
             }
+            None if self.operation == Operation::Media => Source::NotApplicable,
             None if !self.success || (error_event && !content) => Source::NotApplicable,
             None if generates && content => Source::Estimated,
             None => Source::None,

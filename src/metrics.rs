@@ -45,6 +45,10 @@ pub enum Metric {
     EstimatedTokens,
     /// Generating requests without final usage, by reason.
     UsageMissing,
+    /// Requests of which another filter counted other tokens than the server reported.
+    UsageDisagreements,
+    /// Requests that Envoy sent to the upstream more than once.
+    RetriedRequests,
     /// Refusals by code, those that `mode: audit` only notes included.
     Denials,
     /// From the request's headers to the first generated content, in milliseconds.
@@ -61,6 +65,8 @@ pub enum Metric {
     ConfiguredTenants,
     /// The first 32 bits of the configuration's SHA-256: equal on all gateways that run the same one.
     ConfigHash,
+    /// When the next key expires, in seconds since the epoch, as it was when the configuration was taken up; 0 for never.
+    NextKeyExpiry,
     /// Whether refusals stand: 0 `enforce`, 1 `audit`, 2 `open`.
     Mode,
 }
@@ -75,6 +81,8 @@ impl Metric {
             Self::TokenDetails => "tollgate_token_details_total",
             Self::EstimatedTokens => "tollgate_estimated_tokens_total",
             Self::UsageMissing => "tollgate_usage_missing_total",
+            Self::UsageDisagreements => "tollgate_usage_disagreements_total",
+            Self::RetriedRequests => "tollgate_retried_requests_total",
             Self::Denials => "tollgate_denials_total",
             Self::TimeToFirstToken => "tollgate_time_to_first_token_milliseconds",
             Self::RequestDuration => "tollgate_request_duration_milliseconds",
@@ -83,6 +91,7 @@ impl Metric {
             Self::ConfiguredKeys => "tollgate_configured_keys",
             Self::ConfiguredTenants => "tollgate_configured_tenants",
             Self::ConfigHash => "tollgate_config_hash",
+            Self::NextKeyExpiry => "tollgate_next_key_expiry_seconds",
             Self::Mode => "tollgate_mode",
         }
     }
@@ -94,9 +103,11 @@ impl Metric {
             Self::TimeToFirstToken | Self::RequestDuration | Self::TimePerOutputToken => {
                 Kind::Histogram
             }
-            Self::ConfiguredKeys | Self::ConfiguredTenants | Self::ConfigHash | Self::Mode => {
-                Kind::Gauge
-            }
+            Self::ConfiguredKeys
+            | Self::ConfiguredTenants
+            | Self::ConfigHash
+            | Self::NextKeyExpiry
+            | Self::Mode => Kind::Gauge,
             _ => Kind::Counter,
         }
     }

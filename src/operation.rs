@@ -103,8 +103,18 @@ impl Operation {
             Self::Embeddings | Self::Rerank | Self::Score | Self::Pooling | Self::Classify => {
                 meter::Operation::Embed
             }
-            // Images and audio are not billed by text tokens alike; what servers report of them differs in kind.
-            _ => meter::Operation::Other,
+            Self::GenerateImages
+            | Self::EditImages
+            | Self::VaryImage
+            | Self::Speech
+            | Self::Transcribe
+            | Self::Translate => meter::Operation::Media,
+            Self::CountTokens
+            | Self::ListModels
+            | Self::ShowModel
+            | Self::Extra
+            | Self::Public
+            | Self::Preflight => meter::Operation::Other,
         }
     }
 

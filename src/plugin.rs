@@ -78,7 +78,8 @@ impl RootContext for Root {
         let text = host::buffer(Buffer::PluginConfiguration, size).unwrap_or_default();
         match config::compile(&text, &|name| std::env::var(name).ok()) {
             Ok(policy) => {
-                for movement in policy.gauges() {
+                let now = seconds(host::now().unwrap_or_default());
+                for movement in policy.gauges(now) {
                     host::move_series(&movement);
                 }
                 host::log(Level::Info, &policy.to_string());
@@ -196,7 +197,7 @@ impl Stream {
         let target = operation::target(&headers, has_body, &policy);
         self.operation = target.as_ref().ok().map(|target| target.operation);
         let caller = if self.operation.is_none_or(Operation::needs_identity) {
-            let now = i64::try_from(self.times.started / 1_000_000_000).unwrap_or(i64::MAX);
+            let now = seconds(self.times.started);
             let identified = identify(&headers, &policy, now, &host::attribute);
             let (caller, noted) = access::settle(identified, policy.mode)?;
             self.noted = noted;
@@ -274,12 +275,13 @@ impl Stream {
         let metered = permit.operation.metered();
         if metered != meter::Operation::Other {
             let encodings: Vec<&[u8]> = headers.values("content-encoding").collect();
-            let meter = Meter::new(
+            let mut meter = Meter::new(
                 metered,
                 headers.first("content-type"),
                 Some(&encodings.join(&b","[..])),
                 status,
             );
+            meter.metadata(headers.first("metadata"));
             if hides && meter.is_of_stream() {
                 if headers.first("content-length").is_some() {
                     host::remove_header(Map::ResponseHeaders, b"content-length")?;
@@ -293,7 +295,8 @@ impl Stream {
 
     /// One chunk of a reply that is metered. It passes as it is, save the usage that only we have asked for.
     fn observe(&mut self, size: usize, last: bool) -> Result<(), Denial> {
-        if self.meter.is_none() && self.hide.is_none() {
+        let reads = self.meter.as_ref().is_some_and(Meter::reads_body);
+        if !reads && self.hide.is_none() {
             return Ok(());
         }
         let Ok(chunk) = host::buffer(Buffer::ResponseBody, size) else {
@@ -375,10 +378,13 @@ impl Stream {
 
     /// What is known of the request at its end, whatever the ending.
     fn record(&mut self) -> Record {
+        let attempts = || host::number(&["upstream", "request_attempt_count"]);
+        let sent = self.denial.is_none() && self.operation.is_some_and(Operation::names_model);
         let ending = Ending {
             status: host::number(&["response", "code"]),
             flags: host::number(&["response", "flags"]).unwrap_or_default(),
             dropped_by_scheduler: self.dropped_by_scheduler,
+            attempts: sent.then(attempts).flatten().unwrap_or_default(),
         };
         let permitted = || self.permit()?.model();
         let model = self
@@ -406,6 +412,10 @@ impl Stream {
             self.times,
         )
         .noting(noted)
+        .beside(|| {
+            let policy = self.policy.as_ref()?;
+            policy.metering.gateway_counts.read(&host::attribute)
+        })
     }
 }
 
@@ -413,6 +423,11 @@ impl From<Refused> for Denial {
     fn from(_: Refused) -> Self {
         Code::Internal.into()
     }
+}
+
+/// A moment in nanoseconds as one in seconds.
+fn seconds(nanoseconds: u64) -> i64 {
+    i64::try_from(nanoseconds / 1_000_000_000).unwrap_or(i64::MAX)
 }
 
 /// The id that Envoy gave the request, if it is fit to be repeated to the client.

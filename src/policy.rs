@@ -8,6 +8,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::access::{ExtraPath, Mode, ModelLimit, ModelRules};
+use crate::gateway_counts::GatewayCounts;
 use crate::identity::{Issuer, Keys, Source, TrustedHeaders};
 use crate::metrics::{Metric, Movement, Series};
 use crate::operation::PathRule;
@@ -48,20 +49,25 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The gauges that tell what is running.
+    /// The gauges that tell what is running. `now` is in seconds since the epoch.
     #[must_use]
-    pub fn gauges(&self) -> [Movement; 4] {
+    pub fn gauges(&self, now: i64) -> [Movement; 5] {
         let count = |length: usize| length.try_into().unwrap_or(u64::MAX);
         let mode = match self.mode {
             Mode::Enforce => 0,
             Mode::Audit => 1,
             Mode::Open => 2,
         };
+        let next_expiry = self.keys.next_expiry(now).unwrap_or_default();
         [
             (Metric::ConfiguredKeys, count(self.keys.len())),
             (Metric::ConfiguredTenants, count(self.tenants.len())),
             (Metric::ConfigHash, self.fingerprint.into()),
             (Metric::Mode, mode),
+            (
+                Metric::NextKeyExpiry,
+                next_expiry.try_into().unwrap_or_default(),
+            ),
         ]
         .map(|(metric, value)| Movement {
             series: Series::new(metric),
@@ -162,6 +168,8 @@ impl Groups {
 pub struct Metering {
     /// Whether counts go to filter state.
     pub filter_state: bool,
+    /// Whose counts stand in for missing ones.
+    pub gateway_counts: GatewayCounts,
     /// Whether no encoded reply is asked for; one that is encoded cannot be counted.
     pub strip_accept_encoding: bool,
     /// Whether the Responses API may be asked to answer in the background, where nothing can be counted.

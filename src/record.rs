@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::denial::Denial;
+use crate::gateway_counts::GatewayCount;
 use crate::meter::{self, End, Meter, Metered, Source};
 use crate::metrics::{ANONYMOUS, Label, Labels, Metric, Movement, OTHER, Series, UNKNOWN};
 use crate::model::ModelName;
@@ -83,6 +84,8 @@ pub struct Ending {
     pub flags: u64,
     /// Whether the scheduler's reply says that it dropped the request.
     pub dropped_by_scheduler: bool,
+    /// How often Envoy sent the request to the upstream. Only the last attempt's reply reaches a filter.
+    pub attempts: u64,
 }
 
 impl Ending {
@@ -154,6 +157,11 @@ pub struct Record {
     noted: Option<Denial>,
     outcome: Outcome,
     metered: Metered,
+    /// The numbers are those of another filter.
+    by_gateway: bool,
+    /// Another filter counted other tokens than the server reported.
+    disagrees: bool,
+    retried: bool,
     times: Times,
 }
 
@@ -197,8 +205,44 @@ impl Record {
             noted: None,
             outcome,
             metered,
+            by_gateway: false,
+            disagrees: false,
+            retried: ending.attempts > 1,
             times,
         }
+    }
+
+    /// The same request, with what another filter counted of it. `ask` is called only where tokens were to be expected.
+    /// Its counts stand in for numbers that are not final, and are compared with those that are.
+    #[must_use]
+    pub fn beside(mut self, ask: impl FnOnce() -> Option<GatewayCount>) -> Self {
+        let metered = &mut self.metered;
+        if metered.source == Source::NotApplicable {
+            return self;
+        }
+        let Some(count) = ask() else {
+            return self;
+        };
+        if metered.source == Source::Reported {
+            let differ = |ours: Option<u64>, theirs: Option<u64>| {
+                ours.zip(theirs)
+                    .is_some_and(|(ours, theirs)| ours != theirs)
+            };
+            self.disagrees = differ(metered.usage.input, count.input)
+                || differ(metered.usage.output, count.output);
+        } else {
+            *metered = Metered {
+                usage: Usage {
+                    input: count.input,
+                    output: count.output,
+                    ..Usage::NONE
+                },
+                error_event: metered.error_event,
+                ..unmetered(Source::Reported)
+            };
+            self.by_gateway = true;
+        }
+        self
     }
 
     /// The same request, which another mode would have refused.
@@ -267,6 +311,12 @@ impl Record {
                 1,
             );
         }
+        if self.disagrees {
+            movements.add(series(Metric::UsageDisagreements), 1);
+        }
+        if self.retried {
+            movements.add(series(Metric::RetriedRequests), 1);
+        }
         if self.operation.is_some_and(Operation::names_model) {
             movements.add(
                 series(Metric::RequestDuration),
@@ -293,6 +343,11 @@ impl Record {
     #[must_use]
     pub fn filter_state(&self) -> Vec<(&'static str, String)> {
         let usage = &self.metered.usage;
+        let source = if self.by_gateway {
+            "gateway"
+        } else {
+            self.metered.source.as_str()
+        };
         let entries = [
             ("tollgate.tenant", self.tenant.as_deref().map(str::to_owned)),
             (
@@ -311,10 +366,7 @@ impl Record {
                 "tollgate.charge_tokens",
                 Some(self.metered.charge_tokens().to_string()),
             ),
-            (
-                "tollgate.usage_source",
-                Some(self.metered.source.as_str().to_owned()),
-            ),
+            ("tollgate.usage_source", Some(source.to_owned())),
             ("tollgate.outcome", Some(self.outcome.as_str().to_owned())),
             (
                 "tollgate.denial",
@@ -341,7 +393,9 @@ impl Record {
     }
 
     fn tenant_label(&self) -> Label {
-        let nobody = if self.decision().is_some() {
+        // Without an operation and a denial the filter was told of the request only when it was over.
+        let unseen = self.operation.is_none();
+        let nobody = if unseen || self.decision().is_some() {
             UNKNOWN
         } else {
             ANONYMOUS

@@ -13,8 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::faults::{read, read_list};
 use super::{
     AccessConfig, Config, Entries, ExtraPathConfig, FairnessConfig, FairnessFrom, Fault,
-    MeteringConfig, ModeConfig, ModelConfig, ModelHeaderConfig, PublicPathConfig,
-    StreamUsageConfig, TenantConfig,
+    MeteringConfig, ModeConfig, ModelConfig, ModelHeaderConfig, PublicPathConfig, TenantConfig,
 };
 use crate::access::{ExtraPath, Mode, ModelEntry, ModelPattern, ModelRules, Rule, StreamUsage};
 use crate::operation::PathRule;
@@ -174,21 +173,11 @@ impl Compiler<'_> {
         }
     }
 
-    /// What holds for all models, and what is done for those that do not say otherwise.
     fn metering(&mut self, config: &Config<'_>) -> (Metering, StreamUsage) {
-        let written: MeteringConfig = config
+        let written = config
             .metering
-            .and_then(|raw| read(raw.get(), "metering", &mut self.faults))
-            .unwrap_or_default();
-        let metering = Metering {
-            filter_state: written.filter_state,
-            strip_accept_encoding: written.strip_accept_encoding.unwrap_or(true),
-            allow_background: written.allow_background,
-        };
-        (
-            metering,
-            stream_usage(written.stream_usage).unwrap_or_default(),
-        )
+            .and_then(|raw| read::<MeteringConfig>(raw.get(), "metering", &mut self.faults));
+        written.unwrap_or_default().compile(&mut self.faults)
     }
 
     /// The rules; in an open gateway there may be none.
@@ -215,7 +204,7 @@ impl Compiler<'_> {
                     continue;
                 }
             };
-            let stream_usage = stream_usage(model.stream_usage).unwrap_or(default);
+            let stream_usage = model.stream_usage.map_or(default, StreamUsage::from);
             if let Some(pattern) = pattern {
                 rules.insert(pattern, ModelEntry { rule, stream_usage });
             }
@@ -375,13 +364,6 @@ impl Compiler<'_> {
     fn group_set(&mut self, names: &[String]) -> GroupSet {
         sorted(names.iter().map(|name| self.groups.intern(name)).collect())
     }
-}
-
-fn stream_usage(written: Option<StreamUsageConfig>) -> Option<StreamUsage> {
-    written.map(|written| match written {
-        StreamUsageConfig::Inject => StreamUsage::Inject,
-        StreamUsageConfig::Observe => StreamUsage::Observe,
-    })
 }
 
 fn sorted(mut groups: Vec<crate::policy::GroupId>) -> GroupSet {

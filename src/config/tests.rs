@@ -5,7 +5,8 @@ mod environment;
 mod trusted_headers;
 
 use super::*;
-use crate::fixtures::{ACME_KEY, demo, key_hash};
+use crate::fixtures::{ACME_KEY, demo, key_hash, policy};
+use crate::gateway_counts::GatewayCounts;
 
 fn faults(config: &Value) -> Vec<String> {
     faults_of(&config.to_string())
@@ -335,5 +336,43 @@ fn an_audit_needs_what_enforcing_needs() {
             1,
             "{mode}"
         );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_counts_of_another_filter_are_where_the_operator_says() {
+    let found = |metering: Value| {
+        let mut config = demo();
+        config["metering"] = metering;
+        policy(&config).metering.gateway_counts
+    };
+    let ai_gateway = |input: &str, output: &str| GatewayCounts::AiGateway {
+        input: input.into(),
+        output: output.into(),
+    };
+    let usual = ai_gateway("llm_input_token", "llm_output_token");
+    assert_eq!(policy(&demo()).metering.gateway_counts, usual);
+    assert_eq!(found(json!({})), usual);
+    assert_eq!(
+        found(json!({"gatewayCounts": {"aiGateway": {"input": "in", "output": "out"}}})),
+        ai_gateway("in", "out")
+    );
+    assert_eq!(
+        found(json!({"gatewayCounts": "aiProtocolManager"})),
+        GatewayCounts::AiProtocolManager
+    );
+    for (written, fault) in [
+        (
+            json!({"aiGateway": {"input": "", "output": "out"}}),
+            "metering.gatewayCounts.aiGateway.input: expected 1 to 128 visible ASCII characters",
+        ),
+        (
+            json!({"aiGateway": {"input": "in", "output": "a\u{0}b"}}),
+            "metering.gatewayCounts.aiGateway.output: expected 1 to 128 visible ASCII characters",
+        ),
+    ] {
+        let mut config = demo();
+        config["metering"] = json!({"gatewayCounts": written});
+        assert_eq!(faults(&config), [fault]);
     }
 }

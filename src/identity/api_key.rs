@@ -71,6 +71,17 @@ impl Keys {
         })
     }
 
+    /// When the next key expires, in seconds since the epoch. Expired and disabled keys are over already.
+    #[must_use]
+    pub fn next_expiry(&self, now: i64) -> Option<i64> {
+        let keys = self.exact.values().chain(self.maas.values());
+        let terms = keys.filter_map(|key| key.terms.as_ref());
+        let ends = terms.filter(|terms| !terms.disabled);
+        ends.filter_map(|terms| terms.expires_at)
+            .filter(|end| now < *end)
+            .min()
+    }
+
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {

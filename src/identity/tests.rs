@@ -460,3 +460,50 @@ fn a_key_without_id_or_secret_is_none_of_models_as_a_service() {
         );
     }
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_next_key_to_expire_is_one_that_is_good_still() {
+    // 2026-06-01T00:00:00Z
+    const JUNE: i64 = 1_780_272_000;
+    let next = |keys: &[serde_json::Value], now: i64| {
+        let mut config = fixtures::demo();
+        for (index, terms) in keys.iter().enumerate() {
+            let (id, hash) = (
+                format!("key-{index}"),
+                fixtures::key_hash(&format!("sk-{index}")),
+            );
+            let mut key = serde_json::json!({"id": id, "tenant": "acme", "keyHash": hash});
+            if index == 1 {
+                key["keyHash"] = hash.replace("sha256:", "maas:").into();
+            }
+            let terms = terms.as_object().unwrap().clone();
+            key.as_object_mut().unwrap().extend(terms);
+            config["keys"].as_array_mut().unwrap().push(key);
+        }
+        fixtures::policy(&config).keys.next_expiry(now)
+    };
+    let expires = |at: &str| serde_json::json!({ "expiresAt": at });
+    let june = || expires("2026-06-01T00:00:00Z");
+    let july = || expires("2026-07-01T00:00:00Z");
+    let disabled = || serde_json::json!({"expiresAt": "2026-06-01T00:00:00Z", "disabled": true});
+    let july_moment = Some(JUNE + 30 * 86_400);
+    for (name, keys, now, expected) in [
+        ("no key expires", &[][..], 0, None),
+        ("the sooner one", &[july(), june()], 0, Some(JUNE)),
+        ("whatever the order", &[june(), july()], 0, Some(JUNE)),
+        ("a second before", &[june(), july()], JUNE - 1, Some(JUNE)),
+        ("at that moment", &[june(), july()], JUNE, july_moment),
+        ("all have expired", &[june(), june()], JUNE, None),
+        ("a disabled key", &[disabled(), july()], 0, july_moment),
+        (
+            "one that is not good yet",
+            &[
+                serde_json::json!({"notBefore": "2026-05-01T00:00:00Z", "expiresAt": "2026-06-01T00:00:00Z"}),
+            ],
+            0,
+            Some(JUNE),
+        ),
+    ] {
+        assert_eq!(next(keys, now), expected, "{name}");
+    }
+}

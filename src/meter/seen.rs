@@ -47,6 +47,7 @@ enum Kind {
     MessageDelta,
     MessageStop,
     ResponseEnd,
+    MediaEnd,
 }
 
 /// Signs of generated tokens.
@@ -183,6 +184,7 @@ impl Seen {
         }
         match (event.kind, counted.usage) {
             (Kind::MessageDelta, Some(counts)) => self.tally.anthropic.delta(counts),
+            (Kind::MediaEnd, Some(counts)) => self.whole(counts, Finality::Now),
             (_, Some(counts)) => self.add_usage(&event, counts, counted.timings.is_some()),
             (_, None) => {
                 if let Some(counts) = counted
@@ -266,6 +268,10 @@ impl Seen {
                     b"\"response.completed\""
                     | b"\"response.incomplete\""
                     | b"\"response.failed\"" => Kind::ResponseEnd,
+                    b"\"image_generation.completed\""
+                    | b"\"image_edit.completed\""
+                    | b"\"transcript.text.done\""
+                    | b"\"speech.audio.done\"" => Kind::MediaEnd,
                     _ => Kind::Other,
                 };
             }

@@ -3,6 +3,8 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
+mod media;
+mod metadata;
 mod recordings;
 
 fn meter(operation: Operation, content_type: &str) -> Meter {

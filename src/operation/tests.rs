@@ -193,3 +193,56 @@ fn answers_anthropic_clients_in_their_dialect() {
         );
     }
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn each_operation_is_metered_as_what_its_server_reports() {
+    use meter::Operation::{Embed, Generate, Media, Other};
+
+    for (operations, metered) in [
+        (
+            &[
+                Operation::Chat,
+                Operation::Completions,
+                Operation::Responses,
+                Operation::Messages,
+            ][..],
+            Generate,
+        ),
+        (
+            &[
+                Operation::Embeddings,
+                Operation::Rerank,
+                Operation::Score,
+                Operation::Pooling,
+                Operation::Classify,
+            ],
+            Embed,
+        ),
+        (
+            &[
+                Operation::GenerateImages,
+                Operation::EditImages,
+                Operation::VaryImage,
+                Operation::Speech,
+                Operation::Transcribe,
+                Operation::Translate,
+            ],
+            Media,
+        ),
+        (
+            &[
+                Operation::CountTokens,
+                Operation::ListModels,
+                Operation::ShowModel,
+                Operation::Extra,
+                Operation::Public,
+                Operation::Preflight,
+            ],
+            Other,
+        ),
+    ] {
+        for operation in operations {
+            assert_eq!(operation.metered(), metered, "{operation:?}");
+        }
+    }
+}

@@ -47,6 +47,7 @@ const OK: Ending = Ending {
     status: Some(200),
     flags: 0,
     dropped_by_scheduler: false,
+    attempts: 1,
 };
 
 const REPLY: &str = r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":11,"total_tokens":18,
@@ -121,6 +122,7 @@ fn every_ending_has_its_outcome() {
         status,
         flags,
         dropped_by_scheduler: false,
+        attempts: 1,
     };
     for (name, ending, expected) in [
         ("whole", OK, Outcome::Ok),
@@ -169,6 +171,7 @@ fn every_ending_has_its_outcome() {
                 status: Some(429),
                 flags: 0,
                 dropped_by_scheduler: true,
+                attempts: 1,
             },
             Outcome::DroppedByScheduler,
         ),
@@ -219,6 +222,7 @@ fn filter_state_leaves_out_what_is_not_known() {
         status: None,
         flags: 0x4000,
         dropped_by_scheduler: false,
+        attempts: 1,
     };
     assert!(
         state(chat(None, gone, None)).contains(&"tollgate.usage_source=none".to_owned()),
@@ -287,4 +291,187 @@ fn what_is_only_noted_counts_as_a_denial_of_a_request_that_passed() {
     assert!(state.contains(&("tollgate.would_deny", "model_not_allowed".to_owned())));
     assert!(state.contains(&("tollgate.outcome", "ok".to_owned())));
     assert!(state.iter().all(|(name, _)| *name != "tollgate.denial"));
+}
+
+/// The movements and the filter state of a chat request beside these counts of another filter.
+fn beside(
+    reply: Option<&str>,
+    denial: Option<Denial>,
+    count: Option<GatewayCount>,
+) -> (Vec<String>, Vec<String>) {
+    let record = chat(reply, OK, denial).beside(|| count);
+    let state = record.filter_state().into_iter();
+    let told = [
+        "input_tokens",
+        "output_tokens",
+        "charge_tokens",
+        "usage_source",
+    ];
+    let state = state
+        .filter_map(|(name, value)| {
+            let name = name.strip_prefix("tollgate.")?;
+            told.contains(&name).then(|| format!("{name}={value}"))
+        })
+        .collect();
+    let counted = moved(&record).into_iter().filter(|line| {
+        ["_tokens_total", "usage_", "_details_"]
+            .iter()
+            .any(|part| line.contains(part))
+    });
+    let labels = "tenant=.=acme;.;model=.=m;.;";
+    (
+        counted.map(|line| line.replace(labels, "")).collect(),
+        state,
+    )
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn counts_of_another_filter_stand_in_for_missing_ones_and_are_held_against_reported_ones() {
+    let count = |input: u64, output: u64| {
+        Some(GatewayCount {
+            input: Some(input),
+            output: Some(output),
+        })
+    };
+    let only_input = Some(GatewayCount {
+        input: Some(7),
+        output: None,
+    });
+    let text = r#"{"choices":[{"index":0,"message":{"content":"12345678"}}]}"#;
+    let partial = r#"{"choices":[{"index":0,"message":{"content":"1234"}},{"index":1}],"timings":{"prompt_n":3,"predicted_n":2}}"#;
+    let reported = [
+        "type=.=input;.;tollgate_tokens_total 7",
+        "type=.=output;.;tollgate_tokens_total 11",
+        "type=.=cached_input;.;tollgate_token_details_total 4",
+        "type=.=reasoning;.;tollgate_token_details_total 3",
+    ];
+    let disagreeing = [
+        reported.as_slice(),
+        &["tollgate_usage_disagreements_total 1"],
+    ]
+    .concat();
+    let final_state: &[&str] = &[
+        "input_tokens=7",
+        "output_tokens=11",
+        "charge_tokens=18",
+        "usage_source=reported",
+    ];
+    let theirs: &[&str] = &[
+        "type=.=input;.;tollgate_tokens_total 9",
+        "type=.=output;.;tollgate_tokens_total 5",
+    ];
+    let their_state: &[&str] = &[
+        "input_tokens=9",
+        "output_tokens=5",
+        "charge_tokens=14",
+        "usage_source=gateway",
+    ];
+    for (name, reply, count, moved, state) in [
+        (
+            "reported, none",
+            Some(REPLY),
+            None,
+            &reported[..],
+            final_state,
+        ),
+        (
+            "reported, equal",
+            Some(REPLY),
+            count(7, 11),
+            &reported,
+            final_state,
+        ),
+        (
+            "reported, half of it",
+            Some(REPLY),
+            only_input,
+            &reported,
+            final_state,
+        ),
+        (
+            "reported, more input",
+            Some(REPLY),
+            count(8, 11),
+            &disagreeing,
+            final_state,
+        ),
+        (
+            "reported, less output",
+            Some(REPLY),
+            count(7, 10),
+            &disagreeing,
+            final_state,
+        ),
+        ("estimated", Some(text), count(9, 5), theirs, their_state),
+        ("partial", Some(partial), count(9, 5), theirs, their_state),
+        ("unknown", Some("{}"), count(9, 5), theirs, their_state),
+        ("no reply", None, count(9, 5), theirs, their_state),
+        (
+            "estimated, none",
+            Some(text),
+            None,
+            &[
+                "type=.=output;.;tollgate_estimated_tokens_total 2",
+                "reason=.=no_usage;.;tollgate_usage_missing_total 1",
+            ],
+            &["charge_tokens=2", "usage_source=estimated"],
+        ),
+    ] {
+        let found = beside(reply, None, count);
+        assert_eq!(found.0, moved, "{name}");
+        assert_eq!(found.1, state, "{name}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn nobody_is_asked_where_no_tokens_were_to_be_expected() {
+    let asked = |record: Record| {
+        let asked = std::cell::Cell::new(false);
+        let _ = record.beside(|| {
+            asked.set(true);
+            None
+        });
+        asked.get()
+    };
+    let list = Record::new(
+        Some("acme".into()),
+        Some(Operation::ListModels),
+        None,
+        None,
+        OK,
+        None,
+        Times::new(),
+    );
+    let denied = chat(None, OK, Some(Code::ModelNotAllowed.into()));
+    assert!(!asked(list), "a list");
+    assert!(!asked(denied), "a denial");
+    assert!(asked(chat(Some(REPLY), OK, None)), "a reply");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_request_that_envoy_sent_more_than_once_counts_as_retried_once() {
+    for (attempts, retried) in [(0, false), (1, false), (2, true), (5, true)] {
+        let record = chat(Some(REPLY), Ending { attempts, ..OK }, None);
+        let line = "tenant=.=acme;.;model=.=m;.;tollgate_retried_requests_total 1".to_owned();
+        assert_eq!(
+            moved(&record).contains(&line),
+            retried,
+            "{attempts} attempts"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_was_answered_before_the_filter_saw_it_has_no_name_and_no_tokens() {
+    let ending = Ending {
+        status: Some(401),
+        ..Ending::default()
+    };
+    let record = Record::new(None, None, None, None, ending, None, Times::new());
+    assert_eq!(
+        moved(&record),
+        [
+            "tenant=.=unknown;.;model=.=unknown;.;operation=.=none;.;outcome=.=upstream_4xx;.;tollgate_requests_total 1"
+        ]
+    );
 }

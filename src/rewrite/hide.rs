@@ -34,6 +34,7 @@ const TEXT: usize = 5;
 
 thread_local! {
     static PATHS: Rc<Paths> = Rc::new(Paths::new(MEMBERS));
+    static USAGE: memmem::Finder<'static> = memmem::Finder::new(b"usage\"");
 }
 
 /// Whose line, and maybe more, a CR has ended. An LF right after it belongs to that end.
@@ -175,7 +176,7 @@ impl Hide {
             joined = [&self.held[..], end].concat();
             &joined
         };
-        if memmem::find(event, b"usage\"").is_none() {
+        if USAGE.with(|usage| usage.find(event).is_none()) {
             return true;
         }
         let content = Content::of(event);

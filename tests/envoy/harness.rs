@@ -14,14 +14,14 @@ mod upstream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) use bootstrap::Provider;
+pub(crate) use bootstrap::{Provider, filters, route};
 pub(crate) use tollgate_tests::demo;
 
 pub(crate) use client::{Answer, Wire, send};
 pub(crate) use gateway::Gateway;
 pub(crate) use http2::Frames;
 pub(crate) use metrics::series;
-pub(crate) use process::envoy_command;
+pub(crate) use process::{envoy_command, envoy_version};
 pub(crate) use readers::Readers;
 pub(crate) use tokens::Token;
 pub(crate) use upstream::{Piece, Reply, Seen};

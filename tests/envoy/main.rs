@@ -15,11 +15,19 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod compression;
+#[cfg(test)]
 mod config;
+#[cfg(test)]
+mod embeddings;
+#[cfg(test)]
+mod endings;
 #[cfg(test)]
 mod environment;
 #[cfg(test)]
 mod forwarding;
+#[cfg(test)]
+mod gateway_counts;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
@@ -33,6 +41,8 @@ mod live_change;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod media;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod models;
@@ -40,6 +50,8 @@ mod models;
 mod modes;
 #[cfg(test)]
 mod operations;
+#[cfg(test)]
+mod retries;
 #[cfg(test)]
 mod self_check;
 #[cfg(test)]

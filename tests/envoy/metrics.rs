@@ -1,6 +1,8 @@
 //! What a scrape shows: names, labels and values.
 
-use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, QWEN, chat, streamed_chat};
+use serde_json::json;
+
+use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, QWEN, chat, config, streamed_chat};
 use crate::harness::{Gateway, Piece, Reply, eventually, send};
 
 #[test]
@@ -83,10 +85,18 @@ fn the_times_of_a_stream_are_in_histograms_by_tenant_and_model() {
 
 #[test]
 fn the_configuration_is_shown_in_gauges() {
-    let gateway = Gateway::builder().workers(2).start();
+    let mut config = config();
+    config["keys"][0]["expiresAt"] = json!("2001-01-01T00:00:00Z");
+    config["keys"][1]["expiresAt"] = json!("2099-01-01T00:00:00Z");
+    let gateway = Gateway::builder().config(config).workers(2).start();
     gateway.expect_counted(
-        &["tollgate_configured_keys", "tollgate_configured_tenants"],
-        "tollgate_configured_keys{} 2\ntollgate_configured_tenants{} 2",
+        &[
+            "tollgate_configured_keys",
+            "tollgate_configured_tenants",
+            "tollgate_next_key_expiry_seconds",
+        ],
+        "tollgate_configured_keys{} 2\ntollgate_configured_tenants{} 2\n\
+         tollgate_next_key_expiry_seconds{} 4070908800",
     );
 }
 

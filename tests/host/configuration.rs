@@ -127,3 +127,49 @@ fn keeps_the_old_configuration_when_it_refuses_a_new_one() {
         Some("acme")
     );
 }
+
+#[test]
+fn says_when_the_next_key_expires_as_of_now() {
+    // The clock of these tests begins at 2026-06-01T00:00:00Z.
+    const JULY: u64 = 1_782_864_000;
+    let expiring = |first: &str, second: &str| {
+        let mut config = configuration();
+        for (index, moment) in [first, second].iter().enumerate() {
+            if !moment.is_empty() {
+                config["keys"][index]["expiresAt"] = json!(moment);
+            }
+        }
+        config.to_string()
+    };
+    let mut host = Host::new();
+    for (name, first, second, expected) in [
+        (
+            "both ahead",
+            "2027-01-01T00:00:00Z",
+            "2026-07-01T00:00:00Z",
+            JULY,
+        ),
+        (
+            "one is over",
+            "2026-05-31T23:59:59Z",
+            "2026-07-01T00:00:00Z",
+            JULY,
+        ),
+        ("one never", "", "2026-07-01T02:00:00+02:00", JULY),
+        (
+            "both are over",
+            "2026-05-01T00:00:00Z",
+            "2026-06-01T00:00:00Z",
+            0,
+        ),
+        ("ahead again", "2026-07-01T00:00:00Z", "", JULY),
+        ("never", "", "", 0),
+    ] {
+        assert!(host.configure(&expiring(first, second)), "{name}");
+        assert_eq!(
+            host.number("tollgate_next_key_expiry_seconds"),
+            expected,
+            "{name}"
+        );
+    }
+}

@@ -1,14 +1,8 @@
-//! What a VM keeps: nothing of a stream that ended, little of one that is open.
+//! What a VM keeps: nothing of a stream that ended. What open ones hold is in [`open_streams`](crate::open_streams).
 
-use crate::fixtures::{
-    ACME_KEY, JSON_REPLY, MODEL, STREAM_REPLY, chat_body, chat_headers, chat_reply, chunk,
-    configuration,
-};
+use crate::fixtures::{ACME_KEY, JSON_REPLY, MODEL, chat_body, chat_headers, configuration};
 use crate::host::{Host, flags};
 use crate::scenarios::ALL;
-
-/// What the module may hold of one open stream, allocator included.
-const BYTES_PER_STREAM: usize = 4096;
 
 #[test]
 fn does_not_grow_over_two_thousand_requests() {
@@ -73,41 +67,4 @@ fn does_not_grow_with_the_size_of_bodies() {
         grown.push(host.memory_size());
     }
     assert_eq!(grown[0], grown[1]);
-}
-
-#[test]
-fn holds_an_open_stream_in_few_bytes() {
-    let mut host = Host::configured(&configuration().to_string());
-    let open = |host: &mut Host| -> Vec<u32> {
-        (0..1000)
-            .map(|_| {
-                host.request(&chat_headers(ACME_KEY))
-                    .body(&[chat_body(MODEL, true)])
-                    .response(&STREAM_REPLY)
-                    .unfinished_reply(&[&chunk("You"), &chunk(" pay")[..40]])
-                    .keep_open()
-            })
-            .collect()
-    };
-    let mut ids = open(&mut host);
-    let before = host.memory_size();
-    ids.extend(open(&mut host));
-    let each = (host.memory_size() - before) / 1000;
-    assert!(each < BYTES_PER_STREAM, "{each} bytes for each open stream");
-    for id in ids {
-        host.resume(id).log(flags::CLIENT_DISCONNECTED);
-    }
-    let after = host.memory_size();
-    for _ in 0..1000 {
-        host.request(&chat_headers(ACME_KEY))
-            .body(&[chat_body(MODEL, false)])
-            .response(&JSON_REPLY)
-            .reply(&[chat_reply()])
-            .log(flags::NONE);
-    }
-    assert_eq!(
-        host.memory_size(),
-        after,
-        "ended streams give their memory back"
-    );
 }

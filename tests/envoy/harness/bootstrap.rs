@@ -202,6 +202,22 @@ impl Bootstrap<'_> {
     }
 }
 
+/// The HTTP filters of a bootstrap: `jwt_authn`, the filter, the router.
+pub(crate) fn filters(bootstrap: &mut Value) -> &mut Vec<Value> {
+    connection_manager(bootstrap)["http_filters"]
+        .as_array_mut()
+        .unwrap()
+}
+
+/// The one route of a bootstrap.
+pub(crate) fn route(bootstrap: &mut Value) -> &mut Value {
+    &mut connection_manager(bootstrap)["route_config"]["virtual_hosts"][0]["routes"][0]
+}
+
+fn connection_manager(bootstrap: &mut Value) -> &mut Value {
+    &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+}
+
 fn any_port() -> Value {
     json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}})
 }

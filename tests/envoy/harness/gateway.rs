@@ -31,6 +31,7 @@ pub(crate) struct Builder {
     buffer_limit: Option<u32>,
     route_timeout: Duration,
     upstream_http2: bool,
+    amend: Box<dyn FnOnce(&mut Value)>,
 }
 
 impl Builder {
@@ -116,6 +117,13 @@ impl Builder {
         self
     }
 
+    /// Changes the bootstrap before Envoy is started; [`filters`](super::filters) and [`route`](super::route) find the
+    /// usual places.
+    pub(crate) fn amended(mut self, amend: impl FnOnce(&mut Value) + 'static) -> Self {
+        self.amend = Box::new(amend);
+        self
+    }
+
     /// Starts Envoy and waits until it serves.
     pub(crate) fn start(self) -> Gateway {
         let (mut process, upstream, discovery) = self.launch();
@@ -187,6 +195,7 @@ impl Builder {
             route_timeout: self.route_timeout,
         };
         let mut bootstrap = bootstrap.render();
+        (self.amend)(&mut bootstrap);
         let discover = self.discovered;
         let discovery = discover.map(|of| of(&mut bootstrap, folder.join("discovery")));
         let bootstrap = serde_json::to_string_pretty(&bootstrap).unwrap();
@@ -234,6 +243,7 @@ impl Gateway {
             buffer_limit: None,
             route_timeout: Duration::ZERO,
             upstream_http2: false,
+            amend: Box::new(|_| {}),
         }
     }
 

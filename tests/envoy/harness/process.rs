@@ -142,6 +142,23 @@ pub(crate) fn envoy_command() -> (String, Vec<String>) {
     (program, words.collect())
 }
 
+/// Major and minor version of that Envoy.
+pub(crate) fn envoy_version() -> [u32; 2] {
+    let (program, arguments) = envoy_command();
+    let output = Command::new(program)
+        .args(arguments)
+        .arg("--version")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    // `envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`
+    let version = text.split('/').find(|part| part.starts_with("1."));
+    let mut numbers = version
+        .unwrap_or_else(|| panic!("no version in {text}"))
+        .split('.');
+    [(); 2].map(|()| numbers.next().unwrap().parse().unwrap())
+}
+
 /// A client that talks to nobody but the test's own Envoy.
 pub(super) fn client() -> ClientBuilder {
     Client::builder().no_proxy().timeout(DEADLINE)

@@ -58,6 +58,7 @@ pub(crate) struct Reply {
     pub(super) headers: Vec<(String, String)>,
     pub(super) pieces: Vec<Piece>,
     stream: bool,
+    headless: bool,
     early: bool,
     pub(super) trailers: bool,
     to_body: Option<Arc<ToBody>>,
@@ -71,6 +72,7 @@ impl Reply {
             headers: vec![("content-type".to_owned(), content_type.to_owned())],
             pieces: vec![Piece::Bytes(body.into())],
             stream: false,
+            headless: false,
             early: false,
             trailers: false,
             to_body: None,
@@ -99,17 +101,28 @@ impl Reply {
 
     /// A chunked event stream: one chunk for each piece of bytes.
     pub(crate) fn stream(pieces: Vec<Piece>) -> Self {
+        Self::chunked("text/event-stream; charset=utf-8", pieces)
+    }
+
+    /// A reply in chunks: one for each piece of bytes.
+    pub(crate) fn chunked(content_type: &str, pieces: Vec<Piece>) -> Self {
         Self {
             status: 200,
-            headers: vec![(
-                "content-type".to_owned(),
-                "text/event-stream; charset=utf-8".to_owned(),
-            )],
+            headers: vec![("content-type".to_owned(), content_type.to_owned())],
             pieces,
             stream: true,
+            headless: false,
             early: false,
             trailers: false,
             to_body: None,
+        }
+    }
+
+    /// No reply: what the upstream does instead (HTTP/1.1 only).
+    pub(crate) fn none(piece: Piece) -> Self {
+        Self {
+            headless: true,
+            ..Self::stream(vec![piece])
         }
     }
 
@@ -340,7 +353,9 @@ fn answer(mut stream: &TcpStream, reader: &mut impl Read, reply: &Reply) -> Opti
             .sum();
         head.push_str(&format!("content-length: {length}\r\n\r\n"));
     }
-    stream.write_all(head.as_bytes()).ok()?;
+    if !reply.headless {
+        stream.write_all(head.as_bytes()).ok()?;
+    }
     for piece in &reply.pieces {
         match piece {
             Piece::Bytes(bytes) if reply.stream => {

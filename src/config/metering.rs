@@ -1,0 +1,104 @@
+//! What is done to count tokens, whose counts stand in, and what is done with them.
+
+use serde::Deserialize;
+
+use super::Fault;
+use crate::access::StreamUsage;
+use crate::gateway_counts::GatewayCounts;
+use crate::policy::Metering;
+
+/// What is done about the usage of a stream that the client has not asked for.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum StreamUsageConfig {
+    /// Ask the server for it, and hide the event that it comes in.
+    Inject,
+    /// Leave the request as it is. Without `usage` in the reply, there is an estimate at best.
+    Observe,
+}
+
+/// What is done to count tokens, and with the counts.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct MeteringConfig {
+    /// Write the counts to filter state, for the access log and Envoy's own rate limit.
+    #[serde(default)]
+    pub(crate) filter_state: bool,
+    /// Whose counts are used where the server's are not known. Omitted means Envoy AI Gateway's, under its usual keys.
+    #[serde(default)]
+    pub(crate) gateway_counts: Option<GatewayCountsConfig>,
+    /// Omitted means `inject`.
+    #[serde(default)]
+    pub(crate) stream_usage: Option<StreamUsageConfig>,
+    /// Remove `accept-encoding` from requests for inference: an encoded reply cannot be counted. Omitted means true.
+    #[serde(default)]
+    pub(crate) strip_accept_encoding: Option<bool>,
+    /// Let the Responses API be asked with `background: true`, although nothing can be counted of the answer.
+    #[serde(default)]
+    pub(crate) allow_background: bool,
+}
+
+/// `{"aiGateway": {"input": "llm_input_token", "output": "llm_output_token"}}` or `"aiProtocolManager"`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum GatewayCountsConfig {
+    /// The metadata keys of its costs.
+    AiGateway(CostKeys),
+    AiProtocolManager,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CostKeys {
+    /// The key of the cost of type `InputToken`.
+    pub(crate) input: String,
+    /// The key of the cost of type `OutputToken`.
+    pub(crate) output: String,
+}
+
+impl From<StreamUsageConfig> for StreamUsage {
+    fn from(written: StreamUsageConfig) -> Self {
+        match written {
+            StreamUsageConfig::Inject => Self::Inject,
+            StreamUsageConfig::Observe => Self::Observe,
+        }
+    }
+}
+
+impl MeteringConfig {
+    /// What holds for all models, and what is done for those that do not say otherwise.
+    pub(super) fn compile(self, faults: &mut Vec<Fault>) -> (Metering, StreamUsage) {
+        let metering = Metering {
+            filter_state: self.filter_state,
+            gateway_counts: self
+                .gateway_counts
+                .map_or_else(GatewayCounts::default, |counts| counts.compile(faults)),
+            strip_accept_encoding: self.strip_accept_encoding.unwrap_or(true),
+            allow_background: self.allow_background,
+        };
+        let stream_usage = self.stream_usage.map(StreamUsage::from);
+        (metering, stream_usage.unwrap_or_default())
+    }
+}
+
+impl GatewayCountsConfig {
+    fn compile(self, faults: &mut Vec<Fault>) -> GatewayCounts {
+        let keys = match self {
+            Self::AiProtocolManager => return GatewayCounts::AiProtocolManager,
+            Self::AiGateway(keys) => keys,
+        };
+        let mut key = |field, key: String| {
+            if !(1..=128).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+                faults.push(Fault::new(
+                    format!("metering.gatewayCounts.aiGateway.{field}"),
+                    "expected 1 to 128 visible ASCII characters",
+                ));
+            }
+            key.into_boxed_str()
+        };
+        GatewayCounts::AiGateway {
+            input: key("input", keys.input),
+            output: key("output", keys.output),
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Token counts that another filter of the same Envoy left in dynamic metadata, where no client can write.
+//!
+//! Two leave some: Envoy AI Gateway, and Envoy's own `ai_protocol_manager`. Both say nothing of a stream that was cut.
+
+use crate::identity::Claim;
+use crate::usage::MAX_COUNT;
+
+const AI_GATEWAY: [&str; 3] = ["metadata", "filter_metadata", "io.envoy.ai_gateway"];
+const AI_PROTOCOL_MANAGER: [&str; 3] =
+    ["metadata", "typed_filter_metadata", "envoy.ai.token_usage"];
+/// `COMPLETE` of `envoy.data.ai.v3.TokenUsage.ExtractionStatus`.
+const COMPLETE: u64 = 1;
+
+/// Where the counts of another filter are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GatewayCounts {
+    /// In the namespace of Envoy AI Gateway. Its operator chooses the keys (`llmRequestCosts[].metadataKey`); the default
+    /// is what its own examples use.
+    AiGateway {
+        /// The key of the cost of type `InputToken`.
+        input: Box<str>,
+        /// The key of the cost of type `OutputToken`.
+        output: Box<str>,
+    },
+    /// In the typed metadata of Envoy's `ai_protocol_manager`.
+    AiProtocolManager,
+}
+
+impl Default for GatewayCounts {
+    fn default() -> Self {
+        Self::AiGateway {
+            input: "llm_input_token".into(),
+            output: "llm_output_token".into(),
+        }
+    }
+}
+
+/// What the other filter counted. Both sides have the inclusive meaning of [`Usage`](crate::usage::Usage).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GatewayCount {
+    /// Tokens of the prompt.
+    pub input: Option<u64>,
+    /// Generated tokens.
+    pub output: Option<u64>,
+}
+
+impl GatewayCounts {
+    /// Looks the counts up; `attribute` reads what Envoy knows of a request. One read if there are none.
+    pub fn read(&self, attribute: &dyn Fn(&[&str]) -> Claim) -> Option<GatewayCount> {
+        let count = match self {
+            Self::AiGateway { input, output } => {
+                let [metadata, kind, namespace] = AI_GATEWAY;
+                let read = |key| whole(word(attribute(&[metadata, kind, namespace, key]))?);
+                GatewayCount {
+                    input: Some(read(input)?),
+                    output: read(output),
+                }
+            }
+            Self::AiProtocolManager => {
+                let [metadata, kind, namespace] = AI_PROTOCOL_MANAGER;
+                let read = |field| {
+                    word(attribute(&[metadata, kind, namespace, field])).map(u64::from_le_bytes)
+                };
+                if read("extraction_status")? != COMPLETE {
+                    return None;
+                }
+                let count = |field| read(field).map(|count| count.min(MAX_COUNT));
+                GatewayCount {
+                    input: count("input_tokens"),
+                    output: count("output_tokens"),
+                }
+            }
+        };
+        // AI Gateway writes zeros for what it could not find.
+        let nothing = count.input.unwrap_or(0) == 0 && count.output.unwrap_or(0) == 0;
+        (!nothing).then_some(count)
+    }
+}
+
+fn word(claim: Claim) -> Option<[u8; 8]> {
+    match claim {
+        Claim::Value(bytes) => bytes.try_into().ok(),
+        Claim::Absent | Claim::Null | Claim::Unreadable => None,
+    }
+}
+
+/// A count from a number of metadata, which is a float. What has a fraction or a sign is no count: a text of eight
+/// bytes, which Envoy hands over without saying that it is one, reads so nearly always.
+fn whole(bytes: [u8; 8]) -> Option<u64> {
+    let number = f64::from_le_bytes(bytes);
+    if !number.is_finite() || number < 0.0 || number.fract() != 0.0 {
+        return None;
+    }
+    // The conversion saturates.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is whole and not negative, and what is too large is capped anyway"
+    )]
+    let count = number as u64;
+    Some(count.min(MAX_COUNT))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    type Values<'a> = &'a [(&'a str, Claim)];
+
+    /// What is read of these values, by the last part of their paths, and in how many reads.
+    fn read(counts: &GatewayCounts, place: &[&str], values: Values) -> (Option<GatewayCount>, u32) {
+        let reads = Cell::new(0_u32);
+        let count = counts.read(&|path: &[&str]| {
+            reads.set(reads.get().saturating_add(1));
+            let (key, before) = path.split_last().expect("a path");
+            let value = values.iter().find(|(name, _)| name == key);
+            match value.filter(|_| before == place) {
+                Some((_, Claim::Value(bytes))) => Claim::Value(bytes.clone()),
+                Some((_, Claim::Null)) => Claim::Null,
+                Some((_, Claim::Unreadable)) => Claim::Unreadable,
+                Some((_, Claim::Absent)) | None => Claim::Absent,
+            }
+        });
+        (count, reads.get())
+    }
+
+    fn float(number: f64) -> Claim {
+        Claim::Value(number.to_le_bytes().to_vec())
+    }
+
+    fn integer(number: u64) -> Claim {
+        Claim::Value(number.to_le_bytes().to_vec())
+    }
+
+    #[allow(clippy::unnecessary_wraps, reason = "rows read better so")]
+    fn counted(input: Option<u64>, output: Option<u64>) -> Option<GatewayCount> {
+        Some(GatewayCount { input, output })
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn reads_what_ai_gateway_left() {
+        for (name, values, expected) in [
+            ("nothing", &[][..], (None, 1)),
+            (
+                "both",
+                &[
+                    ("llm_input_token", float(11.0)),
+                    ("llm_output_token", float(7.0)),
+                ],
+                (counted(Some(11), Some(7)), 2),
+            ),
+            (
+                "one cost of two configured",
+                &[("llm_input_token", float(11.0))],
+                (counted(Some(11), None), 2),
+            ),
+            (
+                "only the output: the first read decides",
+                &[("llm_output_token", float(7.0))],
+                (None, 1),
+            ),
+            (
+                "zeros for a reply that it could not read",
+                &[
+                    ("llm_input_token", float(0.0)),
+                    ("llm_output_token", float(0.0)),
+                ],
+                (None, 2),
+            ),
+            (
+                "embeddings",
+                &[
+                    ("llm_input_token", float(4.0)),
+                    ("llm_output_token", float(0.0)),
+                ],
+                (counted(Some(4), Some(0)), 2),
+            ),
+            (
+                "more than a request can have",
+                &[("llm_input_token", float(1e300))],
+                (counted(Some(MAX_COUNT), None), 2),
+            ),
+            ("negative", &[("llm_input_token", float(-1.0))], (None, 1)),
+            ("a fraction", &[("llm_input_token", float(1.5))], (None, 1)),
+            (
+                "infinity",
+                &[("llm_input_token", float(f64::INFINITY))],
+                (None, 1),
+            ),
+            (
+                "not a number",
+                &[("llm_input_token", float(f64::NAN))],
+                (None, 1),
+            ),
+            (
+                "a text of eight bytes",
+                &[("llm_input_token", Claim::Value(b"12345678".to_vec()))],
+                (None, 1),
+            ),
+            (
+                "a text",
+                &[("llm_input_token", Claim::Value(b"11".to_vec()))],
+                (None, 1),
+            ),
+            ("null", &[("llm_input_token", Claim::Null)], (None, 1)),
+            (
+                "refused",
+                &[("llm_input_token", Claim::Unreadable)],
+                (None, 1),
+            ),
+        ] {
+            let found = read(&GatewayCounts::default(), &AI_GATEWAY, values);
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn reads_the_keys_that_the_operator_of_ai_gateway_chose() {
+        let counts = GatewayCounts::AiGateway {
+            input: "in".into(),
+            output: "out".into(),
+        };
+        let values = [("in", float(3.0)), ("out", float(2.0))];
+        let found = read(&counts, &AI_GATEWAY, &values);
+        assert_eq!(found, (counted(Some(3), Some(2)), 2));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn reads_what_the_ai_protocol_manager_extracted_whole() {
+        for (name, values, expected) in [
+            ("nothing", &[][..], (None, 1)),
+            (
+                "whole",
+                &[
+                    ("extraction_status", integer(1)),
+                    ("input_tokens", integer(11)),
+                    ("output_tokens", integer(7)),
+                ],
+                (counted(Some(11), Some(7)), 3),
+            ),
+            (
+                "partial",
+                &[
+                    ("extraction_status", integer(2)),
+                    ("input_tokens", integer(11)),
+                ],
+                (None, 1),
+            ),
+            ("failed", &[("extraction_status", integer(3))], (None, 1)),
+            (
+                "input only",
+                &[
+                    ("extraction_status", integer(1)),
+                    ("input_tokens", integer(u64::MAX)),
+                ],
+                (counted(Some(MAX_COUNT), None), 3),
+            ),
+        ] {
+            let found = read(
+                &GatewayCounts::AiProtocolManager,
+                &AI_PROTOCOL_MANAGER,
+                values,
+            );
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+}

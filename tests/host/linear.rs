@@ -1,0 +1,123 @@
+//! A reply costs the same for each of its bytes, however long it is and however it is cut.
+
+use serde_json::json;
+
+use crate::abi::Callback;
+use crate::fixtures::{
+    ACME_KEY, JSON_REPLY, MODEL, STREAM_REPLY, chat_body, chat_headers, chunk, configuration,
+    last_events,
+};
+use crate::host::{Host, flags};
+
+/// A reply of about so many bytes: 7 tokens in, 5 out, its usage at the end.
+type Make = fn(usize) -> String;
+
+/// Texts as a model writes them: every event differs from the one before.
+fn stream(bytes: usize) -> String {
+    let mut stream = String::with_capacity(bytes + 4096);
+    for number in 0.. {
+        if stream.len() >= bytes {
+            break;
+        }
+        stream.push_str(&chunk(&format!(" word-{number}")));
+    }
+    stream.push_str(&last_events().concat());
+    stream
+}
+
+/// Events none of which repeats the frame of another, so that each is read as a whole.
+fn varied_stream(bytes: usize) -> String {
+    let mut stream = String::with_capacity(bytes + 4096);
+    for number in 0.. {
+        if stream.len() >= bytes {
+            break;
+        }
+        let choices = json!([{"index": 0, "delta": {"content": "x"}, "finish_reason": null}]);
+        let event =
+            json!({"id": format!("chatcmpl-{number}"), "created": number, "choices": choices});
+        stream.push_str(&format!("data: {event}\n\n"));
+    }
+    stream.push_str(&last_events().concat());
+    stream
+}
+
+/// One document with a long text.
+fn text(bytes: usize) -> String {
+    let content = "All work and no play. ".repeat(bytes / 22);
+    let usage = json!({"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12});
+    json!({"choices": [{"index": 0, "message": {"content": content}}], "usage": usage}).to_string()
+}
+
+/// One document with many small values, as log probabilities are.
+fn values(bytes: usize) -> String {
+    let content: Vec<_> = (0..bytes / 40)
+        .map(|number| json!({"token": "x", "logprob": -0.5, "bytes": [number]}))
+        .collect();
+    let usage = json!({"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12});
+    json!({"choices": [{"index": 0, "logprobs": {"content": content}}], "usage": usage}).to_string()
+}
+
+/// Instructions of all body callbacks for this reply in chunks of this size, and how many callbacks there were.
+fn cost(streamed: bool, body: &str, chunk: usize) -> (u64, u64) {
+    let mut host = Host::configured(&configuration().to_string());
+    let headers = if streamed { STREAM_REPLY } else { JSON_REPLY };
+    let chunks: Vec<&[u8]> = body.as_bytes().chunks(chunk).collect();
+    let ended = host
+        .request(&chat_headers(ACME_KEY))
+        .body(&[chat_body(MODEL, streamed)])
+        .response(&headers)
+        .reply(&chunks)
+        .log(flags::NONE);
+    let charged = ended.filter_state.get("wasm.tollgate.charge_tokens");
+    assert_eq!(charged.map(String::as_str), Some("12"), "chunks of {chunk}");
+    let steps = ended
+        .steps
+        .iter()
+        .filter(|step| step.callback == Callback::ResponseBody);
+    steps.fold((0, 0), |(instructions, count), step| {
+        (instructions + step.instructions, count + 1)
+    })
+}
+
+/// What a byte may take where every one of them is read.
+const PER_BYTE: u64 = 95;
+/// What a callback may take for itself, on top of its bytes.
+const PER_CHUNK: u64 = 1000;
+
+#[test]
+fn a_reply_costs_so_much_for_each_byte_and_so_much_for_each_chunk() {
+    const MEGABYTE: usize = 1 << 20;
+    // What a byte may take in one large buffer.
+    let rows: [(&str, bool, Make, u64); 4] = [
+        // Its usage is hidden, so that each event of a chunk with usage in it is looked at twice.
+        ("a stream", true, stream, 17),
+        ("a varied stream", true, varied_stream, PER_BYTE),
+        ("a long text", false, text, 2),
+        ("many values", false, values, 60),
+    ];
+    for (name, streamed, make, per_byte) in rows {
+        let body = make(MEGABYTE);
+        // Of the smallest chunks there would be too many.
+        let (part, piece) = (make(MEGABYTE / 16), make(4096));
+        for (body, chunk) in [
+            (&body, body.len()),
+            (&part, part.len()),
+            (&body, 64 * 1024),
+            (&body, 1024),
+            (&part, 16),
+            (&piece, 1),
+        ] {
+            let (instructions, chunks) = cost(streamed, body, chunk);
+            let bytes = body.len() as u64;
+            let each = instructions as f64 / bytes as f64;
+            let case = format!("{name} of {bytes} bytes in chunks of {chunk}: {each:.1} a byte");
+            assert!(
+                instructions <= PER_BYTE * bytes + PER_CHUNK * chunks,
+                "{case}"
+            );
+            if chunk >= 64 * 1024 {
+                assert!(instructions <= per_byte * bytes, "{case}");
+            }
+        }
+    }
+}
