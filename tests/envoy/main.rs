@@ -41,6 +41,8 @@ mod modes;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod rate_limit;
+#[cfg(test)]
 mod self_check;
 #[cfg(test)]
 mod shipped;
