@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs Envoy with Tollgate and a simulated inference server, until Ctrl-C. `make run` calls it.
 
-`run.py rate-limit`, which `make run-rate-limit` calls, takes envoy/rate-limit.yaml instead of envoy/local.yaml, and starts
-a rate limit server too.
+`run.py rate-limit`, which `make run-rate-limit` calls, takes envoy/rate-limit.yaml instead of envoy/local.yaml, and
+starts a rate limit server too.
 
 Environment, all optional:
   UPSTREAM             host:port of an inference server to use instead of the simulated one
@@ -272,9 +272,15 @@ def tries_of_local(base, admin):
         ),
         ("A key, not streamed: 200, after half a second", chat(base, QWEN, ACME)),
         ("No key: 401, x-tollgate-code: missing_credential", chat(base, LLAMA, None)),
-        ("A key of a tenant that may not use the model: 403, x-tollgate-code: model_not_allowed", chat(base, QWEN, GLOBEX)),
+        (
+            "A key of a tenant that may not use the model: 403, x-tollgate-code: model_not_allowed",
+            chat(base, QWEN, GLOBEX),
+        ),
         ("A token of the group `sales`: 200", chat(base, LLAMA, token)),
-        ("That token for a model of the group `research`: 403, x-tollgate-code: model_not_allowed", chat(base, QWEN, token)),
+        (
+            "That token for a model of the group `research`: 403, x-tollgate-code: model_not_allowed",
+            chat(base, QWEN, token),
+        ),
         (
             'What it cost: after the first, tollgate_tokens_total{tenant="acme",model="llama-3.1-8b",type="output"} 16',
             f"curl -s {admin}/stats/prometheus | grep '^tollgate_'",
@@ -290,7 +296,7 @@ def tries_of_rate_limit(base, admin):
             chat(base, LLAMA, ACME, streamed=True),
         ),
         (
-            f"The same, left in the middle: 200, x-ratelimit-remaining: {TOKENS_PER_MINUTE - 20}; what had come is charged",
+            f"Left in the middle: 200, x-ratelimit-remaining: {TOKENS_PER_MINUTE - 20}; what had come is charged",
             chat(base, LLAMA, ACME, streamed=True, options="-iN --max-time 0.4"),
         ),
         (

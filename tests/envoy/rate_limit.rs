@@ -8,7 +8,8 @@ use tollgate_rate_limit::Budgets;
 
 use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, QWEN, chat, streamed_chat};
 use crate::harness::{
-    Answer, Gateway, Piece, RateLimitServer, Reply, Shipped, Wire, question, send, series,
+    Answer, Gateway, Piece, RateLimitServer, Reply, Shipped, Wire, eventually, question, send,
+    series,
 };
 
 /// Recorded from vLLM: 18 tokens in, 40 out.
@@ -251,12 +252,12 @@ fn what_is_denied_in_its_body_is_charged_nothing() {
     }
     assert_eq!(ask(&gateway, ACME_KEY, "/v1/chat/completions").status, 200);
     let spent = [question("acme", 0), question("acme", REPLY)];
-    crate::harness::eventually("the charge", || {
+    eventually("the charge", || {
         let asked = server.asked();
         asked
             .ends_with(&spent)
             .then_some(())
-            .ok_or(format!("{asked:#?}"))
+            .ok_or_else(|| format!("{asked:#?}"))
     });
     gateway.stop();
     // Whether the server is asked before the body is refused is a matter of time.
@@ -317,34 +318,48 @@ fn a_forged_tenant_is_never_the_one_who_is_charged() {
 }
 
 #[test]
-fn without_the_rate_limit_server_requests_pass_and_are_counted() {
+fn without_the_rate_limit_server_requests_pass_and_are_counted_unless_told_otherwise() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()
     };
-    for (name, address) in [
-        ("nobody listens", closed),
-        ("nobody answers", silent.local_addr().unwrap()),
+    for (name, address, deny, status, counted) in [
+        (
+            "nobody listens",
+            closed,
+            "false",
+            200,
+            &["error", "failure_mode_allowed"][..],
+        ),
+        (
+            "nobody answers",
+            silent.local_addr().unwrap(),
+            "false",
+            200,
+            &["error", "failure_mode_allowed"],
+        ),
+        ("told to deny", closed, "true", 500, &["error"]),
     ] {
-        let gateway = Gateway::builder().shipped(shipped(address)).start();
+        let deny = format!("failure_mode_deny: {deny}\n");
+        let shipped = shipped(address).replacing("failure_mode_deny: false\n", &deny);
+        let gateway = Gateway::builder().shipped(shipped).start();
         let denied = gateway.connect().exchange(&chat_with(None, &[], LLAMA));
         assert_eq!(denied.status, 401, "{name}");
         let answer = ask(&gateway, ACME_KEY, "/v1/chat/completions");
-        assert_eq!(answer.status, 200, "{name}");
+        assert_eq!(answer.status, status, "{name}");
         assert_eq!(answer.header("x-ratelimit-limit"), None, "{name}");
-        let counters = series(&gateway.admin_text("/stats/prometheus?filter=inference.ratelimit"));
-        let counters: Vec<String> = counters
+        let counters = gateway.admin_text("/stats/prometheus?filter=inference.ratelimit");
+        let counters: Vec<String> = series(&counters)
             .iter()
             .map(|(series, value)| format!("{series} {value}"))
             .collect();
-        assert_eq!(
-            counters,
-            [
-                r#"envoy_cluster_ratelimit_error{envoy_cluster_name="inference"} 1"#,
-                r#"envoy_cluster_ratelimit_failure_mode_allowed{envoy_cluster_name="inference"} 1"#
-            ],
-            "{name}"
-        );
+        let expected: Vec<String> = counted
+            .iter()
+            .map(|counter| {
+                format!("envoy_cluster_ratelimit_{counter}{{envoy_cluster_name=\"inference\"}} 1")
+            })
+            .collect();
+        assert_eq!(counters, expected, "{name}");
     }
 }
