@@ -19,7 +19,7 @@ NODE_VERSION := 24.19.0
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: toolchain ## build the filter: target/wasm32-wasip1/release/tollgate.wasm
@@ -28,6 +28,10 @@ build: toolchain ## build the filter: target/wasm32-wasip1/release/tollgate.wasm
 .PHONY: run
 run: build ## run it in Envoy before a simulated inference server (or UPSTREAM=host:port) and say what to try
 	@python3 envoy/run.py
+
+.PHONY: run-rate-limit
+run-rate-limit: build ## the same with budgets of tokens, charged through Envoy's rate limit filter
+	@python3 envoy/run.py rate-limit
 
 ##@ Develop
 
@@ -50,7 +54,8 @@ test-host: build ## test the built filter under a small host
 
 .PHONY: test-envoy
 test-envoy: build ## test the built filter in a real Envoy
-	ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && cargo test -p tollgate-tests --test envoy
+	ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && \
+	  cargo test -p tollgate-rate-limit --lib && cargo test -p tollgate-tests --test envoy
 
 .PHONY: e2e
 e2e: test-envoy ## the same as test-envoy

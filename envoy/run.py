@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Runs Envoy with Tollgate and a simulated inference server, until Ctrl-C. `make run` calls it.
 
+`run.py rate-limit`, which `make run-rate-limit` calls, takes envoy/rate-limit.yaml instead of envoy/local.yaml, and
+starts a rate limit server too.
+
 Environment, all optional:
   UPSTREAM             host:port of an inference server to use instead of the simulated one
   TOLLGATE_PORT        port that Envoy listens on [10000]; 0 takes a free one
@@ -27,7 +30,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / "target" / "run"
-BOOTSTRAP = ROOT / "envoy" / "local.yaml"
+# What can be run: each is a bootstrap beside this file.
+EXAMPLES = ("local", "rate-limit")
+
+# More than one answer of the simulated server, less than one and a half: the third request finds it spent.
+TOKENS_PER_MINUTE = 25
 
 READY_SECONDS = 60
 TERMINATE_SECONDS = 5
@@ -166,11 +173,12 @@ def upstream_address(text):
     return host.strip("[]"), number
 
 
-def build_examples(processes, names):
-    """Builds examples and returns the path of each."""
-    command = ["cargo", "build", "--package=tollgate-examples", "--message-format=json-render-diagnostics"]
-    for name in names:
-        command += ["--bin", name]
+def build_examples(processes, packages):
+    """Builds programs, given by package, and returns the path of each."""
+    command = ["cargo", "build", "--message-format=json-render-diagnostics"]
+    for package, names in packages.items():
+        command.append(f"--package={package}")
+        command += [f"--bin={name}" for name in names]
     executables = {}
     for line in processes.run("the build", command).splitlines():
         message = json.loads(line)
@@ -179,16 +187,11 @@ def build_examples(processes, names):
     return executables
 
 
-def start_simulator(processes, executable):
-    """Starts the simulated server on a free port and returns its address."""
-    log = RUN / "simulator.log"
+def start_server(processes, name, log, command):
+    """Starts a server of our own on a free port and returns its address, which it says on its first line."""
     with open(log, "wb") as output:
         processes.start(
-            "the simulated inference server",
-            [executable, "--listen", "127.0.0.1:0"],
-            log,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            name, [*command, "--listen", "127.0.0.1:0"], log, stdout=output, stderr=subprocess.STDOUT
         )
     while True:
         first_line, newline, _ = log.read_text().partition("\n")
@@ -197,8 +200,8 @@ def start_simulator(processes, executable):
         processes.watch("did not start")
 
 
-def write_bootstrap(values):
-    """Writes a copy of the bootstrap with other values on its marked lines; see the top of local.yaml."""
+def write_bootstrap(bootstrap, values):
+    """Writes a copy of a bootstrap with other values on its marked lines; see the top of local.yaml."""
     used = set()
 
     def replace(line):
@@ -206,9 +209,9 @@ def write_bootstrap(values):
         # JSON strings and numbers are YAML too.
         return f"{line['key']} {json.dumps(values[line['name']])}"
 
-    text = MARKED.sub(replace, BOOTSTRAP.read_text())
+    text = MARKED.sub(replace, bootstrap.read_text())
     if used != set(values):
-        raise Failure(f"{BOOTSTRAP.name} has no line marked {', '.join(sorted(set(values) - used))}")
+        raise Failure(f"{bootstrap.name} has no line marked {', '.join(sorted(set(values) - used))}")
     path = RUN / "envoy.yaml"
     path.write_text(text)
     return path
@@ -242,49 +245,92 @@ def is_ready(admin):
         return False
 
 
-def commands_to_try(base, admin, simulated):
-    def chat(model, credential, **options):
-        body = {"model": model, "messages": [{"role": "user", "content": "Hello, who are you?"}], **options}
-        lines = [f"curl -iN {base}/v1/chat/completions"]
-        if credential:
-            lines.append(f'-H "authorization: Bearer {credential}"')
-        lines += ["-H 'content-type: application/json'", f"-d '{json.dumps(body)}'"]
-        return " \\\n    ".join(lines)
+ACME, GLOBEX = "sk-tollgate-acme-demo", "sk-tollgate-globex-demo"
+LLAMA, QWEN = "llama-3.1-8b", "qwen-3-32b"
 
-    acme, globex = "sk-tollgate-acme-demo", "sk-tollgate-globex-demo"
+
+STREAMED = {"stream": True}
+STREAMED_WITH_USAGE = {**STREAMED, "stream_options": {"include_usage": True}}
+
+
+def chat(base, model, credential, members=None, *, options="-iN"):
+    """The curl of a chat request with these further members in its body."""
+    body = {"model": model, "messages": [{"role": "user", "content": "Hello, who are you?"}], **(members or {})}
+    lines = [f"curl {options} {base}/v1/chat/completions"]
+    if credential:
+        lines.append(f'-H "authorization: Bearer {credential}"')
+    lines += ["-H 'content-type: application/json'", f"-d '{json.dumps(body)}'"]
+    return " \\\n    ".join(lines)
+
+
+def tries_of_local(base, admin):
+    """What to try with local.yaml: expectation and command."""
     token = "$(cat target/run/demo-token)"
-    llama, qwen = "llama-3.1-8b", "qwen-3-32b"
-    tries = [
+    return [
         (
             "A key, streamed: 200, one event a token, then "
             '"usage":{"completion_tokens":16,"prompt_tokens":4,"total_tokens":20} and [DONE]',
-            chat(llama, acme, stream=True, stream_options={"include_usage": True}),
+            chat(base, LLAMA, ACME, STREAMED_WITH_USAGE),
         ),
         (
             "The same without asking for usage: none is seen, and it is counted all the same",
-            chat(llama, acme, stream=True),
+            chat(base, LLAMA, ACME, STREAMED),
         ),
-        ("A key, not streamed: 200, after half a second", chat(qwen, acme)),
-        ("No key: 401, x-tollgate-code: missing_credential", chat(llama, None)),
-        ("A key of a tenant that may not use the model: 403, x-tollgate-code: model_not_allowed", chat(qwen, globex)),
-        ("A token of the group `sales`: 200", chat(llama, token)),
-        ("That token for a model of the group `research`: 403, x-tollgate-code: model_not_allowed", chat(qwen, token)),
+        ("A key, not streamed: 200, after half a second", chat(base, QWEN, ACME)),
+        ("No key: 401, x-tollgate-code: missing_credential", chat(base, LLAMA, None)),
+        (
+            "A key of a tenant that may not use the model: 403, x-tollgate-code: model_not_allowed",
+            chat(base, QWEN, GLOBEX),
+        ),
+        ("A token of the group `sales`: 200", chat(base, LLAMA, token)),
+        (
+            "That token for a model of the group `research`: 403, x-tollgate-code: model_not_allowed",
+            chat(base, QWEN, token),
+        ),
         (
             'What it cost: after the first two, tollgate_tokens_total{tenant="acme",model="llama-3.1-8b",type="output"} 32',
             f"curl -s {admin}/stats/prometheus | grep '^tollgate_'",
         ),
     ]
+
+
+def tries_of_rate_limit(base, admin):
+    """The same with rate-limit.yaml."""
+    return [
+        (
+            f"A key, streamed: 200, x-ratelimit-remaining: {TOKENS_PER_MINUTE}; its 20 tokens are charged when it ends",
+            chat(base, LLAMA, ACME, STREAMED),
+        ),
+        (
+            f"Left in the middle: 200, x-ratelimit-remaining: {TOKENS_PER_MINUTE - 20}; what had come is charged",
+            chat(base, LLAMA, ACME, STREAMED, options="-iN --max-time 0.4"),
+        ),
+        (
+            "Once more: 429, x-should-retry: false, retry-after: what is left of the minute, in seconds",
+            chat(base, LLAMA, ACME),
+        ),
+        ("A key of another tenant: 200", chat(base, LLAMA, GLOBEX)),
+        ("No key: 401, and nobody is charged", chat(base, LLAMA, None)),
+        ("What the rate limit server was asked and told", "cat target/run/rate-limit.log"),
+        (
+            "What the rate limit filter did: `ok`, `over_limit`, and `error` where the server failed",
+            f"curl -s '{admin}/stats?filter=ratelimit'",
+        ),
+    ]
+
+
+def say_what_to_try(tries, bootstrap, simulated):
     if not simulated:
         say(
             "\nThe answers below are those of the simulated server. For your own, put its model names under"
-            " `models` in envoy/local.yaml and into the commands."
+            f" `models` in {bootstrap.relative_to(ROOT)} and into the commands."
         )
     say(f"\nTry, in another terminal, in {ROOT}:")
     for expectation, command in tries:
         say(f"\n  # {expectation}\n  {command}")
 
 
-def serve(processes):
+def serve(processes, example):
     RUN.mkdir(parents=True, exist_ok=True)
     filter_path = Path(os.environ.get("TOLLGATE_WASM") or "target/wasm32-wasip1/release/tollgate.wasm")
     if not (ROOT / filter_path).is_file():
@@ -301,43 +347,64 @@ def serve(processes):
     say(f"Using {envoy}")
 
     say("Building the examples (the first time takes minutes)")
-    names = ["demo-token"] if upstream else ["demo-token", "inference-simulator"]
-    examples = build_examples(processes, names)
-    (RUN / "demo-token").write_text(processes.run("the demo token", [examples["demo-token"]]))
+    packages = {"tollgate-examples": [] if upstream else ["inference-simulator"]}
+    if example == "rate-limit":
+        packages["tollgate-rate-limit"] = ["rate-limit-server"]
+    else:
+        packages["tollgate-examples"].append("demo-token")
+    programs = build_examples(processes, packages)
+    if "demo-token" in programs:
+        (RUN / "demo-token").write_text(processes.run("the demo token", [programs["demo-token"]]))
 
     if upstream:
         upstream_host, upstream_port = upstream_address(upstream)
     else:
-        upstream_host, upstream_port = start_simulator(processes, examples["inference-simulator"])
+        upstream_host, upstream_port = start_server(
+            processes, "the simulated inference server", RUN / "simulator.log", [programs["inference-simulator"]]
+        )
     say(f"Inference server: {upstream_host}:{upstream_port}" + ("" if upstream else " (simulated)"))
+    values = {
+        "TOLLGATE_HOST": host,
+        "TOLLGATE_PORT": listener_port,
+        "TOLLGATE_ADMIN_PORT": admin_port,
+        "TOLLGATE_WASM": str(ROOT / filter_path),
+        "UPSTREAM host": upstream_host,
+        "UPSTREAM port": int(upstream_port),
+    }
+    if example == "rate-limit":
+        limiter_host, limiter_port = start_server(
+            processes,
+            "the rate limit server",
+            RUN / "rate-limit.log",
+            [programs["rate-limit-server"], "--tokens-per-minute", str(TOKENS_PER_MINUTE)],
+        )
+        say(f"Rate limit server: {limiter_host}:{limiter_port}, {TOKENS_PER_MINUTE} tokens a minute for each tenant")
+        values.update({"RATE_LIMIT host": limiter_host, "RATE_LIMIT port": int(limiter_port)})
 
-    bootstrap = write_bootstrap(
-        {
-            "TOLLGATE_HOST": host,
-            "TOLLGATE_PORT": listener_port,
-            "TOLLGATE_ADMIN_PORT": admin_port,
-            "TOLLGATE_WASM": str(ROOT / filter_path),
-            "UPSTREAM host": upstream_host,
-            "UPSTREAM port": int(upstream_port),
-        }
-    )
+    bootstrap = ROOT / "envoy" / f"{example}.yaml"
+    configuration = write_bootstrap(bootstrap, values)
     say("Starting Envoy")
     admin = f"http://127.0.0.1:{admin_port}"
-    log = start_envoy(processes, envoy, bootstrap, admin)
+    log = start_envoy(processes, envoy, configuration, admin)
     reachable = "127.0.0.1" if host == "0.0.0.0" else host
     base = f"http://{reachable}:{listener_port}"
     say(f"Ready: {base}, admin {admin}, Envoy's log {log.relative_to(ROOT)}")
 
-    commands_to_try(base, admin, simulated=not upstream)
+    tries_of = tries_of_rate_limit if example == "rate-limit" else tries_of_local
+    say_what_to_try(tries_of(base, admin), bootstrap, simulated=not upstream)
     say("\nThe access log follows. Ctrl-C stops everything.\n")
     while True:
         processes.watch()
 
 
 def main():
+    example = sys.argv[1] if len(sys.argv) > 1 else EXAMPLES[0]
+    if example not in EXAMPLES or len(sys.argv) > 2:
+        print(f"usage: run.py [{'|'.join(EXAMPLES)}]", file=sys.stderr)
+        return 2
     processes = Processes()
     try:
-        serve(processes)
+        serve(processes, example)
     except Interrupted:
         say("\nStopping")
     except Failure as failure:

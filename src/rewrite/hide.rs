@@ -256,11 +256,7 @@ impl<'c> Passed<'c> {
 
     fn copy(&mut self) -> &mut Vec<u8> {
         let unchanged = self.chunk.get(..self.unchanged).unwrap_or_default();
-        self.copy.get_or_insert_with(|| {
-            let mut copy = Vec::with_capacity(self.chunk.len().saturating_add(MAX_HELD));
-            copy.extend_from_slice(unchanged);
-            copy
-        })
+        self.copy.get_or_insert_with(|| unchanged.to_vec())
     }
 
     fn in_place_of_the_chunk(mut self) -> Option<Vec<u8>> {

@@ -1,4 +1,5 @@
-//! What a case needs: a [`Gateway`] (Envoy with the filter), an upstream that records, clients, tokens and metrics.
+//! What a case needs: a [`Gateway`] (Envoy with the filter), an upstream and a rate limit server that record, clients,
+//! tokens and metrics.
 
 mod bootstrap;
 mod client;
@@ -7,7 +8,9 @@ mod gateway;
 mod http2;
 mod metrics;
 mod process;
+mod rate_limit;
 mod readers;
+mod shipped;
 mod tokens;
 mod upstream;
 
@@ -22,7 +25,9 @@ pub(crate) use gateway::Gateway;
 pub(crate) use http2::Frames;
 pub(crate) use metrics::series;
 pub(crate) use process::{envoy_command, envoy_version};
+pub(crate) use rate_limit::{RateLimitServer, question};
 pub(crate) use readers::Readers;
+pub(crate) use shipped::Shipped;
 pub(crate) use tokens::Token;
 pub(crate) use upstream::{Piece, Reply, Seen};
 

@@ -50,6 +50,7 @@ mod models;
 mod modes;
 #[cfg(test)]
 mod operations;
+mod rate_limit;
 #[cfg(test)]
 mod retries;
 #[cfg(test)]

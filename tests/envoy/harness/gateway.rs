@@ -15,6 +15,7 @@ use super::discovery::Discovery;
 use super::http2::{self, Frames};
 use super::metrics::{Series, series};
 use super::process::{Process, client, scratch_folder};
+use super::shipped::Shipped;
 use super::upstream::{Reply, Seen, Upstream};
 use super::{demo, eventually};
 
@@ -32,9 +33,17 @@ pub(crate) struct Builder {
     route_timeout: Duration,
     upstream_http2: bool,
     amend: Box<dyn FnOnce(&mut Value)>,
+    shipped: Option<Shipped>,
 }
 
 impl Builder {
+    /// A bootstrap of the `envoy/` folder instead of the tests' own. Only upstream and workers can be chosen then, and
+    /// there is no access log to read.
+    pub(crate) fn shipped(mut self, shipped: Shipped) -> Self {
+        self.shipped = Some(shipped);
+        self
+    }
+
     /// Another plugin configuration than the demo's.
     pub(crate) fn config(mut self, config: Value) -> Self {
         self.config = Some(config);
@@ -198,9 +207,15 @@ impl Builder {
         (self.amend)(&mut bootstrap);
         let discover = self.discovered;
         let discovery = discover.map(|of| of(&mut bootstrap, folder.join("discovery")));
-        let bootstrap = serde_json::to_string_pretty(&bootstrap).unwrap();
-        fs::write(folder.join("bootstrap.json"), bootstrap).unwrap();
-        let process = Process::start(folder, self.workers, self.drain_time);
+        let (name, bootstrap) = match self.shipped {
+            Some(shipped) => ("bootstrap.yaml", shipped.render(&wasm, upstream.address)),
+            None => (
+                "bootstrap.json",
+                serde_json::to_string_pretty(&bootstrap).unwrap(),
+            ),
+        };
+        fs::write(folder.join(name), bootstrap).unwrap();
+        let process = Process::start(folder, name, self.workers, self.drain_time);
         (process, upstream, discovery)
     }
 }
@@ -244,6 +259,7 @@ impl Gateway {
             route_timeout: Duration::ZERO,
             upstream_http2: false,
             amend: Box::new(|_| {}),
+            shipped: None,
         }
     }
 
@@ -386,7 +402,8 @@ impl Gateway {
         format!("http://{}{path}", self.address)
     }
 
-    fn admin_text(&self, path: &str) -> String {
+    /// What Envoy's admin interface says under this path.
+    pub(crate) fn admin_text(&self, path: &str) -> String {
         let answer = send(self.http1.get(format!("http://{}{path}", self.admin)));
         assert_eq!(answer.status, 200, "{path}");
         String::from_utf8(answer.body).unwrap()

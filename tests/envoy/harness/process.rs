@@ -20,8 +20,13 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts the command that `$ENVOY` names on the bootstrap in `folder`.
-    pub(super) fn start(folder: PathBuf, workers: u32, drain_time: Option<Duration>) -> Self {
+    /// Starts the command that `$ENVOY` names on the bootstrap of this name in `folder`.
+    pub(super) fn start(
+        folder: PathBuf,
+        bootstrap: &str,
+        workers: u32,
+        drain_time: Option<Duration>,
+    ) -> Self {
         let (program, arguments) = envoy_command();
         let output = File::create(folder.join("envoy.log")).unwrap();
         let drain_time =
@@ -29,7 +34,7 @@ impl Process {
         let child = Command::new(&program)
             .args(arguments)
             .arg("--config-path")
-            .arg(folder.join("bootstrap.json"))
+            .arg(folder.join(bootstrap))
             .arg("--admin-address-path")
             .arg(folder.join("admin.address"))
             .args(["--concurrency", &workers.to_string()])

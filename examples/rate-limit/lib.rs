@@ -1,0 +1,26 @@
+//! A rate limit server to try and to test with: Envoy's rate limit protocol over gRPC, budgets of tokens in memory.
+//!
+//! **Not for production**: it forgets all budgets when it ends, and a second one beside it would know nothing of the
+//! first. Production has envoyproxy/ratelimit; see the README beside this file.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `messages.rs` | the messages of the protocol |
+//! | `budgets.rs` | who has spent how much |
+//! | `service.rs` | the gRPC service |
+//! | `main.rs` | the command line |
+#![cfg_attr(
+    test,
+    allow(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "a test that panics fails, as it should"
+    )
+)]
+
+mod budgets;
+pub mod messages;
+mod service;
+
+pub use budgets::Budgets;
+pub use service::serve;
