@@ -15,6 +15,8 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod accuracy;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod environment;

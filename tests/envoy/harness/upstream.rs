@@ -43,10 +43,25 @@ pub(crate) enum Piece {
     Bytes(Vec<u8>),
     /// Nothing for so long.
     Pause(Duration),
+    /// Nothing until this returns.
+    Wait(Arc<dyn Fn() + Send + Sync>),
     /// Nothing until the other side hangs up.
     UntilClosed,
     /// Closes the connection: a reply that is not over is cut.
     Cut,
+}
+
+/// How the end of a body is told.
+#[derive(Clone, Copy)]
+pub(crate) enum Framing {
+    /// By a `content-length`: that of all pieces, and so many bytes more, which never come.
+    Length { missing: usize },
+    /// By the last chunk; each piece of bytes is a chunk.
+    Chunks,
+    /// By the end of the connection.
+    Close,
+    /// There is none, nor could there be one (204, 304).
+    NoBody,
 }
 
 /// One reply of the script.
@@ -55,22 +70,29 @@ pub(crate) struct Reply {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
     pub(super) pieces: Vec<Piece>,
-    stream: bool,
+    framing: Framing,
     early: bool,
     pub(super) trailers: bool,
 }
 
 impl Reply {
-    /// A reply with a `content-length`.
-    pub(crate) fn fixed(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+    /// A reply without headers.
+    pub(crate) fn framed(status: u16, framing: Framing, pieces: Vec<Piece>) -> Self {
         Self {
             status,
-            headers: vec![("content-type".to_owned(), content_type.to_owned())],
-            pieces: vec![Piece::Bytes(body.into())],
-            stream: false,
+            headers: Vec::new(),
+            pieces,
+            framing,
             early: false,
             trailers: false,
         }
+    }
+
+    /// A reply with a `content-length`.
+    pub(crate) fn fixed(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let pieces = vec![Piece::Bytes(body.into())];
+        Self::framed(status, Framing::Length { missing: 0 }, pieces)
+            .header("content-type", content_type)
     }
 
     /// A JSON reply with status 200.
@@ -80,17 +102,8 @@ impl Reply {
 
     /// A chunked event stream: one chunk for each piece of bytes.
     pub(crate) fn stream(pieces: Vec<Piece>) -> Self {
-        Self {
-            status: 200,
-            headers: vec![(
-                "content-type".to_owned(),
-                "text/event-stream; charset=utf-8".to_owned(),
-            )],
-            pieces,
-            stream: true,
-            early: false,
-            trailers: false,
-        }
+        Self::framed(200, Framing::Chunks, pieces)
+            .header("content-type", "text/event-stream; charset=utf-8")
     }
 
     /// Adds a header.
@@ -303,26 +316,26 @@ fn answer(mut stream: &TcpStream, reader: &mut impl Read, reply: &Reply) -> Opti
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    if reply.stream {
-        head.push_str("transfer-encoding: chunked\r\n\r\n");
-    } else {
-        let length: usize = reply
-            .pieces
-            .iter()
-            .map(|piece| {
-                if let Piece::Bytes(bytes) = piece {
-                    bytes.len()
-                } else {
-                    0
-                }
-            })
-            .sum();
-        head.push_str(&format!("content-length: {length}\r\n\r\n"));
+    let framing = match reply.framing {
+        Framing::Length { missing } => {
+            let lengths = reply.pieces.iter().map(|piece| match piece {
+                Piece::Bytes(bytes) => bytes.len(),
+                _ => 0,
+            });
+            format!("content-length: {}", lengths.sum::<usize>() + missing)
+        }
+        Framing::Chunks => "transfer-encoding: chunked".to_owned(),
+        Framing::Close => "connection: close".to_owned(),
+        Framing::NoBody => String::new(),
+    };
+    if !framing.is_empty() {
+        head.push_str(&format!("{framing}\r\n"));
     }
+    head.push_str("\r\n");
     stream.write_all(head.as_bytes()).ok()?;
     for piece in &reply.pieces {
         match piece {
-            Piece::Bytes(bytes) if reply.stream => {
+            Piece::Bytes(bytes) if matches!(reply.framing, Framing::Chunks) => {
                 let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
                 chunk.extend(bytes);
                 chunk.extend(b"\r\n");
@@ -330,6 +343,7 @@ fn answer(mut stream: &TcpStream, reader: &mut impl Read, reply: &Reply) -> Opti
             }
             Piece::Bytes(bytes) => stream.write_all(bytes).ok()?,
             Piece::Pause(time) => thread::sleep(*time),
+            Piece::Wait(wait) => wait(),
             Piece::UntilClosed => {
                 let _ = reader.read_to_end(&mut Vec::new());
                 return None;
@@ -337,8 +351,9 @@ fn answer(mut stream: &TcpStream, reader: &mut impl Read, reply: &Reply) -> Opti
             Piece::Cut => return None,
         }
     }
-    if reply.stream {
-        stream.write_all(b"0\r\n\r\n").ok()?;
+    match reply.framing {
+        Framing::Chunks => stream.write_all(b"0\r\n\r\n").ok(),
+        Framing::Close => None,
+        Framing::Length { .. } | Framing::NoBody => Some(()),
     }
-    Some(())
 }
