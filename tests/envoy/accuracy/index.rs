@@ -1,11 +1,12 @@
 //! The recordings to replay, as their index tells them. Nothing is known of a recording but what stands there.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Statuses that forbid a body.
 const WITHOUT_BODY: [u16; 2] = [204, 304];
@@ -78,7 +79,7 @@ pub(super) fn load(folder: &Path) -> (Vec<Recording>, Vec<String>) {
         }
         match read(folder, line) {
             Ok(recording) if !files.insert(recording.file.clone()) => {
-                faults.push(format!("line {}: {} again", number + 1, recording.file));
+                faults.push(format!("line {}: {}: again", number + 1, recording.file));
             }
             Ok(recording) => recordings.push(recording),
             Err(fault) => faults.push(format!("line {}: {fault}", number + 1)),
@@ -87,7 +88,34 @@ pub(super) fn load(folder: &Path) -> (Vec<Recording>, Vec<String>) {
     if recordings.is_empty() {
         faults.push(format!("{}: no recording", index.display()));
     }
+    faults.extend(forgotten(folder, &recordings, &lines));
     (recordings, faults)
+}
+
+/// Files beside recordings that look like one, and that the index does not name in any of its members.
+fn forgotten(folder: &Path, recordings: &[Recording], lines: &str) -> Vec<String> {
+    let extension = |file: &str| Path::new(file).extension().map(OsStr::to_owned);
+    let extensions: BTreeSet<_> = recordings
+        .iter()
+        .filter_map(|recording| extension(&recording.file))
+        .collect();
+    let folders: BTreeSet<_> = recordings
+        .iter()
+        .filter_map(|recording| Path::new(&recording.file).parent())
+        .collect();
+    let mut forgotten = Vec::new();
+    for parent in folders {
+        for entry in fs::read_dir(folder.join(parent)).unwrap() {
+            let file = parent.join(entry.unwrap().file_name());
+            let file = file.to_string_lossy();
+            let alike = extension(&file).is_some_and(|it| extensions.contains(&it));
+            if alike && !lines.contains(&json!(file).to_string()) {
+                forgotten.push(format!("{file}: not in the index"));
+            }
+        }
+    }
+    forgotten.sort();
+    forgotten
 }
 
 fn read(folder: &Path, line: &str) -> Result<Recording, String> {

@@ -19,10 +19,12 @@ use crate::harness::{Answer, Builder, Framing, Gateway, Piece, Reply, Seen, Seri
 
 /// Replays at a time. They spend their time waiting for one another.
 const AT_ONCE: usize = 4;
-/// How long the first bytes of a reply may take to the client before it is no longer sent in step.
+/// How long bytes may take to the client before their reply is no longer sent in step.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// The pause between writes that are not in step.
 const OUT_OF_STEP: Duration = Duration::from_millis(1);
+/// How long all bytes of a reply that is to be cut may take.
+const LONG_PATIENCE: Duration = Duration::from_secs(5);
 /// Headers that are on every reply, so that it shows if one of them is lost.
 const HEADERS: [(&str, &str); 4] = [
     ("x-request-id", "7f3c1f0e-recorded"),
@@ -55,14 +57,15 @@ impl Case {
             pieces.push(Piece::Bytes(part.to_vec()));
             sent += part.len();
             if in_step {
-                pieces.push(Piece::Wait(delivery.until(sent)));
+                pieces.push(Piece::Wait(delivery.until(sent, PATIENCE)));
             }
         }
         if recording.client_aborted {
             pieces.push(Piece::UntilClosed);
         } else if !recording.complete {
             // What is still on its way when the connection ends could be lost.
-            pieces.extend([Piece::Wait(delivery.until(sent)), Piece::Cut]);
+            pieces.push(Piece::Wait(delivery.until(sent, LONG_PATIENCE)));
+            pieces.push(Piece::Cut);
         }
         let mut reply = Reply::framed(recording.status, self.framing(), pieces);
         let own = [
@@ -152,13 +155,15 @@ impl Delivery {
         self.arrival.notify_all();
     }
 
-    /// Waits until so many bytes have reached the client. Once that took too long, there are only pauses.
-    fn until(self: &Arc<Self>, bytes: usize) -> Arc<dyn Fn() + Send + Sync> {
+    /// Waits until so many bytes have reached the client. Once that took too long, writes are only paused between.
+    fn until(self: &Arc<Self>, bytes: usize, patience: Duration) -> Arc<dyn Fn() + Send + Sync> {
         let delivery = Arc::clone(self);
         Arc::new(move || {
-            let patience = match delivery.out_of_step.load(Ordering::Relaxed) {
-                0 => PATIENCE,
-                _ => OUT_OF_STEP,
+            let in_step = delivery.out_of_step.load(Ordering::Relaxed) == 0;
+            let patience = if in_step || patience > PATIENCE {
+                patience
+            } else {
+                OUT_OF_STEP
             };
             let arrived = delivery.bytes.lock().unwrap();
             let (_arrived, waited) = delivery
@@ -255,7 +260,7 @@ impl Replayer {
     pub(super) fn counted(&self) -> Vec<Counted> {
         let entries = self.gateway.access_log(self.cases.len()).into_iter();
         let log: BTreeMap<String, Value> = entries
-            .map(|entry| (entry["case"].as_str().unwrap().to_owned(), entry))
+            .filter_map(|entry| Some((entry["case"].as_str()?.to_owned(), entry)))
             .collect();
         let mut of_models: BTreeMap<String, Vec<(Series, f64)>> = BTreeMap::new();
         for (series, value) in self.gateway.counted() {
@@ -267,15 +272,18 @@ impl Replayer {
             .iter()
             .map(|case| {
                 let series = of_models.get(&case.model()).map_or(&[][..], Vec::as_slice);
-                Counted::read(&log[&case.number.to_string()], series)
+                let entry = log.get(&case.number.to_string());
+                Counted::read(entry.unwrap_or(&Value::Null), series)
             })
             .collect()
     }
 }
 
-/// The demo's, with a model for each case and all paths that are asked for, as far as the filter does not know them.
+/// The demo's, with a model for each case, any other model that a path names, and all paths that are asked for: those
+/// that the filter knows mean the same as ever.
 fn config_for(cases: &[Case]) -> Value {
     let mut config = config();
+    config["models"]["*"] = json!({"access": "authenticated"});
     for case in cases {
         config["models"][case.model()] = json!({"groups": ["research"]});
     }

@@ -1,9 +1,8 @@
 //! Where a body is cut on its way to Envoy.
 
-/// One-byte writes are for so many bytes at most: the last, where the usage of most replies is.
-const MOST_BYTES: usize = 10_000;
-/// More writes than this for one reply take longer than they are worth.
-const MOST_WRITES: usize = 2000;
+/// More cuts than this in one reply take longer than they are worth. The last are made: most replies tell their usage at
+/// their end.
+const MOST_CUTS: usize = 2000;
 /// How far after its name a usage object's numbers are cut.
 const REACH: usize = 300;
 const SEED: u64 = 0x746f_6c6c_6761_7465;
@@ -37,21 +36,16 @@ impl Split {
 /// All ways to send this body that differ from one another; the first is whole.
 pub(super) fn splits(body: &[u8]) -> Vec<Split> {
     let mut splits: Vec<Split> = Vec::new();
-    let ways = [Vec::new(), bytes(body), marks(body), random(body)];
+    let bytes = (1..body.len()).collect();
+    let ways = [Vec::new(), bytes, marks(body), random(body)];
     for (kind, mut cuts) in KINDS.into_iter().zip(ways) {
         cuts.retain(|&cut| cut > 0 && cut < body.len());
-        // The end of a body is where most replies tell their usage.
-        cuts.drain(..cuts.len().saturating_sub(MOST_WRITES));
+        cuts.drain(..cuts.len().saturating_sub(MOST_CUTS));
         if splits.iter().all(|split| split.cuts != cuts) {
             splits.push(Split { kind, cuts });
         }
     }
     splits
-}
-
-/// One byte each.
-fn bytes(body: &[u8]) -> Vec<usize> {
-    (body.len().saturating_sub(MOST_BYTES)..body.len()).collect()
 }
 
 /// Inside every line end of two bytes and every blank line, inside every name that begins with `usage`, and inside the
@@ -137,10 +131,6 @@ fn a_body_too_small_to_split_is_sent_once() {
 fn a_huge_body_is_sent_in_a_bounded_number_of_writes() {
     let body = vec![b'\n'; 1 << 20];
     for split in splits(&body) {
-        assert!(
-            split.parts(&body).len() <= MOST_WRITES + 1,
-            "{}",
-            split.kind
-        );
+        assert!(split.parts(&body).len() <= MOST_CUTS + 1, "{}", split.kind);
     }
 }

@@ -9,7 +9,7 @@ use super::replay::Arrival;
 pub(super) enum Verdict {
     /// Reported, and that is the truth.
     Exact,
-    /// Reported as the reply tells it; whether that is the truth is not known.
+    /// Reported, and nothing known speaks against it; whether it is the truth is not known.
     Unverified,
     /// Not above the truth, where that is known.
     LowerBound,
@@ -30,7 +30,7 @@ impl Verdict {
     pub(super) fn name(&self) -> String {
         match self {
             Self::Exact => "exact".to_owned(),
-            Self::Unverified => "?".to_owned(),
+            Self::Unverified => "unverified".to_owned(),
             Self::LowerBound => "lower bound".to_owned(),
             Self::Estimated => "estimated".to_owned(),
             Self::Unknown => "none".to_owned(),
@@ -56,7 +56,8 @@ pub(super) fn judge(recording: &Recording, counted: &Counted) -> Verdict {
         "none" => Verdict::Unknown,
         "not_applicable" if counted.judged || recording.asks_for_models() => Verdict::NotApplicable,
         "not_applicable" => Verdict::NotMetered,
-        other => Verdict::Wrong(format!("the source {other:?}")),
+        // The access log has no entry, or one that the filter did not write to.
+        other => Verdict::Wrong(format!("no usage source: {other:?}")),
     }
 }
 
@@ -122,8 +123,8 @@ pub(super) fn number(number: Option<u64>) -> String {
     number.map_or_else(|| "?".to_owned(), |number| number.to_string())
 }
 
-/// Whether a reply reached the client as it does without the filter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Whether a reply reached the client as it does without the filter; from good to bad.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Passage {
     Same,
     /// A list of models, which is cut down by design.
