@@ -1,5 +1,7 @@
 //! What Tollgate tells its operator of one replay.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use crate::harness::Series;
@@ -23,6 +25,23 @@ pub(super) struct Counted {
     pub(super) judged: bool,
     /// The first count in which access log and metrics disagree.
     pub(super) contradiction: Option<String>,
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [input, output] = [self.input, self.output].map(told);
+        let missing = self.missing.as_deref().unwrap_or("nothing");
+        write!(
+            formatter,
+            "{} {input}/{output} (cached {}, reasoning {}, charged {}, missing {missing}, {})",
+            self.source, self.cached, self.reasoning, self.charge, self.outcome
+        )
+    }
+}
+
+/// A number that was counted; `-` where none was.
+pub(super) fn told(number: Option<u64>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }
 
 impl Counted {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::counted::Counted;
+use super::counted::{Counted, told};
 use super::index::{Recording, Tokens};
 use super::replay::Arrival;
 use super::splits::KINDS;
@@ -35,7 +35,7 @@ impl Row {
         let verdict = match (judge(recording, first.counted), other) {
             (Verdict::Wrong(why), _) => Verdict::Wrong(why),
             (_, Some(other)) => Verdict::Wrong(format!(
-                "{} differs from {}: {:?}, {:?}",
+                "{} differs from {}: {}; {}",
                 other.kind, first.kind, other.counted, first.counted
             )),
             (verdict, None) => verdict,
@@ -106,11 +106,6 @@ impl Row {
             self.verdict.name(),
         ]
     }
-}
-
-/// A number that was counted; `-` where none was.
-fn told(number: Option<u64>) -> String {
-    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }
 
 const HEADINGS: [&str; 10] = [
