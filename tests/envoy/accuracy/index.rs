@@ -119,12 +119,17 @@ fn forgotten(folder: &Path, recordings: &[Recording], lines: &str) -> Vec<String
 }
 
 fn read(folder: &Path, line: &str) -> Result<Recording, String> {
-    let line: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let mut line: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let file = line["file"].as_str().unwrap_or("no file").to_owned();
     let in_file = |fault: String| format!("{file}: {fault}");
+    let tells_nothing = line.get("wire").is_some_and(Value::is_null);
+    // In all other members, null is as good as absent.
+    if let Some(members) = line.as_object_mut() {
+        members.retain(|_, value| !value.is_null());
+    }
     let mut recording =
         Recording::deserialize(&line).map_err(|error| in_file(error.to_string()))?;
-    recording.tells_nothing = line.get("wire").is_some_and(Value::is_null);
+    recording.tells_nothing = tells_nothing;
     let body = fs::read(folder.join(&file));
     recording.body = body.map_err(|error| in_file(error.to_string()))?;
     recording.check().map_err(in_file)?;

@@ -88,9 +88,9 @@ fn whatever_an_index_holds_is_replayed_and_judged() {
             wrong("reasoning is 3"),
         ),
         (
-            "half a truth",
+            "half a truth, and nulls",
             COMPLETION,
-            json!({"truth": {"prompt": 11}}),
+            json!({"status": null, "complete": null, "client_aborted": null, "truth": {"prompt": 11, "cached": null}}),
             Verdict::Unverified,
         ),
         (

@@ -248,7 +248,9 @@ impl Connection {
     }
 
     fn answer(mut self) -> Answer {
-        let mut answer = self.head().expect("a head before the connection ends");
+        let mut answer = self
+            .head()
+            .expect("a status line before the connection ends");
         (answer.body, answer.complete) = if answer.header("transfer-encoding").is_some() {
             read_chunks(&mut self.0)
         } else {
