@@ -5,6 +5,9 @@
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 export TOLLGATE_WASM ?= $(abspath $(TARGET_DIR)/wasm32-wasip1/release/tollgate.wasm)
 
+# What `make accuracy` replays: a folder with an INDEX.jsonl.
+RECORDINGS ?= tests/fixtures/recordings
+
 TOOLS := target/tools
 VENV := $(TOOLS)/venv
 
@@ -56,6 +59,12 @@ test-host: build ## test the built filter under a small host
 test-envoy: build ## test the built filter in a real Envoy
 	ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && \
 	  cargo test -p tollgate-rate-limit --lib && cargo test -p tollgate-tests --test envoy
+
+.PHONY: accuracy
+accuracy: build ## replay recorded replies in Envoy, count them, and compare (RECORDINGS=folder for others)
+	@TOLLGATE_RECORDINGS="$$(cd '$(RECORDINGS)' && pwd)" && ENVOY="$$(envoy/find-envoy.sh)" && \
+	  export TOLLGATE_RECORDINGS ENVOY && \
+	  RUST_BACKTRACE=0 cargo test -q -p tollgate-tests --test envoy accuracy::every_recording -- --nocapture
 
 .PHONY: e2e
 e2e: test-envoy ## the same as test-envoy

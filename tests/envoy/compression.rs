@@ -6,10 +6,10 @@ use crate::harness::demo::{ACME_KEY, LLAMA, chat};
 use crate::harness::{Gateway, Piece, Reply, filters, send};
 
 /// Recorded from vLLM behind a compressing Envoy: 18 tokens in, 300 out.
-const UNARY: &[u8] = include_bytes!("../fixtures/recordings/compressed_envoy_gzip_chat_unary.body");
+const UNARY: &[u8] = include_bytes!("../fixtures/recordings/compressed/envoy_gzip_chat_unary.body");
 /// The same, streamed.
 const STREAM: &[u8] =
-    include_bytes!("../fixtures/recordings/compressed_envoy_gzip_chat_stream.body");
+    include_bytes!("../fixtures/recordings/compressed/envoy_gzip_chat_stream.body");
 
 const COUNTED: &[&str] = &["tollgate_tokens_total", "tollgate_usage_missing_total"];
 

@@ -21,15 +21,15 @@ pub(crate) use bootstrap::{Provider, filters, route};
 pub(crate) use tollgate_tests::demo;
 
 pub(crate) use client::{Answer, Wire, send};
-pub(crate) use gateway::Gateway;
+pub(crate) use gateway::{Builder, Gateway};
 pub(crate) use http2::Frames;
-pub(crate) use metrics::series;
+pub(crate) use metrics::{Series, series};
 pub(crate) use process::{envoy_command, envoy_version};
 pub(crate) use rate_limit::{RateLimitServer, question};
 pub(crate) use readers::Readers;
 pub(crate) use shipped::Shipped;
 pub(crate) use tokens::Token;
-pub(crate) use upstream::{Piece, Reply, Seen};
+pub(crate) use upstream::{Framing, Piece, Reply, Seen};
 
 /// Long enough for a busy machine; nothing waits this long unless it is about to fail.
 const DEADLINE: Duration = Duration::from_secs(10);

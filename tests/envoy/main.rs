@@ -14,6 +14,7 @@
 
 #[cfg(test)]
 mod access;
+mod accuracy;
 #[cfg(test)]
 mod compression;
 #[cfg(test)]

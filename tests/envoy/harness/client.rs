@@ -35,6 +35,12 @@ impl Answer {
         value
     }
 
+    /// The length that the head tells; 0 without one.
+    fn announced(&self) -> usize {
+        let length = self.header("content-length");
+        length.map_or(0, |length| length.parse().unwrap())
+    }
+
     /// The filter's stable code of a denial.
     pub(crate) fn code(&self) -> Option<&str> {
         self.header("x-tollgate-code")
@@ -162,6 +168,48 @@ impl Connection {
         self.answer()
     }
 
+    /// Writes a request at once and reads the reply, telling `arrived` how much of its body has come so far. Hangs up
+    /// when that is `leave_at` bytes. Gives the number of chunks too; `None` when the connection ends within the head.
+    pub(crate) fn exchange_watched(
+        mut self,
+        request: &Wire,
+        leave_at: Option<usize>,
+        arrived: impl Fn(usize),
+    ) -> Option<(Answer, usize)> {
+        self.start(request);
+        let mut answer = self.head()?;
+        let chunked = answer.header("transfer-encoding").is_some();
+        let mut left = if chunked { 0 } else { answer.announced() };
+        let mut chunks = 0;
+        while leave_at != Some(answer.body.len()) {
+            if left == 0 && chunked {
+                let Some(size) = read_line(&mut self.0) else {
+                    break;
+                };
+                left = usize::from_str_radix(&String::from_utf8_lossy(&size), 16).unwrap();
+            }
+            if left == 0 {
+                answer.complete = !chunked || read_line(&mut self.0).is_some();
+                break;
+            }
+            // An error is an end: the reply was cut.
+            let more = self.0.fill_buf().unwrap_or_default();
+            let length = more.len().min(left);
+            if length == 0 {
+                break;
+            }
+            answer.body.extend(&more[..length]);
+            self.0.consume(length);
+            arrived(answer.body.len());
+            left -= length;
+            if left == 0 && chunked {
+                chunks += 1;
+                let _ = read_line(&mut self.0);
+            }
+        }
+        Some((answer, chunks))
+    }
+
     /// Writes a request; its reply is for the caller to read.
     pub(crate) fn start(&mut self, request: &Wire) {
         self.write(&request.head);
@@ -200,8 +248,21 @@ impl Connection {
     }
 
     fn answer(mut self) -> Answer {
+        let mut answer = self
+            .head()
+            .expect("a status line before the connection ends");
+        (answer.body, answer.complete) = if answer.header("transfer-encoding").is_some() {
+            read_chunks(&mut self.0)
+        } else {
+            read_counted(&mut self.0, answer.announced())
+        };
+        answer
+    }
+
+    /// The final head, without a body; `None` when the connection ends before it does.
+    fn head(&mut self) -> Option<Answer> {
         loop {
-            let line = read_line(&mut self.0).expect("a status line before the connection ends");
+            let line = read_line(&mut self.0)?;
             let line = String::from_utf8_lossy(&line).into_owned();
             let status = line
                 .split(' ')
@@ -214,24 +275,14 @@ impl Connection {
                 let (name, value) = line.split_once(':').unwrap();
                 headers.push((name.to_lowercase(), value.trim().to_owned()));
             }
-            if status == 100 {
-                continue;
+            if status != 100 {
+                return Some(Answer {
+                    status,
+                    headers,
+                    body: Vec::new(),
+                    complete: false,
+                });
             }
-            let mut answer = Answer {
-                status,
-                headers,
-                body: Vec::new(),
-                complete: false,
-            };
-            (answer.body, answer.complete) = if answer.header("transfer-encoding").is_some() {
-                read_chunks(&mut self.0)
-            } else {
-                let length = answer
-                    .header("content-length")
-                    .map_or(0, |length| length.parse().unwrap());
-                read_counted(&mut self.0, length)
-            };
-            return answer;
         }
     }
 }

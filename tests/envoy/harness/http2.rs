@@ -203,6 +203,7 @@ async fn send_reply(respond: &mut SendResponse<Bytes>, reply: &Reply) -> Option<
         match piece {
             Piece::Bytes(bytes) => send_frame(&mut body, bytes, false).await?,
             Piece::Pause(time) => sleep(*time).await,
+            Piece::Wait(wait) => wait(),
             Piece::UntilClosed | Piece::Cut => {
                 body.send_reset(h2::Reason::INTERNAL_ERROR);
                 return None;

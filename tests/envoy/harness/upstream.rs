@@ -43,6 +43,8 @@ pub(crate) enum Piece {
     Bytes(Vec<u8>),
     /// Nothing for so long.
     Pause(Duration),
+    /// Nothing until this returns.
+    Wait(Arc<dyn Fn() + Send + Sync>),
     /// Nothing until the other side hangs up.
     UntilClosed,
     /// Closes the connection: a reply that is not over is cut.
@@ -51,28 +53,41 @@ pub(crate) enum Piece {
 
 type ToBody = dyn Fn(&[u8]) -> Reply + Send + Sync;
 
+/// How the end of a body is told.
+#[derive(Clone, Copy)]
+pub(crate) enum Framing {
+    /// By a `content-length`: that of all pieces, and so many bytes more, which never come.
+    Length { missing: usize },
+    /// By the last chunk; each piece of bytes is a chunk.
+    Chunks,
+    /// By the end of the connection.
+    Close,
+    /// There is none, nor could there be one (204, 304).
+    NoBody,
+    /// There is no reply at all, not even a head (HTTP/1.1 only).
+    NoReply,
+}
+
 /// One reply of the script.
 #[derive(Clone)]
 pub(crate) struct Reply {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
     pub(super) pieces: Vec<Piece>,
-    stream: bool,
-    headless: bool,
+    framing: Framing,
     early: bool,
     pub(super) trailers: bool,
     to_body: Option<Arc<ToBody>>,
 }
 
 impl Reply {
-    /// A reply with a `content-length`.
-    pub(crate) fn fixed(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+    /// A reply without headers.
+    pub(crate) fn framed(status: u16, framing: Framing, pieces: Vec<Piece>) -> Self {
         Self {
             status,
-            headers: vec![("content-type".to_owned(), content_type.to_owned())],
-            pieces: vec![Piece::Bytes(body.into())],
-            stream: false,
-            headless: false,
+            headers: Vec::new(),
+            pieces,
+            framing,
             early: false,
             trailers: false,
             to_body: None,
@@ -94,6 +109,13 @@ impl Reply {
         }
     }
 
+    /// A reply with a `content-length`.
+    pub(crate) fn fixed(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let pieces = vec![Piece::Bytes(body.into())];
+        Self::framed(status, Framing::Length { missing: 0 }, pieces)
+            .header("content-type", content_type)
+    }
+
     /// A JSON reply with status 200.
     pub(crate) fn json(body: &Value) -> Self {
         Self::fixed(200, "application/json", body.to_string())
@@ -106,24 +128,12 @@ impl Reply {
 
     /// A reply in chunks: one for each piece of bytes.
     pub(crate) fn chunked(content_type: &str, pieces: Vec<Piece>) -> Self {
-        Self {
-            status: 200,
-            headers: vec![("content-type".to_owned(), content_type.to_owned())],
-            pieces,
-            stream: true,
-            headless: false,
-            early: false,
-            trailers: false,
-            to_body: None,
-        }
+        Self::framed(200, Framing::Chunks, pieces).header("content-type", content_type)
     }
 
     /// No reply: what the upstream does instead (HTTP/1.1 only).
     pub(crate) fn none(piece: Piece) -> Self {
-        Self {
-            headless: true,
-            ..Self::stream(vec![piece])
-        }
+        Self::framed(200, Framing::NoReply, vec![piece])
     }
 
     /// Adds a header.
@@ -337,28 +347,28 @@ fn answer(mut stream: &TcpStream, reader: &mut impl Read, reply: &Reply) -> Opti
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    if reply.stream {
-        head.push_str("transfer-encoding: chunked\r\n\r\n");
-    } else {
-        let length: usize = reply
-            .pieces
-            .iter()
-            .map(|piece| {
-                if let Piece::Bytes(bytes) = piece {
-                    bytes.len()
-                } else {
-                    0
-                }
-            })
-            .sum();
-        head.push_str(&format!("content-length: {length}\r\n\r\n"));
+    let framing = match reply.framing {
+        Framing::Length { missing } => {
+            let lengths = reply.pieces.iter().map(|piece| match piece {
+                Piece::Bytes(bytes) => bytes.len(),
+                _ => 0,
+            });
+            format!("content-length: {}", lengths.sum::<usize>() + missing)
+        }
+        Framing::Chunks => "transfer-encoding: chunked".to_owned(),
+        Framing::Close => "connection: close".to_owned(),
+        Framing::NoBody | Framing::NoReply => String::new(),
+    };
+    if !framing.is_empty() {
+        head.push_str(&format!("{framing}\r\n"));
     }
-    if !reply.headless {
+    head.push_str("\r\n");
+    if !matches!(reply.framing, Framing::NoReply) {
         stream.write_all(head.as_bytes()).ok()?;
     }
     for piece in &reply.pieces {
         match piece {
-            Piece::Bytes(bytes) if reply.stream => {
+            Piece::Bytes(bytes) if matches!(reply.framing, Framing::Chunks) => {
                 let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
                 chunk.extend(bytes);
                 chunk.extend(b"\r\n");
@@ -366,6 +376,7 @@ fn answer(mut stream: &TcpStream, reader: &mut impl Read, reply: &Reply) -> Opti
             }
             Piece::Bytes(bytes) => stream.write_all(bytes).ok()?,
             Piece::Pause(time) => thread::sleep(*time),
+            Piece::Wait(wait) => wait(),
             Piece::UntilClosed => {
                 let _ = reader.read_to_end(&mut Vec::new());
                 return None;
@@ -373,8 +384,9 @@ fn answer(mut stream: &TcpStream, reader: &mut impl Read, reply: &Reply) -> Opti
             Piece::Cut => return None,
         }
     }
-    if reply.stream {
-        stream.write_all(b"0\r\n\r\n").ok()?;
+    match reply.framing {
+        Framing::Chunks => stream.write_all(b"0\r\n\r\n").ok(),
+        Framing::Close => None,
+        Framing::Length { .. } | Framing::NoBody | Framing::NoReply => Some(()),
     }
-    Some(())
 }
