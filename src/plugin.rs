@@ -274,14 +274,15 @@ impl Stream {
         let metered = permit.operation.metered();
         if metered != meter::Operation::Other {
             let encodings: Vec<&[u8]> = headers.values("content-encoding").collect();
-            let mut meter = Meter::new(
+            let meter = Meter::new(
                 metered,
                 headers.first("content-type"),
                 Some(&encodings.join(&b","[..])),
                 status,
             );
-            meter.metadata(headers.first("metadata"));
-            self.meter = Some(meter);
+            // Put into its place first: it is large to move.
+            let meter = self.meter.insert(meter);
+            meter.metadata(|| headers.first("metadata"));
         }
         Ok(())
     }
