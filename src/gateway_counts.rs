@@ -84,21 +84,20 @@ fn word(claim: Claim) -> Option<[u8; 8]> {
     }
 }
 
-/// A count from a number of metadata, which is a float. What has a fraction or a sign is no count: a text of eight
-/// bytes, which Envoy hands over without saying that it is one, reads so nearly always.
+/// A count from a number of metadata, which is a float. What has a fraction or a sign, or is more than any request can
+/// have, is no count: so no text of eight visible characters is one, which Envoy hands over just like a number.
 fn whole(bytes: [u8; 8]) -> Option<u64> {
     let number = f64::from_le_bytes(bytes);
-    if !number.is_finite() || number < 0.0 || number.fract() != 0.0 {
+    if !(0.0..=f64::from(u32::MAX)).contains(&number) || number.fract() != 0.0 {
         return None;
     }
-    // The conversion saturates.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "it is whole and not negative, and what is too large is capped anyway"
+        reason = "it is whole, not negative and within 32 bits"
     )]
     let count = number as u64;
-    Some(count.min(MAX_COUNT))
+    Some(count)
 }
 
 #[cfg(test)]
@@ -181,7 +180,12 @@ mod tests {
             ),
             (
                 "more than a request can have",
-                &[("llm_input_token", float(1e300))],
+                &[("llm_input_token", float(4_294_967_296.0))],
+                (None, 1),
+            ),
+            (
+                "as much as one can have",
+                &[("llm_input_token", float(4_294_967_295.0))],
                 (counted(Some(MAX_COUNT), None), 2),
             ),
             ("negative", &[("llm_input_token", float(-1.0))], (None, 1)),
@@ -266,6 +270,21 @@ mod tests {
                 values,
             );
             assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn no_visible_text_reads_as_a_count() {
+        // The two last bytes decide on the magnitude.
+        let visible = || b' '..=b'~';
+        for last in visible() {
+            for before in visible() {
+                for other in [b' ', b'0', b'A', b'~'] {
+                    let mut text = [other; 8];
+                    text[6..].copy_from_slice(&[before, last]);
+                    assert_eq!(whole(text), None, "{}", text.escape_ascii());
+                }
+            }
         }
     }
 }

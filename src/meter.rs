@@ -198,10 +198,13 @@ impl Meter {
         matches!(self.body, Body::Announced(Format::EventStream))
     }
 
-    /// Reads the reply's `metadata` header: where vLLM answers embeddings as bytes, their usage is there, and final.
-    pub fn metadata(&mut self, header: Option<&[u8]>) {
-        let bytes_only = self.operation == Operation::Embed && self.body == Body::Opaque;
-        if let Some(header) = header.filter(|header| bytes_only && header.len() <= MAX_METADATA) {
+    /// Reads the reply's `metadata` header, if need be: where vLLM answers embeddings as bytes, their usage is there, and
+    /// final.
+    pub fn metadata<'a>(&mut self, header: impl FnOnce() -> Option<&'a [u8]>) {
+        if self.operation != Operation::Embed || self.body != Body::Opaque {
+            return;
+        }
+        if let Some(header) = header().filter(|header| header.len() <= MAX_METADATA) {
             self.reading.data(header);
             self.reading.end_document();
         }

@@ -275,20 +275,21 @@ impl Stream {
         let metered = permit.operation.metered();
         if metered != meter::Operation::Other {
             let encodings: Vec<&[u8]> = headers.values("content-encoding").collect();
-            let mut meter = Meter::new(
+            let meter = Meter::new(
                 metered,
                 headers.first("content-type"),
                 Some(&encodings.join(&b","[..])),
                 status,
             );
-            meter.metadata(headers.first("metadata"));
+            // Put into its place first: it is large to move.
+            let meter = self.meter.insert(meter);
+            meter.metadata(|| headers.first("metadata"));
             if hides && meter.is_of_stream() {
                 if headers.first("content-length").is_some() {
                     host::remove_header(Map::ResponseHeaders, b"content-length")?;
                 }
                 self.hide = Some(Hide::default());
             }
-            self.meter = Some(meter);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ const BYTES: &str = "application/octet-stream";
 
 fn embed(operation: Operation, content_type: &str, header: Option<&str>, body: &[u8]) -> Metered {
     let mut meter = meter(operation, content_type);
-    meter.metadata(header.map(str::as_bytes));
+    meter.metadata(|| header.map(str::as_bytes));
     meter.push(body);
     meter.finish(End::Complete)
 }

@@ -1,0 +1,102 @@
+//! How Envoy says that a request ended ▶ the `outcome` label.
+
+/// Envoy's response flags that tell how a request ended (`%RESPONSE_FLAGS%`; source/common/stream_info in Envoy).
+mod flag {
+    pub(super) const UPSTREAM_REQUEST_TIMEOUT: u64 = 0x4;
+    pub(super) const LOCAL_RESET: u64 = 0x8;
+    pub(super) const UPSTREAM_REMOTE_RESET: u64 = 0x10;
+    pub(super) const UPSTREAM_CONNECTION_FAILURE: u64 = 0x20;
+    pub(super) const UPSTREAM_CONNECTION_TERMINATION: u64 = 0x40;
+    pub(super) const DOWNSTREAM_CONNECTION_TERMINATION: u64 = 0x4000;
+    pub(super) const STREAM_IDLE_TIMEOUT: u64 = 0x1_0000;
+    pub(super) const UPSTREAM_MAX_STREAM_DURATION_REACHED: u64 = 0x8_0000;
+    pub(super) const DURATION_TIMEOUT: u64 = 0x40_0000;
+    pub(super) const UPSTREAM_PROTOCOL_ERROR: u64 = 0x80_0000;
+    pub(super) const DOWNSTREAM_REMOTE_RESET: u64 = 0x1000_0000;
+
+    pub(super) const CLIENT_ABORTED: u64 =
+        DOWNSTREAM_CONNECTION_TERMINATION | DOWNSTREAM_REMOTE_RESET;
+    pub(super) const TIMEOUT: u64 = UPSTREAM_REQUEST_TIMEOUT
+        | STREAM_IDLE_TIMEOUT
+        | UPSTREAM_MAX_STREAM_DURATION_REACHED
+        | DURATION_TIMEOUT;
+    pub(super) const UPSTREAM_RESET: u64 = LOCAL_RESET
+        | UPSTREAM_REMOTE_RESET
+        | UPSTREAM_CONNECTION_FAILURE
+        | UPSTREAM_CONNECTION_TERMINATION
+        | UPSTREAM_PROTOCOL_ERROR;
+}
+
+/// How a request ended, as the `outcome` label says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The upstream's reply went out whole.
+    Ok,
+    /// Refused by this filter.
+    Denied,
+    /// The client went away first.
+    ClientAborted,
+    /// The reply is a 4xx.
+    Upstream4xx,
+    /// The reply is a 5xx.
+    Upstream5xx,
+    /// The connection to the upstream broke.
+    UpstreamReset,
+    /// A timeout of Envoy's ended it.
+    Timeout,
+    /// The inference scheduler dropped it and said so.
+    DroppedByScheduler,
+}
+
+impl Outcome {
+    /// The label value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Denied => "denied",
+            Self::ClientAborted => "client_aborted",
+            Self::Upstream4xx => "upstream_4xx",
+            Self::Upstream5xx => "upstream_5xx",
+            Self::UpstreamReset => "upstream_reset",
+            Self::Timeout => "timeout",
+            Self::DroppedByScheduler => "dropped_by_scheduler",
+        }
+    }
+}
+
+/// What Envoy knows at the end of a request that was not denied.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ending {
+    /// The reply's status; `None` where none was sent.
+    pub status: Option<u64>,
+    /// Envoy's response flags.
+    pub flags: u64,
+    /// Whether the scheduler's reply says that it dropped the request.
+    pub dropped_by_scheduler: bool,
+    /// How often Envoy sent the request to the upstream. Only the last attempt's reply reaches a filter.
+    pub attempts: u64,
+}
+
+impl Ending {
+    /// The outcome. What broke off the exchange tells more than the status that had been sent by then.
+    #[must_use]
+    pub const fn outcome(self) -> Outcome {
+        if self.dropped_by_scheduler {
+            Outcome::DroppedByScheduler
+        } else if self.flags & flag::CLIENT_ABORTED != 0 {
+            Outcome::ClientAborted
+        } else if self.flags & flag::TIMEOUT != 0 {
+            Outcome::Timeout
+        } else if self.flags & flag::UPSTREAM_RESET != 0 {
+            Outcome::UpstreamReset
+        } else {
+            match self.status {
+                Some(400..=499) => Outcome::Upstream4xx,
+                Some(500..=599) => Outcome::Upstream5xx,
+                Some(1..) => Outcome::Ok,
+                Some(0) | None => Outcome::ClientAborted,
+            }
+        }
+    }
+}
