@@ -80,9 +80,9 @@ fn cost(streamed: bool, body: &str, chunk: usize) -> (u64, u64) {
 }
 
 /// What a byte may take where every one of them is read.
-const PER_BYTE: u64 = 95;
+const PER_BYTE: u64 = 100;
 /// What a callback may take for itself, on top of its bytes.
-const PER_CHUNK: u64 = 1200;
+const PER_CHUNK: u64 = 1400;
 
 #[test]
 fn a_reply_costs_so_much_for_each_byte_and_so_much_for_each_chunk() {
