@@ -5,8 +5,9 @@
 
 mod mode;
 
-use std::collections::HashMap;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 use crate::denial::{Code, Denial};
 use crate::form::Boundary;
@@ -60,7 +61,7 @@ pub(crate) struct ModelEntry {
 /// The rules of the `models` section.
 #[derive(Debug, Default)]
 pub struct ModelRules {
-    exact: HashMap<Box<str>, ModelEntry>,
+    exact: FxHashMap<Box<str>, ModelEntry>,
     /// Longest first.
     prefixes: Vec<(Box<str>, ModelEntry)>,
     /// For models that no entry names, as in an open gateway, and as long as the model is not known.

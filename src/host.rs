@@ -11,8 +11,9 @@
 )]
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ptr;
+
+use rustc_hash::FxHashMap;
 
 use crate::config::Fault;
 use crate::forward::{AUTHORIZATION, Changes};
@@ -275,10 +276,10 @@ pub(crate) fn move_series(movement: &Movement) {
 
 thread_local! {
     // One VM serves one configuration after the other; a metric defined twice would cost Envoy an entry each time.
-    static METRIC_IDS: RefCell<HashMap<Series, u32>> = RefCell::default();
+    static METRIC_IDS: RefCell<FxHashMap<Series, u32>> = RefCell::default();
 }
 
-fn metric_id(ids: &mut HashMap<Series, u32>, series: &Series) -> Option<u32> {
+fn metric_id(ids: &mut FxHashMap<Series, u32>, series: &Series) -> Option<u32> {
     if let Some(id) = ids.get(series) {
         return Some(*id);
     }

@@ -4,9 +4,10 @@
 //! first, becomes a Prometheus series with labels through the tag regexes that the bootstraps in `envoy/` carry. Envoy
 //! never forgets a series, so every label value comes from the configuration or from a bounded set.
 
-use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::rc::Rc;
+
+use rustc_hash::FxHashSet;
 
 /// A label value: cheap to clone, safe by construction (see [`Labels`]).
 pub type Label = Rc<str>;
@@ -170,7 +171,7 @@ pub struct Movement {
 /// Keeps the number of `model` label values bounded for the life of the process, as Envoy keeps the series.
 #[derive(Debug, Default)]
 pub struct Labels {
-    further_models: HashSet<Label>,
+    further_models: FxHashSet<Label>,
 }
 
 impl Labels {

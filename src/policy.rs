@@ -3,9 +3,10 @@
 //! A [`Policy`] is only made by [`compile`](crate::config::compile()), so it cannot be invalid; requests share it by
 //! `Rc` and never copy it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 use crate::access::{ExtraPath, Mode, ModelLimit, ModelRules};
 use crate::gateway_counts::GatewayCounts;
@@ -21,7 +22,7 @@ pub struct Policy {
     /// Every group that a rule or a tenant names; other groups cannot matter.
     pub groups: Groups,
     /// All tenants, by name.
-    pub tenants: HashMap<Rc<str>, Rc<Tenant>>,
+    pub tenants: FxHashMap<Rc<str>, Rc<Tenant>>,
     /// Where credentials are looked for.
     pub sources: Vec<Source>,
     /// What the upstream gets of them.
@@ -142,7 +143,7 @@ pub type GroupSet = Rc<[GroupId]>;
 
 /// The names of all configured groups.
 #[derive(Debug, Default)]
-pub struct Groups(HashMap<Box<str>, GroupId>);
+pub struct Groups(FxHashMap<Box<str>, GroupId>);
 
 impl Groups {
     /// The id of a group, made on first mention.

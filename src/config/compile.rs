@@ -5,9 +5,9 @@ mod issuers;
 mod keys;
 mod trusted_headers;
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use sha2::{Digest as _, Sha256};
 
 use super::faults::{read, read_list};
@@ -45,7 +45,7 @@ pub fn compile(
         environment,
         faults: Vec::new(),
         groups: Groups::default(),
-        tenants: HashMap::new(),
+        tenants: FxHashMap::default(),
     };
     let policy = compiler.policy(text);
     match policy {
@@ -58,7 +58,7 @@ struct Compiler<'e> {
     environment: &'e dyn Fn(&str) -> Option<String>,
     faults: Vec<Fault>,
     groups: Groups,
-    tenants: HashMap<Rc<str>, Rc<Tenant>>,
+    tenants: FxHashMap<Rc<str>, Rc<Tenant>>,
 }
 
 impl Compiler<'_> {
@@ -299,7 +299,7 @@ impl Compiler<'_> {
         let Some(Entries(entries)) = read(section.get(), path, &mut self.faults) else {
             return Vec::new();
         };
-        let mut names = HashSet::new();
+        let mut names = FxHashSet::default();
         for (name, _) in &entries {
             if !names.insert(name.as_str()) {
                 self.faults.push(Fault::new(

@@ -3,9 +3,9 @@
 //! Plain SHA-256 is right for random keys of 128 bits and more. The look-up is by digest in a hash map: its timing
 //! tells nothing, because nobody can choose the digest of a key they do not have.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use sha2::{Digest as _, Sha256};
 
 use super::credentials::Credential;
@@ -19,8 +19,8 @@ const MAAS_PREFIX: &[u8] = b"sk-oai-";
 /// All keys, found by their hash.
 #[derive(Debug, Default)]
 pub struct Keys {
-    exact: HashMap<Digest, Key>,
-    maas: HashMap<Digest, Key>,
+    exact: FxHashMap<Digest, Key>,
+    maas: FxHashMap<Digest, Key>,
 }
 
 /// The hash of a key, and how it was made.
@@ -45,8 +45,8 @@ impl Keys {
     /// No keys yet, and room for as many as `capacity`.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self {
-            exact: HashMap::with_capacity(capacity),
-            maas: HashMap::new(),
+            exact: FxHashMap::with_capacity_and_hasher(capacity, FxBuildHasher),
+            maas: FxHashMap::default(),
         }
     }
 

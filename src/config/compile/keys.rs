@@ -1,9 +1,9 @@
 //! `keys` and `keysFrom`: every key that is accepted, known by its hash alone.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::rc::Rc;
 
+use rustc_hash::{FxBuildHasher, FxHashSet};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -17,7 +17,7 @@ use crate::policy::{Digest, GroupSet, Key, KeyTerms, Tenant};
 /// The keys that are already known, for what the next one must not repeat.
 struct Known {
     keys: Keys,
-    ids: HashSet<Rc<str>>,
+    ids: FxHashSet<Rc<str>>,
 }
 
 impl Compiler<'_> {
@@ -25,7 +25,7 @@ impl Compiler<'_> {
         let entries = raw_list(config.keys, "keys", &mut self.faults);
         let mut known = Known {
             keys: Keys::with_capacity(entries.len()),
-            ids: HashSet::with_capacity(entries.len()),
+            ids: FxHashSet::with_capacity_and_hasher(entries.len(), FxBuildHasher),
         };
         // One at a time: 100,000 parsed entries side by side would outweigh the keys themselves.
         for (index, text) in entries.into_iter().enumerate() {
