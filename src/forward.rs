@@ -257,8 +257,11 @@ fn is_owned(name: &[u8], policy: &Policy) -> bool {
         let start = name.get(..prefix.len());
         start.is_some_and(|start| same_name(start, prefix))
     };
-    OWNED_PREFIXES.iter().any(begins_with)
-        || OWNED_NAMES.iter().any(|owned| same_name(name, owned))
+    // All that is ours begins so, and half of a client's headers do not.
+    let may_be_owned = matches!(name, [b'x' | b'X', b'-' | b'_', ..]);
+    (may_be_owned
+        && (OWNED_PREFIXES.iter().any(begins_with)
+            || OWNED_NAMES.iter().any(|owned| same_name(name, owned))))
         || same_name(name, model_header)
 }
 

@@ -2,6 +2,7 @@
 
 mod ending;
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 pub use self::ending::{Ending, Outcome};
@@ -195,14 +196,14 @@ impl Record {
         let typed = |metric, kind: &str| series(metric).with("type", &kind.into());
         let usage = &self.metered.usage;
         for (kind, count) in [("input", usage.input), ("output", usage.output)] {
-            movements.add_known(typed(Metric::Tokens, kind), count);
+            movements.add_known(|| typed(Metric::Tokens, kind), count);
         }
         for (kind, count) in [
             ("cached_input", usage.cached_input),
             ("cache_creation_input", usage.cache_creation_input),
             ("reasoning", usage.reasoning),
         ] {
-            movements.add_known(typed(Metric::TokenDetails, kind), count);
+            movements.add_known(|| typed(Metric::TokenDetails, kind), count);
         }
         if let Some(estimate) = self.metered.estimate {
             movements.add(typed(Metric::EstimatedTokens, "output"), estimate);
@@ -243,45 +244,30 @@ impl Record {
     /// Name and value of each filter state entry, for access logs and Envoy's own rate limit. What is not known is
     /// left out, save `charge_tokens`, which a rate limit needs on every request.
     #[must_use]
-    pub fn filter_state(&self) -> Vec<(&'static str, String)> {
+    pub fn filter_state(&self) -> Vec<(&'static str, Cow<'_, str>)> {
         let usage = &self.metered.usage;
         let source = if self.by_gateway {
             "gateway"
         } else {
             self.metered.source.as_str()
         };
+        let code = |denial: &Denial| Cow::from(denial.code().as_str());
         let entries = [
-            ("tollgate.tenant", self.tenant.as_deref().map(str::to_owned)),
+            ("tollgate.tenant", self.tenant.as_deref().map(Cow::from)),
             (
                 "tollgate.model",
-                self.model.as_ref().map(|model| model.as_str().to_owned()),
+                self.model.as_ref().map(|model| model.as_str().into()),
             ),
-            (
-                "tollgate.input_tokens",
-                usage.input.map(|count| count.to_string()),
-            ),
-            (
-                "tollgate.output_tokens",
-                usage.output.map(|count| count.to_string()),
-            ),
+            ("tollgate.input_tokens", usage.input.map(digits)),
+            ("tollgate.output_tokens", usage.output.map(digits)),
             (
                 "tollgate.charge_tokens",
-                Some(self.metered.charge_tokens().to_string()),
+                Some(digits(self.metered.charge_tokens())),
             ),
-            ("tollgate.usage_source", Some(source.to_owned())),
-            ("tollgate.outcome", Some(self.outcome.as_str().to_owned())),
-            (
-                "tollgate.denial",
-                self.denial
-                    .as_ref()
-                    .map(|denial| denial.code().as_str().to_owned()),
-            ),
-            (
-                "tollgate.would_deny",
-                self.noted
-                    .as_ref()
-                    .map(|denial| denial.code().as_str().to_owned()),
-            ),
+            ("tollgate.usage_source", Some(source.into())),
+            ("tollgate.outcome", Some(self.outcome.as_str().into())),
+            ("tollgate.denial", self.denial.as_ref().map(code)),
+            ("tollgate.would_deny", self.noted.as_ref().map(code)),
         ];
         entries
             .into_iter()
@@ -322,6 +308,10 @@ impl Record {
     }
 }
 
+fn digits(count: u64) -> Cow<'static, str> {
+    count.to_string().into()
+}
+
 const fn unmetered(source: Source) -> Metered {
     Metered {
         usage: Usage::NONE,
@@ -341,9 +331,9 @@ impl Movements {
     }
 
     /// Adds a count that is known and not zero: a counter does not move by nothing.
-    fn add_known(&mut self, series: Series, count: Option<u64>) {
+    fn add_known(&mut self, series: impl FnOnce() -> Series, count: Option<u64>) {
         if let Some(count @ 1..) = count {
-            self.add(series, count);
+            self.add(series(), count);
         }
     }
 }

@@ -287,9 +287,10 @@ fn what_is_only_noted_counts_as_a_denial_of_a_request_that_passed() {
         moved(&noted("made-up", false))[0].contains("model=.=other;"),
         "no label for what a client made up"
     );
-    let state = noted("m", true).filter_state();
-    assert!(state.contains(&("tollgate.would_deny", "model_not_allowed".to_owned())));
-    assert!(state.contains(&("tollgate.outcome", "ok".to_owned())));
+    let record = noted("m", true);
+    let state = record.filter_state();
+    assert!(state.contains(&("tollgate.would_deny", "model_not_allowed".into())));
+    assert!(state.contains(&("tollgate.outcome", "ok".into())));
     assert!(state.iter().all(|(name, _)| *name != "tollgate.denial"));
 }
 
