@@ -14,6 +14,7 @@
 
 #[cfg(test)]
 mod access;
+#[cfg(test)]
 mod accuracy;
 #[cfg(test)]
 mod compression;
@@ -51,6 +52,7 @@ mod models;
 mod modes;
 #[cfg(test)]
 mod operations;
+#[cfg(test)]
 mod rate_limit;
 #[cfg(test)]
 mod retries;
