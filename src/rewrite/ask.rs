@@ -144,26 +144,7 @@ impl Ask {
                 }
                 _ => self.ambiguous = true,
             },
-            OPTIONS if literal == Some(b"null") => {
-                // A server may refuse options without a stream, so that they must not come from us.
-                if self.stream == Some(true) {
-                    self.change(end.checked_sub(4), end, r#"{"include_usage":true}"#);
-                }
-            }
-            OPTIONS if last == Some(&b'}') => {
-                let brace = end.checked_sub(1);
-                match (self.included, found.empty) {
-                    (Some(_), _) => {}
-                    (None, false) => {
-                        self.change(brace, end.saturating_sub(1), r#","include_usage":true"#)
-                    }
-                    (None, true) if self.stream == Some(true) => {
-                        self.change(brace, end.saturating_sub(1), r#""include_usage":true"#);
-                    }
-                    (None, true) => {}
-                }
-            }
-            OPTIONS => self.ambiguous = true,
+            OPTIONS => self.options(found, last, end),
             _ => {}
         }
     }
@@ -246,6 +227,29 @@ impl Ask {
         edited.resize(edited.len().saturating_add(padding), b' ');
         self.held = joined.get(whole..).unwrap_or_default().to_vec();
         Ok(Edit::Replace(edited))
+    }
+
+    /// `stream_options`, whose last byte is this, has been read up to `end`. A server may refuse options where there is no
+    /// stream, so none come from us before it is known that there is one.
+    fn options(&mut self, found: &Found, last: Option<&u8>, end: usize) {
+        let streams = self.stream == Some(true);
+        match (found.value(), last) {
+            (Some(b"null"), _) if streams => {
+                self.change(end.checked_sub(4), end, r#"{"include_usage":true}"#);
+            }
+            (Some(b"null"), _) => {}
+            (_, Some(b'}')) if self.included.is_some() || (found.empty && !streams) => {}
+            (_, Some(b'}')) => {
+                let brace = end.saturating_sub(1);
+                let member = if found.empty {
+                    r#""include_usage":true"#
+                } else {
+                    r#","include_usage":true"#
+                };
+                self.change(Some(brace), brace, member);
+            }
+            _ => self.ambiguous = true,
+        }
     }
 
     /// A literal whose start has gone on, before the model said that its usage is to be asked for, stays as it is.
