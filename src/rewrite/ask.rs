@@ -197,7 +197,7 @@ impl Ask {
         };
         for change in &changes {
             let removed = change.end.saturating_sub(change.start);
-            // Nothing is shortened by more than a byte, so the room is never exceeded for long: `true` for `false`.
+            // `true` for `false` gives a byte back.
             self.room = self.room.map(|room| {
                 room.saturating_add(removed)
                     .saturating_sub(change.text.len())
@@ -214,19 +214,9 @@ impl Ask {
                 Edit::Pad(padding)
             });
         }
-        let joined = [&before[..], frame].concat();
-        let whole = joined.len().saturating_sub(kept_back);
-        let mut edited = Vec::with_capacity(whole.saturating_add(ROOM));
-        let mut done = 0;
-        for change in &changes {
-            edited.extend_from_slice(joined.get(done..change.start).unwrap_or_default());
-            edited.extend_from_slice(change.text.as_bytes());
-            done = change.end;
-        }
-        edited.extend_from_slice(joined.get(done..whole).unwrap_or_default());
-        edited.resize(edited.len().saturating_add(padding), b' ');
-        self.held = joined.get(whole..).unwrap_or_default().to_vec();
-        Ok(Edit::Replace(edited))
+        let mut joined = [&before[..], frame].concat();
+        self.held = joined.split_off(joined.len().saturating_sub(kept_back));
+        Ok(Edit::Replace(changed(&joined, &changes, padding)))
     }
 
     /// `stream_options`, whose last byte is this, has been read up to `end`. A server may refuse options where there is no
@@ -258,6 +248,20 @@ impl Ask {
             self.changes.push(Change { start, end, text });
         }
     }
+}
+
+/// The bytes with these changes, which are in their order, and so many spaces at the end.
+fn changed(bytes: &[u8], changes: &[Change], padding: usize) -> Vec<u8> {
+    let mut changed = Vec::with_capacity(bytes.len().saturating_add(ROOM));
+    let mut done = 0;
+    for change in changes {
+        changed.extend_from_slice(bytes.get(done..change.start).unwrap_or_default());
+        changed.extend_from_slice(change.text.as_bytes());
+        done = change.end;
+    }
+    changed.extend_from_slice(bytes.get(done..).unwrap_or_default());
+    changed.resize(changed.len().saturating_add(padding), b' ');
+    changed
 }
 
 /// The length of a `false` or `null` at the end of the frame that is to be replaced once it is whole. What is held back is
