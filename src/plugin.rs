@@ -63,6 +63,15 @@ struct Stream {
     /// A stream whose usage only we have asked for.
     hide: Option<Hide>,
     times: Times,
+    reply: Reply,
+}
+
+/// What has been seen of a reply.
+#[derive(Default)]
+struct Reply {
+    /// `None` before its headers; zero, which is no success, where they have no status.
+    status: Option<u16>,
+    ended: bool,
     dropped_by_scheduler: bool,
 }
 
@@ -129,7 +138,8 @@ impl HttpContext for Stream {
         }
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.reply.ended = end_of_stream;
         match self.receive() {
             Ok(()) => Action::Continue,
             Err(denial) => self.refuse(denial),
@@ -137,6 +147,7 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.reply.ended = end_of_stream;
         let passed = if self.list.is_some() {
             self.filter(size, end_of_stream)
         } else {
@@ -183,7 +194,11 @@ impl Stream {
             list: None,
             hide: None,
             times: Times::new(),
-            dropped_by_scheduler: false,
+            reply: Reply {
+                status: None,
+                ended: false,
+                dropped_by_scheduler: false,
+            },
         }
     }
 
@@ -261,6 +276,7 @@ impl Stream {
             Err(_) => return Ok(()),
         };
         let status = status(&headers);
+        self.reply.status = Some(status);
         if filters && (200..300).contains(&status) {
             for name in models::outdated(&headers) {
                 host::remove_header(Map::ResponseHeaders, name.as_bytes())?;
@@ -270,7 +286,7 @@ impl Stream {
             }
             self.list = Some(ModelList::default());
         }
-        self.dropped_by_scheduler = headers.first("x-llm-d-request-dropped-reason").is_some();
+        self.reply.dropped_by_scheduler = headers.first("x-llm-d-request-dropped-reason").is_some();
         let hides = permit.hides_usage();
         let metered = permit.operation.metered();
         if metered != meter::Operation::Other {
@@ -381,10 +397,25 @@ impl Stream {
     fn record(&mut self) -> Record {
         let attempts = || host::number(&["upstream", "request_attempt_count"]);
         let sent = self.denial.is_none() && self.operation.is_some_and(Operation::names_model);
+        let Reply {
+            status,
+            ended,
+            dropped_by_scheduler,
+        } = self.reply;
+        let succeeded = status.filter(|status| ended && (200..400).contains(status));
+        // What is known need not be asked for: nothing that Envoy is asked costs as much as a property.
+        let (status, flags) = match succeeded {
+            Some(status) => (Some(status.into()), 0),
+            None if self.denial.is_some() => (None, 0),
+            None => (
+                host::number(&["response", "code"]),
+                host::number(&["response", "flags"]).unwrap_or_default(),
+            ),
+        };
         let ending = Ending {
-            status: host::number(&["response", "code"]),
-            flags: host::number(&["response", "flags"]).unwrap_or_default(),
-            dropped_by_scheduler: self.dropped_by_scheduler,
+            status,
+            flags,
+            dropped_by_scheduler,
             attempts: sent.then(attempts).flatten().unwrap_or_default(),
         };
         let permitted = || self.permit()?.model();
