@@ -1,0 +1,1 @@
+use super::Run; pub(super) fn measure(_run: &mut Run) {}
