@@ -65,7 +65,10 @@ impl Envoy {
         let admin = loop {
             if child.try_wait()?.is_some() || start.elapsed() > Duration::from_secs(60) {
                 let log = fs::read_to_string(folder.join("envoy.log"))?;
-                return Err(io::Error::other(format!("{} did not start:\n{log}", variant.name())));
+                return Err(io::Error::other(format!(
+                    "{} did not start:\n{log}",
+                    variant.name()
+                )));
             }
             let text = fs::read_to_string(folder.join("admin.address")).unwrap_or_default();
             if let Ok(admin) = text.trim().parse() {

@@ -105,7 +105,8 @@ impl Streams {
                 spawn_local(async move {
                     let permit = opening.acquire().await.map_err(io::Error::other)?;
                     let mut wire = Wire::connect(address).await?;
-                    wire.send(&request(demo::ACME_KEY, &body, Some(number))).await?;
+                    wire.send(&request(demo::ACME_KEY, &body, Some(number)))
+                        .await?;
                     turns.next(number);
                     let head = wire.head().await?.ok_or(io::ErrorKind::UnexpectedEof)?;
                     if !head.line().contains(" 200 ") {

@@ -41,12 +41,17 @@ fn main() -> io::Result<()> {
         .collect();
     if let Some(unknown) = chosen.iter().find(|part| !parts::NAMES.contains(part)) {
         let names = parts::NAMES.join(", ");
-        return Err(io::Error::other(format!("no part {unknown}: there are {names}")));
+        return Err(io::Error::other(format!(
+            "no part {unknown}: there are {names}"
+        )));
     }
     let effort = if quick { Effort::QUICK } else { Effort::FULL };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (text, mut raw) = tokio::task::LocalSet::new()
-        .block_on(&runtime, async { Run::start(effort).await?.parts(&chosen).await })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (text, mut raw) = tokio::task::LocalSet::new().block_on(&runtime, async {
+        Run::start(effort).await?.parts(&chosen).await
+    })?;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_err(io::Error::other)?

@@ -76,9 +76,16 @@ impl Run {
         let cores = machine::cores();
         let pinned = machine::on_loads_core();
         let upstream = Upstream::start().await?;
-        let version = Envoy::start(Variant::Alone, upstream.address, 1, None).await?.version().await?;
+        let version = Envoy::start(Variant::Alone, upstream.address, 1, None)
+            .await?
+            .version()
+            .await?;
         let mut report = Report::default();
-        let places = if pinned { "Envoy on one, all else on another" } else { "nothing pinned" };
+        let places = if pinned {
+            "Envoy on one, all else on another"
+        } else {
+            "nothing pinned"
+        };
         report.table(
             &format!(
                 "Envoy {version}, {cores} cores ({places}), load before {}, {}",

@@ -106,9 +106,9 @@ impl Report {
         for [aim, _, _, why] in aims.iter().filter(|aim| !aim[3].is_empty()) {
             self.note(&format!("{aim}: {why}"));
         }
-        let aims = aims
-            .iter()
-            .map(|[aim, result, verdict, _]| json!({"aim": aim, "result": result, "verdict": verdict}));
+        let aims = aims.iter().map(
+            |[aim, result, verdict, _]| json!({"aim": aim, "result": result, "verdict": verdict}),
+        );
         self.raw.insert("aims".to_owned(), aims.collect());
         (self.text, Value::Object(self.raw))
     }

@@ -104,11 +104,16 @@ async fn stream(wire: &mut Wire, head: &Head, body: &[u8], turns: &Turns) -> io:
     if reports {
         turns.asked.set(turns.asked.get() + 1);
     }
-    let next = || async { turn.acquire().await.map(tokio::sync::SemaphorePermit::forget) };
+    let next = || async {
+        turn.acquire()
+            .await
+            .map(tokio::sync::SemaphorePermit::forget)
+    };
     wire.send(b"HTTP/1.1 200 OK\r\nserver: uvicorn\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n").await?;
     for event in 0..events {
         let _ = next().await;
-        wire.send(&chunk(&delta(WORDS[event % WORDS.len()]))).await?;
+        wire.send(&chunk(&delta(WORDS[event % WORDS.len()])))
+            .await?;
     }
     let _ = next().await;
     if reports {

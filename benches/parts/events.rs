@@ -14,7 +14,10 @@ pub(super) async fn measure(run: &mut Run) -> io::Result<()> {
     let count = fleet.len();
     let events = run.effort.events;
     // Whether clients ask for usage: no, yes.
-    let mut cost = [vec![Samples::default(); count], vec![Samples::default(); count]];
+    let mut cost = [
+        vec![Samples::default(); count],
+        vec![Samples::default(); count],
+    ];
     for round in 0..=run.effort.rounds {
         for turn in run.chance.order(2 * count) {
             let (variant, asks) = (turn / 2, turn % 2 == 1);
@@ -38,17 +41,32 @@ pub(super) async fn measure(run: &mut Run) -> io::Result<()> {
         }
     }
     let streams = (run.effort.rounds + 1) * 2 * STREAMS;
-    let counted = fleet[2].counted("tollgate_tokens_total", r#"type="output""#).await?;
+    let counted = fleet[2]
+        .counted("tollgate_tokens_total", r#"type="output""#)
+        .await?;
     if counted != (streams * events) as f64 {
-        return Err(io::Error::other(format!("{counted} tokens were counted of {}", streams * events)));
+        return Err(io::Error::other(format!(
+            "{counted} tokens were counted of {}",
+            streams * events
+        )));
     }
     for (asks, samples) in ["not asked for", "asked for"].iter().zip(&cost) {
         for (variant, own) in Variant::ALL.iter().zip(samples) {
-            run.report.keep_samples(&format!("event cpu, usage {asks}"), variant.name(), own);
+            run.report
+                .keep_samples(&format!("event cpu, usage {asks}"), variant.name(), own);
         }
         run.report.table(
-            &format!("An event of {} bytes, {STREAMS} streams at once, usage {asks} by the client", crate::upstream::delta(" the").len()),
-            &["", "µs CPU of Envoy", "− alone", "÷ alone", "÷ what sse_to_metadata adds"],
+            &format!(
+                "An event of {} bytes, {STREAMS} streams at once, usage {asks} by the client",
+                crate::upstream::delta(" the").len()
+            ),
+            &[
+                "",
+                "µs CPU of Envoy",
+                "− alone",
+                "÷ alone",
+                "÷ what sse_to_metadata adds",
+            ],
             &compare(samples, Variant::SseToMetadata, 2),
         );
         let more = |variant: usize| samples[variant].minus(&samples[0]).median();

@@ -43,10 +43,14 @@ pub(super) async fn measure(run: &mut Run) -> io::Result<()> {
             slow[variant].push(times.quantile(0.99));
         }
     }
-    let counted = fleet[2].counted("tollgate_requests_total", r#"outcome="ok""#).await?;
+    let counted = fleet[2]
+        .counted("tollgate_requests_total", r#"outcome="ok""#)
+        .await?;
     let sent = (run.effort.rounds + 1) * (requests + requests / 4);
     if counted != sent as f64 {
-        return Err(io::Error::other(format!("{sent} requests were sent, {counted} counted")));
+        return Err(io::Error::other(format!(
+            "{sent} requests were sent, {counted} counted"
+        )));
     }
     for (name, samples) in [
         ("request cpu, 16 connections", &busy),
@@ -58,7 +62,13 @@ pub(super) async fn measure(run: &mut Run) -> io::Result<()> {
             run.report.keep_samples(name, variant.name(), own);
         }
     }
-    let columns = ["", "µs CPU of Envoy", "− alone", "÷ alone", "÷ what empty adds"];
+    let columns = [
+        "",
+        "µs CPU of Envoy",
+        "− alone",
+        "÷ alone",
+        "÷ what empty adds",
+    ];
     run.report.table(
         &format!("A request, {CONNECTIONS} connections at once"),
         &columns,
@@ -75,7 +85,9 @@ pub(super) async fn measure(run: &mut Run) -> io::Result<()> {
         &latencies(&median, &slow),
     );
     run.report.note("The native filters leave out: hashed keys, the model in the body and its rules, strict paths, headers by prefix, usage of replies that");
-    run.report.note("are not streamed, asking for usage, metrics by tenant and model, denials with codes.");
+    run.report.note(
+        "are not streamed, asking for usage, metrics by tenant and model, denials with codes.",
+    );
     let empty = busy[1].minus(&busy[0]).median();
     let tollgate = busy[2].minus(&busy[0]).median();
     run.report.aim(
@@ -89,7 +101,8 @@ pub(super) async fn measure(run: &mut Run) -> io::Result<()> {
 
 fn latencies(median: &[Samples], slow: &[Samples]) -> Vec<Vec<String>> {
     let row = |(index, variant): (usize, &Variant)| {
-        let more = |samples: &[Samples]| format!("{:+.1}", samples[index].minus(&samples[0]).median());
+        let more =
+            |samples: &[Samples]| format!("{:+.1}", samples[index].minus(&samples[0]).median());
         vec![
             variant.name().to_owned(),
             median[index].show(0),
@@ -106,11 +119,16 @@ fn host_calls() -> String {
     let text = include_str!("../../tests/host/cost.json");
     let cost: Value = serde_json::from_str(text).unwrap_or_default();
     let none = serde_json::Map::new();
-    let callbacks = cost["hostCalls"]["allowed chat"].as_object().unwrap_or(&none);
+    let callbacks = cost["hostCalls"]["allowed chat"]
+        .as_object()
+        .unwrap_or(&none);
     let each = callbacks.iter().filter_map(|(callback, calls)| {
         let calls: u64 = calls.as_object()?.values().filter_map(Value::as_u64).sum();
         let instructions = cost["instructions"]["allowed chat"][callback].as_u64()?;
         (calls > 0).then(|| format!("{callback} {calls} ({instructions} instructions)"))
     });
-    format!("host calls of an allowed chat by callback: {}", each.collect::<Vec<_>>().join(", "))
+    format!(
+        "host calls of an allowed chat by callback: {}",
+        each.collect::<Vec<_>>().join(", ")
+    )
 }
