@@ -20,8 +20,6 @@ pub(crate) struct Envoy {
     pub(crate) process: Process,
     /// From the start of the process until it said that it was ready.
     pub(crate) ready: Duration,
-    /// CPU time until then, in nanoseconds.
-    pub(crate) ready_cpu: u64,
     admin: SocketAddr,
     child: Child,
     folder: PathBuf,
@@ -82,7 +80,6 @@ impl Envoy {
         }
         let ready = start.elapsed();
         let process = Process(child.id()).launched();
-        let ready_cpu = process.cpu()?;
         let (_, listeners) = wire::ask(admin, "GET /listeners").await?;
         let address = listeners
             .trim()
@@ -93,7 +90,6 @@ impl Envoy {
             address,
             process,
             ready,
-            ready_cpu,
             admin,
             child,
             folder,
@@ -118,10 +114,25 @@ impl Envoy {
         Ok(version.split('/').nth(1).unwrap_or(version).to_owned())
     }
 
-    /// How many times the filter was configured so far: once for each VM.
-    pub(crate) fn configurations(&self) -> usize {
-        let log = fs::read_to_string(self.folder.join("envoy.log")).unwrap_or_default();
-        log.lines().filter(|line| line.contains(" keys")).count()
+    /// Waits until Tollgate is configured in all VMs: that which checks, the main thread's, and one for each worker.
+    pub(crate) async fn configured(&self, machines: usize) -> io::Result<()> {
+        loop {
+            let log = fs::read_to_string(self.folder.join("envoy.log"))?;
+            if log.matches("configured ").count() >= machines {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Bytes that Envoy has allocated, without the memories of its VMs.
+    pub(crate) async fn allocated(&self) -> io::Result<f64> {
+        let (_, text) = wire::ask(self.admin, "GET /memory").await?;
+        let memory: serde_json::Value = serde_json::from_str(&text)?;
+        let allocated = memory["allocated"]
+            .as_str()
+            .and_then(|text| text.parse().ok());
+        Ok(allocated.unwrap_or(0.0))
     }
 }
 

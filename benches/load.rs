@@ -14,6 +14,9 @@ use crate::chance::Chance;
 use crate::upstream::{STREAM, Turns};
 use crate::wire::Wire;
 
+/// One connection at work: it comes back with how long its requests took.
+type Client = JoinHandle<io::Result<(Wire, Vec<u64>)>>;
+
 /// Kept-alive connections to one Envoy.
 pub(crate) struct Connections {
     wires: Vec<Wire>,
@@ -49,7 +52,7 @@ impl Connections {
     /// Sends so many requests in all, on each connection one after the other. Returns how long each took, in nanoseconds.
     pub(crate) async fn send(&mut self, count: usize) -> io::Result<Vec<u64>> {
         let share = count / self.wires.len();
-        let tasks: Vec<JoinHandle<io::Result<(Wire, Vec<u64>)>>> = self
+        let tasks: Vec<Client> = self
             .wires
             .drain(..)
             .enumerate()
@@ -167,7 +170,6 @@ struct Events {
     /// Events that came together with one that was waited for.
     ahead: usize,
     last: u8,
-    usage: bool,
 }
 
 impl Events {
@@ -176,7 +178,6 @@ impl Events {
             wire,
             ahead: 0,
             last: 0,
-            usage: false,
         }
     }
 

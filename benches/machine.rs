@@ -77,10 +77,20 @@ impl Process {
 
     /// Time on the CPU of all threads, in nanoseconds.
     pub(crate) fn cpu(self) -> io::Result<u64> {
+        self.cpu_of("")
+    }
+
+    /// The same of those threads whose names begin like this.
+    pub(crate) fn cpu_of(self, name: &str) -> io::Result<u64> {
         let mut sum = 0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.0))? {
+            let path = thread?.path();
             // A thread may end while we look.
-            let text = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+            let own = fs::read_to_string(path.join("comm")).unwrap_or_default();
+            if !own.starts_with(name) {
+                continue;
+            }
+            let text = fs::read_to_string(path.join("schedstat")).unwrap_or_default();
             let spent = text.split(' ').next().and_then(|field| field.parse().ok());
             sum += spent.unwrap_or(0);
         }

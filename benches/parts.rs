@@ -42,17 +42,17 @@ impl Effort {
     pub(crate) const QUICK: Self = Self {
         name: "quick",
         rounds: 5,
-        requests: 3_200,
+        requests: 1_600,
         events: 100,
-        starts: 2,
+        starts: 1,
         streams: 1_000,
-        core: 50,
+        core: 30,
     };
 
     pub(crate) const FULL: Self = Self {
         name: "full",
         rounds: 15,
-        requests: 16_000,
+        requests: 8_000,
         events: 400,
         starts: 5,
         streams: 10_000,
@@ -140,25 +140,48 @@ impl Run {
     }
 }
 
-/// Rows of a comparison of all variants: the figure, what it is more than Envoy alone, and the ratios.
-fn compare(samples: &[Samples], against: Variant, digits: usize) -> Vec<Vec<String>> {
+/// A part of the table that compares all variants: the figure, what it is more than with Envoy alone, the ratio to that,
+/// and the ratios of what is more to what `yardsticks` are more. Keeps the samples.
+fn compare(
+    report: &mut Report,
+    title: &str,
+    unit: &str,
+    digits: usize,
+    samples: &[Samples],
+    yardsticks: &[Variant],
+) {
     let alone = &samples[0];
-    let index = Variant::ALL.iter().position(|&variant| variant == against);
-    let yardstick = index.map_or(f64::NAN, |index| samples[index].minus(alone).median());
-    Variant::ALL
-        .iter()
-        .zip(samples)
-        .map(|(variant, own)| {
-            let more = own.minus(alone);
+    let more = |variant: Variant| samples[variant as usize].minus(alone);
+    let mut columns = vec![
+        String::new(),
+        unit.to_owned(),
+        "− alone".to_owned(),
+        "÷ alone".to_owned(),
+    ];
+    columns.extend(
+        yardsticks
+            .iter()
+            .map(|yardstick| format!("÷ what {} adds", yardstick.name())),
+    );
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let rows: Vec<Vec<String>> = Variant::ALL
+        .into_iter()
+        .map(|variant| {
+            let own = &samples[variant as usize];
+            report.keep_samples(&format!("{title}: {unit}"), variant.name(), own);
             let mut row = vec![variant.name().to_owned(), own.show(digits)];
-            if *variant == Variant::Alone {
-                row.extend(["", "1.00", ""].map(str::to_owned));
-            } else {
-                row.push(more.show(digits));
-                row.push(format!("{:.2}", own.median() / alone.median()));
-                row.push(format!("{:.2}", more.median() / yardstick));
+            if variant == Variant::Alone {
+                row.extend(["".to_owned(), "1.00".to_owned()]);
+                row.extend(yardsticks.iter().map(|_| String::new()));
+                return row;
             }
+            row.push(more(variant).show(digits));
+            row.push(format!("{:.2}", own.median() / alone.median()));
+            row.extend(yardsticks.iter().map(|&yardstick| {
+                format!("{:.2}", more(variant).median() / more(yardstick).median())
+            }));
             row
         })
-        .collect()
+        .collect();
+    report.table(title, &columns, &rows);
 }

@@ -20,10 +20,15 @@ const ROUNDS: usize = 7;
 type Read = fn(&[u8], usize) -> bool;
 
 pub(super) fn measure(run: &mut Run) {
-    let inputs: [(&str, Vec<u8>, Read); 3] = [
+    let inputs: [(&str, Vec<u8>, Read); 4] = [
         (
             "event stream without usage, 1 MB",
             events(1_000_000),
+            read_events,
+        ),
+        (
+            "the same, no two events alike",
+            differing_events(1_000_000),
             read_events,
         ),
         ("prompt, 100 kB", prompt(100_000), read_prompt),
@@ -153,6 +158,20 @@ fn events(size: usize) -> Vec<u8> {
             break;
         }
         bytes.extend(upstream::delta(word).into_bytes());
+    }
+    bytes.extend(b"data: [DONE]\n\n");
+    bytes
+}
+
+/// The same with a number in each, as of servers that tell the time of each token: the meter cannot take it for a repetition.
+fn differing_events(size: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(size + 256);
+    for number in 1_795_234_168_u32.. {
+        if bytes.len() >= size {
+            break;
+        }
+        let event = upstream::delta(" the").replace("1795234168", &number.to_string());
+        bytes.extend(event.into_bytes());
     }
     bytes.extend(b"data: [DONE]\n\n");
     bytes

@@ -6,6 +6,7 @@ use super::{Run, compare};
 use crate::bootstrap::Variant;
 use crate::load::Streams;
 use crate::report::Samples;
+use crate::upstream;
 
 const STREAMS: usize = 64;
 
@@ -51,23 +52,16 @@ pub(super) async fn measure(run: &mut Run) -> io::Result<()> {
         )));
     }
     for (asks, samples) in ["not asked for", "asked for"].iter().zip(&cost) {
-        for (variant, own) in Variant::ALL.iter().zip(samples) {
-            run.report
-                .keep_samples(&format!("event cpu, usage {asks}"), variant.name(), own);
-        }
-        run.report.table(
+        let length = upstream::delta(" the").len();
+        compare(
+            &mut run.report,
             &format!(
-                "An event of {} bytes, {STREAMS} streams at once, usage {asks} by the client",
-                crate::upstream::delta(" the").len()
+                "An event of {length} bytes, {STREAMS} streams at once, usage {asks} by the client"
             ),
-            &[
-                "",
-                "µs CPU of Envoy",
-                "− alone",
-                "÷ alone",
-                "÷ what sse_to_metadata adds",
-            ],
-            &compare(samples, Variant::SseToMetadata, 2),
+            "µs CPU of Envoy",
+            2,
+            samples,
+            &[Variant::Empty, Variant::SseToMetadata],
         );
         let more = |variant: usize| samples[variant].minus(&samples[0]).median();
         run.report.aim(

@@ -52,37 +52,27 @@ pub(super) async fn measure(run: &mut Run) -> io::Result<()> {
             "{sent} requests were sent, {counted} counted"
         )));
     }
-    for (name, samples) in [
-        ("request cpu, 16 connections", &busy),
-        ("request cpu, 1 connection", &single),
-        ("latency p50", &median),
-        ("latency p99", &slow),
-    ] {
-        for (variant, own) in Variant::ALL.iter().zip(samples) {
-            run.report.keep_samples(name, variant.name(), own);
-        }
-    }
-    let columns = [
-        "",
-        "µs CPU of Envoy",
-        "− alone",
-        "÷ alone",
-        "÷ what empty adds",
-    ];
-    run.report.table(
-        &format!("A request, {CONNECTIONS} connections at once"),
-        &columns,
-        &compare(&busy, Variant::Empty, 1),
+    let report = &mut run.report;
+    let empty = [Variant::Empty];
+    let title = format!("A request, {CONNECTIONS} connections at once");
+    compare(report, &title, "µs CPU of Envoy", 1, &busy, &empty);
+    let title = "A request, one connection: nothing is batched, caches are cold";
+    compare(report, title, "µs CPU of Envoy", 1, &single, &empty);
+    compare(
+        report,
+        "A request, one connection: median latency for the client",
+        "p50 µs",
+        0,
+        &median,
+        &empty,
     );
-    run.report.table(
-        "A request, one connection (nothing is batched, caches are cold)",
-        &columns,
-        &compare(&single, Variant::Empty, 1),
-    );
-    run.report.table(
-        "Latency of a request as the client sees it, one connection",
-        &["", "p50 µs", "added", "p99 µs", "added"],
-        &latencies(&median, &slow),
+    compare(
+        report,
+        "A request, one connection: the slowest in a hundred",
+        "p99 µs",
+        0,
+        &slow,
+        &empty,
     );
     run.report.note("The native filters leave out: hashed keys, the model in the body and its rules, strict paths, headers by prefix, usage of replies that");
     run.report.note(
@@ -97,21 +87,6 @@ pub(super) async fn measure(run: &mut Run) -> io::Result<()> {
         &host_calls(),
     );
     Ok(())
-}
-
-fn latencies(median: &[Samples], slow: &[Samples]) -> Vec<Vec<String>> {
-    let row = |(index, variant): (usize, &Variant)| {
-        let more =
-            |samples: &[Samples]| format!("{:+.1}", samples[index].minus(&samples[0]).median());
-        vec![
-            variant.name().to_owned(),
-            median[index].show(0),
-            more(median),
-            slow[index].show(0),
-            more(slow),
-        ]
-    };
-    Variant::ALL.iter().enumerate().map(row).collect()
 }
 
 /// Where the time of a request goes, as far as `tests/host/cost.json` can tell.

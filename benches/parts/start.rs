@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use super::Run;
+use super::{Run, compare};
 use crate::bootstrap::{Variant, empty_filter};
 use crate::envoy::Envoy;
 use crate::load::Connections;
@@ -29,38 +29,17 @@ pub(super) async fn measure(run: &mut Run) -> io::Result<()> {
             resident[variant].push(envoy.process.resident()? as f64 / MB);
         }
     }
-    let rows: Vec<Vec<String>> = Variant::ALL
-        .iter()
-        .enumerate()
-        .map(|(index, variant)| {
-            run.report
-                .keep_samples("ready ms", variant.name(), &ready[index]);
-            run.report
-                .keep_samples("resident MB, 2 workers", variant.name(), &resident[index]);
-            vec![
-                variant.name().to_owned(),
-                ready[index].show(0),
-                format!("{:+.0}", ready[index].median() - ready[0].median()),
-                format!("{:.2}", ready[index].median() / ready[0].median()),
-                resident[index].show(1),
-                format!("{:+.1}", resident[index].median() - resident[0].median()),
-                format!("{:.2}", resident[index].median() / resident[0].median()),
-            ]
-        })
-        .collect();
-    run.report.table(
-        "Start and memory",
-        &[
-            "",
-            "ms until ready",
-            "− alone",
-            "÷ alone",
-            "MB resident, 2 workers, after requests",
-            "− alone",
-            "÷ alone",
-        ],
-        &rows,
+    let empty = [Variant::Empty];
+    compare(
+        &mut run.report,
+        "Start",
+        "ms until ready",
+        0,
+        &ready,
+        &empty,
     );
+    let title = "Memory with two workers, after requests";
+    compare(&mut run.report, title, "MB resident", 1, &resident, &empty);
     let more = resident[2].median() - resident[0].median();
     let empty = resident[1].median() - resident[0].median();
     run.report.aim(
