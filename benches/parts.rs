@@ -24,7 +24,9 @@ pub(crate) const NAMES: [&str; 6] = ["requests", "events", "start", "keys", "str
 /// How much is done for a number.
 pub(crate) struct Effort {
     name: &'static str,
-    /// Of every variant, in random order.
+    /// How often all variants are started anew: where an Envoy's memory happens to be makes it a little faster or slower.
+    fleets: usize,
+    /// Of every variant of a fleet, in random order, after one that is not counted.
     rounds: usize,
     /// In a round of a variant.
     requests: usize,
@@ -41,6 +43,7 @@ pub(crate) struct Effort {
 impl Effort {
     pub(crate) const QUICK: Self = Self {
         name: "quick",
+        fleets: 1,
         rounds: 5,
         requests: 1_600,
         events: 100,
@@ -51,7 +54,8 @@ impl Effort {
 
     pub(crate) const FULL: Self = Self {
         name: "full",
-        rounds: 15,
+        fleets: 4,
+        rounds: 5,
         requests: 8_000,
         events: 400,
         starts: 5,

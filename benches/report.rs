@@ -104,7 +104,7 @@ impl Report {
         let rows: Vec<Vec<String>> = aims.iter().map(|aim| aim[..3].to_vec()).collect();
         self.table("Aims", &["aim", "result", ""], &rows);
         for [aim, _, _, why] in aims.iter().filter(|aim| !aim[3].is_empty()) {
-            self.note(&format!("{aim}: {why}"));
+            self.note(&format!("Missed: {aim}. Where it goes: {why}."));
         }
         let aims = aims.iter().map(
             |[aim, result, verdict, _]| json!({"aim": aim, "result": result, "verdict": verdict}),

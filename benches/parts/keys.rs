@@ -33,7 +33,10 @@ pub(super) async fn measure(run: &mut Run) -> io::Result<()> {
             resident[tollgate][size].push(envoy.process.resident()? as f64 / 1e6);
         }
     }
-    let cost = requests(run).await?;
+    let mut cost = vec![Samples::default(); KEYS.len()];
+    for _ in 0..run.effort.fleets {
+        requests(run, &mut cost).await?;
+    }
     let loads = load
         .iter()
         .map(|own| own.median() - load[0].median())
@@ -107,7 +110,7 @@ pub(super) async fn measure(run: &mut Run) -> io::Result<()> {
 }
 
 /// What a request costs, with any of the keys.
-async fn requests(run: &mut Run) -> io::Result<Vec<Samples>> {
+async fn requests(run: &mut Run, cost: &mut [Samples]) -> io::Result<()> {
     let mut fleet = Vec::new();
     for keys in KEYS {
         let envoy = Envoy::start(Variant::Tollgate, run.upstream.address, 1, Some(keys)).await?;
@@ -115,7 +118,6 @@ async fn requests(run: &mut Run) -> io::Result<Vec<Samples>> {
         fleet.push((envoy, clients));
     }
     let requests = run.effort.requests;
-    let mut cost = vec![Samples::default(); fleet.len()];
     for round in 0..=run.effort.rounds {
         for turn in run.chance.order(fleet.len()) {
             let (envoy, clients) = &mut fleet[turn];
@@ -127,5 +129,5 @@ async fn requests(run: &mut Run) -> io::Result<Vec<Samples>> {
             }
         }
     }
-    Ok(cost)
+    Ok(())
 }

@@ -11,47 +11,26 @@ use crate::report::Samples;
 
 const CONNECTIONS: usize = 16;
 
+/// Of every variant.
+#[derive(Default)]
+struct Costs {
+    busy: [Samples; Variant::ALL.len()],
+    single: [Samples; Variant::ALL.len()],
+    median: [Samples; Variant::ALL.len()],
+    slow: [Samples; Variant::ALL.len()],
+}
+
 pub(super) async fn measure(run: &mut Run) -> io::Result<()> {
-    let fleet = run.fleet().await?;
-    let count = fleet.len();
-    let requests = run.effort.requests;
-    let mut busy = vec![Samples::default(); count];
-    let mut single = vec![Samples::default(); count];
-    let (mut median, mut slow) = (single.clone(), single.clone());
-    let mut many = Vec::new();
-    let mut one = Vec::new();
-    for envoy in &fleet {
-        many.push(Connections::open(envoy.address, CONNECTIONS, None).await?);
-        one.push(Connections::open(envoy.address, 1, None).await?);
+    let mut costs = Costs::default();
+    for _ in 0..run.effort.fleets {
+        sample(run, &mut costs).await?;
     }
-    for round in 0..=run.effort.rounds {
-        for variant in run.chance.order(count) {
-            let process = fleet[variant].process;
-            let before = process.cpu()?;
-            many[variant].send(requests).await?;
-            let between = process.cpu()?;
-            let times = one[variant].send(requests / 4).await?;
-            let after = process.cpu()?;
-            // In the first round V8 still compiles.
-            if round == 0 {
-                continue;
-            }
-            busy[variant].push((between - before) as f64 / requests as f64 / 1e3);
-            single[variant].push((after - between) as f64 / times.len() as f64 / 1e3);
-            let times = Samples(times.iter().map(|&time| time as f64 / 1e3).collect());
-            median[variant].push(times.quantile(0.5));
-            slow[variant].push(times.quantile(0.99));
-        }
-    }
-    let counted = fleet[2]
-        .counted("tollgate_requests_total", r#"outcome="ok""#)
-        .await?;
-    let sent = (run.effort.rounds + 1) * (requests + requests / 4);
-    if counted != sent as f64 {
-        return Err(io::Error::other(format!(
-            "{sent} requests were sent, {counted} counted"
-        )));
-    }
+    let Costs {
+        busy,
+        single,
+        median,
+        slow,
+    } = costs;
     let report = &mut run.report;
     let empty = [Variant::Empty];
     let title = format!("A request, {CONNECTIONS} connections at once");
@@ -86,6 +65,48 @@ pub(super) async fn measure(run: &mut Run) -> io::Result<()> {
         tollgate <= 2.0 * empty,
         &host_calls(),
     );
+    Ok(())
+}
+
+/// What one Envoy of each variant says.
+async fn sample(run: &mut Run, costs: &mut Costs) -> io::Result<()> {
+    let fleet = run.fleet().await?;
+    let count = fleet.len();
+    let requests = run.effort.requests;
+    let mut many = Vec::new();
+    let mut one = Vec::new();
+    for envoy in &fleet {
+        many.push(Connections::open(envoy.address, CONNECTIONS, None).await?);
+        one.push(Connections::open(envoy.address, 1, None).await?);
+    }
+    for round in 0..=run.effort.rounds {
+        for variant in run.chance.order(count) {
+            let process = fleet[variant].process;
+            let before = process.cpu()?;
+            many[variant].send(requests).await?;
+            let between = process.cpu()?;
+            let times = one[variant].send(requests / 4).await?;
+            let after = process.cpu()?;
+            // In the first round V8 still compiles.
+            if round == 0 {
+                continue;
+            }
+            costs.busy[variant].push((between - before) as f64 / requests as f64 / 1e3);
+            costs.single[variant].push((after - between) as f64 / times.len() as f64 / 1e3);
+            let times = Samples(times.iter().map(|&time| time as f64 / 1e3).collect());
+            costs.median[variant].push(times.quantile(0.5));
+            costs.slow[variant].push(times.quantile(0.99));
+        }
+    }
+    let counted = fleet[2]
+        .counted("tollgate_requests_total", r#"outcome="ok""#)
+        .await?;
+    let sent = (run.effort.rounds + 1) * (requests + requests / 4);
+    if counted != sent as f64 {
+        return Err(io::Error::other(format!(
+            "{sent} requests were sent, {counted} counted"
+        )));
+    }
     Ok(())
 }
 
