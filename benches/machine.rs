@@ -5,6 +5,7 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
 
 /// The core that Envoy has for itself.
 const ENVOY: usize = 0;
@@ -38,9 +39,18 @@ pub(crate) fn cores() -> u32 {
     sched_getaffinity(None).map_or(1, |set| set.count())
 }
 
-/// As many open files as the kernel lets us have. Returns how many that are.
+/// CPU time of this thread so far, in nanoseconds.
+pub(crate) fn own_cpu() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+}
+
+/// As many open files as are wanted and the kernel lets us have. Returns how many that are.
 pub(crate) fn raise_open_files(wanted: u64) -> u64 {
     let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return wanted;
+    }
     let root = Rlimit {
         current: Some(wanted),
         maximum: Some(wanted.max(limit.maximum.unwrap_or(wanted))),

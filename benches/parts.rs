@@ -56,11 +56,11 @@ impl Effort {
         name: "full",
         fleets: 4,
         rounds: 5,
-        requests: 8_000,
-        events: 400,
-        starts: 5,
+        requests: 4_800,
+        events: 200,
+        starts: 3,
         streams: 10_000,
-        core: 200,
+        core: 100,
     };
 }
 
