@@ -182,7 +182,13 @@ fn compare(
             row.push(more(variant).show(digits));
             row.push(format!("{:.2}", own.median() / alone.median()));
             row.extend(yardsticks.iter().map(|&yardstick| {
-                format!("{:.2}", more(variant).median() / more(yardstick).median())
+                let yardstick = more(yardstick);
+                // What is not surely more than nothing is no measure of anything.
+                if yardstick.quantile(0.25) > 0.0 {
+                    format!("{:.2}", more(variant).median() / yardstick.median())
+                } else {
+                    "–".to_owned()
+                }
             }));
             row
         })
