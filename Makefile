@@ -56,7 +56,7 @@ test-envoy: build ## test the built filter in a real Envoy
 e2e: test-envoy ## the same as test-envoy
 
 .PHONY: bench
-bench: build ## measure what the filter costs, in a real Envoy; BENCH=quick is rough and fast, PART="requests events" only that
+bench: build ## measure what the filter costs in a real Envoy; BENCH=quick: roughly, PART="requests keys": only these
 	cargo build --release -p tollgate-bench-empty --target wasm32-wasip1
 	ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && cargo run --release -p tollgate-bench -- $(BENCH) $(PART)
 

@@ -46,7 +46,8 @@ pub(super) async fn measure(run: &mut Run) -> io::Result<()> {
         "below 30 MB resident above Envoy with two workers",
         &format!("{more:.1} MB"),
         more < 30.0,
-        &format!("{empty:.1} MB of it are V8 and an empty filter in four VMs; of the rest most is heap that V8 has left free after compiling, \n             which Envoy's allocator keeps"),
+        &format!("{empty:.1} MB of it are V8 and an empty filter in four VMs; of the rest most is heap that V8 has left free after compiling, \
+             which Envoy's allocator keeps"),
     );
     module(run)
 }
