@@ -69,6 +69,11 @@ accuracy: build ## replay recorded replies in Envoy, count them, and compare (RE
 .PHONY: e2e
 e2e: test-envoy ## the same as test-envoy
 
+.PHONY: bench
+bench: build ## measure what the filter costs in a real Envoy; BENCH=quick: roughly, PART="requests keys": only these
+	cargo build --release -p tollgate-bench-empty --target wasm32-wasip1
+	ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && cargo run --release -p tollgate-bench -- $(BENCH) $(PART)
+
 .PHONY: fmt
 fmt: toolchain ## format the code
 	cargo fmt --all
