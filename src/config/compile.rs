@@ -5,6 +5,7 @@ mod issuers;
 mod keys;
 mod trusted_headers;
 
+use std::fmt;
 use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -121,7 +122,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn fault(&mut self, path: impl Into<String>, message: impl Into<String>) {
+    fn fault(&mut self, path: impl ToString, message: impl Into<String>) {
         self.faults.push(Fault::new(path, message));
     }
 
@@ -149,7 +150,11 @@ impl Compiler<'_> {
             // A faulty tenant is still known by name, so that its keys are not called faulty as well.
             let tenant = read::<TenantConfig>(raw, &path, &mut self.faults).unwrap_or_default();
             if let Some(objective) = &tenant.objective {
-                self.check_name(&format!("{path}.objective"), "the objective", objective);
+                self.check_name(
+                    &format_args!("{path}.objective"),
+                    "the objective",
+                    objective,
+                );
             }
             let name: Rc<str> = name.into();
             let groups = self.group_set(&tenant.groups);
@@ -315,7 +320,7 @@ impl Compiler<'_> {
             .collect()
     }
 
-    fn tenant(&mut self, path: &str, name: &str) -> Option<Rc<Tenant>> {
+    fn tenant(&mut self, path: &dyn fmt::Display, name: &str) -> Option<Rc<Tenant>> {
         let tenant = self.tenants.get(name).cloned();
         if tenant.is_none() {
             self.fault(path, "expected one of the names in `tenants`");
@@ -339,7 +344,7 @@ impl Compiler<'_> {
     }
 
     /// A name that becomes a header value and a metric label must be safe as both.
-    fn check_name(&mut self, path: &str, what: &str, name: &str) {
+    fn check_name(&mut self, path: &dyn fmt::Display, what: &str, name: &str) {
         let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@+-".contains(&byte);
         if name.is_empty() || name.len() > 128 || !name.bytes().all(safe) {
             self.fault(
@@ -350,7 +355,7 @@ impl Compiler<'_> {
         self.check_not_reserved(path, name);
     }
 
-    fn check_not_reserved(&mut self, path: &str, name: &str) {
+    fn check_not_reserved(&mut self, path: &dyn fmt::Display, name: &str) {
         if RESERVED_NAMES.contains(&name) {
             self.fault(
                 path,

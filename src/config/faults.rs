@@ -14,9 +14,9 @@ pub struct Fault {
 
 impl Fault {
     /// The fault at `path`, such as `keys[2].keyHash`.
-    pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(path: impl ToString, message: impl Into<String>) -> Self {
         Self {
-            path: path.into(),
+            path: path.to_string(),
             message: message.into(),
         }
     }

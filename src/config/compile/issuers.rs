@@ -39,7 +39,7 @@ impl Compiler<'_> {
                 .collect();
             let default_tenant = entry
                 .default_tenant
-                .and_then(|name| self.tenant(&format!("{path}.defaultTenant"), &name));
+                .and_then(|name| self.tenant(&format_args!("{path}.defaultTenant"), &name));
             issuers.push(Issuer {
                 groups_claim: self.claim(&format!("{path}.groupsClaim"), entry.groups_claim),
                 tenant_claim: self.claim(&format!("{path}.tenantClaim"), entry.tenant_claim),

@@ -1,6 +1,7 @@
 //! `keys` and `keysFrom`: every key that is accepted, known by its hash alone.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::rc::Rc;
 
 use rustc_hash::{FxBuildHasher, FxHashSet};
@@ -44,7 +45,7 @@ impl Compiler<'_> {
 
     /// The keys of one variable. Faults name the place in it, `keysFrom[0].env[2]`, and nothing of what stands there.
     fn keys_from(&mut self, path: &str, from: &KeysFromConfig, known: &mut Known) {
-        let tenant = self.tenant(&format!("{path}.tenant"), &from.tenant);
+        let tenant = self.tenant(&format_args!("{path}.tenant"), &from.tenant);
         let path = format!("{path}.env");
         let (Some(text), Some(tenant)) = (self.variable(&path, &from.env), tenant) else {
             return;
@@ -102,15 +103,14 @@ impl Compiler<'_> {
                 groups: Rc::clone(&groups),
                 terms: None,
             };
-            self.insert(path, hash, key, known);
+            self.insert(&path, hash, key, known);
         }
     }
 
     fn key(&mut self, path: &str, entry: &KeyConfig<'_>, known: &mut Known) {
-        let id = self.key_id(&format!("{path}.id"), &entry.id, known);
-        let tenant = self.tenant(&format!("{path}.tenant"), &entry.tenant);
-        let hash_path = format!("{path}.keyHash");
-        let hash = self.key_hash(&hash_path, &entry.key_hash);
+        let id = self.key_id(&format_args!("{path}.id"), &entry.id, known);
+        let tenant = self.tenant(&format_args!("{path}.tenant"), &entry.tenant);
+        let hash = self.key_hash(&format_args!("{path}.keyHash"), &entry.key_hash);
         let terms = self.key_terms(path, entry);
         let (Some(tenant), Some(hash)) = (tenant, hash) else {
             return;
@@ -121,10 +121,10 @@ impl Compiler<'_> {
             tenant,
             terms,
         };
-        self.insert(hash_path, hash, key, known);
+        self.insert(&format_args!("{path}.keyHash"), hash, key, known);
     }
 
-    fn insert(&mut self, path: String, hash: KeyHash, key: Key, known: &mut Known) {
+    fn insert(&mut self, path: &dyn fmt::Display, hash: KeyHash, key: Key, known: &mut Known) {
         if let Some(other) = known.keys.insert(hash, key) {
             let message = format!(
                 "the same hash as the key `{}`; expected each key once",
@@ -134,7 +134,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn key_id(&mut self, path: &str, id: &str, known: &mut Known) -> Rc<str> {
+    fn key_id(&mut self, path: &dyn fmt::Display, id: &str, known: &mut Known) -> Rc<str> {
         self.check_name(path, "the key's id", id);
         let id: Rc<str> = id.into();
         if !known.ids.insert(Rc::clone(&id)) {
@@ -178,7 +178,11 @@ impl Compiler<'_> {
             objective: entry.objective.as_deref().map(Rc::from),
         };
         if let Some(objective) = &terms.objective {
-            self.check_name(&format!("{path}.objective"), "the objective", objective);
+            self.check_name(
+                &format_args!("{path}.objective"),
+                "the objective",
+                objective,
+            );
         }
         let plain = terms.not_before.is_none()
             && terms.expires_at.is_none()
@@ -197,7 +201,7 @@ impl Compiler<'_> {
         )
     }
 
-    fn key_hash(&mut self, path: &str, text: &str) -> Option<KeyHash> {
+    fn key_hash(&mut self, path: &dyn fmt::Display, text: &str) -> Option<KeyHash> {
         match text.strip_prefix("maas:") {
             Some(digits) => self.hex_digest(path, "maas:", digits).map(KeyHash::Maas),
             None => self.digest(path, text).map(KeyHash::Exact),
@@ -205,7 +209,7 @@ impl Compiler<'_> {
     }
 
     /// `sha256:` and 64 hex digits.
-    pub(super) fn digest(&mut self, path: &str, text: &str) -> Option<Digest> {
+    pub(super) fn digest(&mut self, path: &dyn fmt::Display, text: &str) -> Option<Digest> {
         let Some(digits) = text.strip_prefix("sha256:") else {
             let length = text.len();
             self.fault(path, format!(r#"expected "sha256:" and 64 hex digits, got {length} bytes that do not begin so"#));
@@ -214,7 +218,12 @@ impl Compiler<'_> {
         self.hex_digest(path, "sha256:", digits)
     }
 
-    fn hex_digest(&mut self, path: &str, scheme: &str, digits: &str) -> Option<Digest> {
+    fn hex_digest(
+        &mut self,
+        path: &dyn fmt::Display,
+        scheme: &str,
+        digits: &str,
+    ) -> Option<Digest> {
         let mut digest = Digest::default();
         if hex::decode_to_slice(digits, &mut digest).is_ok() {
             return Some(digest);

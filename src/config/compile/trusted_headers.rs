@@ -80,7 +80,7 @@ impl Compiler<'_> {
         }
         let default_tenant = written
             .default_tenant
-            .and_then(|name| self.tenant("trustedHeaders.defaultTenant", &name));
+            .and_then(|name| self.tenant(&"trustedHeaders.defaultTenant", &name));
         Some(TrustedHeaders {
             proof: proof?,
             principal,
@@ -101,7 +101,7 @@ impl Compiler<'_> {
         ) {
             (Some(header), Some(hash), None) => Some(GatewayProof::Secret {
                 header: self.header_name(&format!("{PATH}.header"), header),
-                digest: self.digest(&format!("{PATH}.secretHash"), hash)?,
+                digest: self.digest(&format_args!("{PATH}.secretHash"), hash)?,
             }),
             (None, None, Some(names)) => {
                 if names.is_empty() || names.iter().any(String::is_empty) {
