@@ -3,12 +3,15 @@
 //! What guards access fails closed: a call that Envoy refuses ends the request. What only observes (the reply, metrics,
 //! filter state) fails open: the bytes pass.
 
+mod reply;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
+use self::reply::Reply;
 use crate::access::{self, Permit};
 use crate::config;
 use crate::denial::{Code, Denial, Dialect};
@@ -16,14 +19,12 @@ use crate::forward::{self, Forwarded, forward};
 use crate::headers::HeaderMap;
 use crate::host::{self, Buffer, Level, Map, Refused};
 use crate::identity::{Caller, identify};
-use crate::meter::{self, Meter};
 use crate::metrics::Labels;
+use crate::model::ModelName;
 use crate::operation::{self, Operation};
 use crate::policy::Policy;
 use crate::record::{Ending, Record, Times};
 use crate::rewrite::ask::Edit;
-use crate::rewrite::hide::Hide;
-use crate::rewrite::models::{self, ModelList};
 
 #[allow(
     unsafe_code,
@@ -57,22 +58,8 @@ struct Stream {
     noted: Option<Denial>,
     /// The tenant, from the moment that it is known.
     tenant: Option<Rc<str>>,
-    meter: Option<Meter>,
-    /// A list of models that is being filtered.
-    list: Option<ModelList>,
-    /// A stream whose usage only we have asked for.
-    hide: Option<Hide>,
-    times: Times,
     reply: Reply,
-}
-
-/// What has been seen of a reply.
-#[derive(Default)]
-struct Reply {
-    /// `None` before its headers; zero, which is no success, where they have no status.
-    status: Option<u16>,
-    ended: bool,
-    dropped_by_scheduler: bool,
+    started: u64,
 }
 
 thread_local! {
@@ -139,29 +126,33 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.reply.ended = end_of_stream;
-        match self.receive() {
+        // Of a reply that we have given ourselves nothing is to be seen.
+        let (Some(policy), Some(forwarded), None) = (&self.policy, &self.forwarded, &self.denial)
+        else {
+            return Action::Continue;
+        };
+        match self.reply.begin(end_of_stream, forwarded.permit(), policy) {
             Ok(()) => Action::Continue,
             Err(denial) => self.refuse(denial),
         }
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.reply.ended = end_of_stream;
-        let passed = if self.list.is_some() {
-            self.filter(size, end_of_stream)
-        } else {
-            self.observe(size, end_of_stream)
+        let (policy, permit) = (&self.policy, self.forwarded.as_ref().map(Forwarded::permit));
+        let may_use = |model: &ModelName| {
+            let (Some(policy), Some(permit)) = (policy, permit) else {
+                return false;
+            };
+            permit.may_use(model, policy)
         };
-        match passed {
+        match self.reply.pass(size, end_of_stream, may_use) {
             Ok(()) => Action::Continue,
             Err(denial) => self.refuse(denial),
         }
     }
 
     fn on_log(&mut self) {
-        self.times.ended = host::now().unwrap_or(self.times.started);
-        let record = self.record();
+        let record = self.record(host::now().unwrap_or(self.started));
         let movements =
             LABELS.try_with(|labels| Some(record.movements(&mut *labels.try_borrow_mut().ok()?)));
         for movement in movements.ok().flatten().iter().flatten() {
@@ -190,29 +181,22 @@ impl Stream {
             denial: None,
             noted: None,
             tenant: None,
-            meter: None,
-            list: None,
-            hide: None,
-            times: Times::new(),
-            reply: Reply {
-                status: None,
-                ended: false,
-                dropped_by_scheduler: false,
-            },
+            reply: Reply::new(),
+            started: 0,
         }
     }
 
     /// The headers step: who asks, for what, may they, and what goes on.
     fn admit(&mut self, has_body: bool) -> Result<Forwarded, Denial> {
         let policy = self.policy.clone().ok_or(Code::Internal)?;
-        self.times.started = host::now()?;
+        self.started = host::now()?;
         let headers = host::headers(Map::RequestHeaders)?;
         self.dialect = operation::dialect(&headers);
         self.request_id = request_id(&headers);
         let target = operation::target(&headers, has_body, &policy);
         self.operation = target.as_ref().ok().map(|target| target.operation);
         let caller = if self.operation.is_none_or(Operation::needs_identity) {
-            let now = seconds(self.times.started);
+            let now = seconds(self.started);
             let identified = identify(&headers, &policy, now, &host::attribute);
             let (caller, noted) = access::settle(identified, policy.mode)?;
             self.noted = noted;
@@ -262,116 +246,6 @@ impl Stream {
         Ok(())
     }
 
-    /// The reply's headers. What cannot be metered passes; a list of models that cannot be filtered does not.
-    fn receive(&mut self) -> Result<(), Denial> {
-        let (Some(policy), Some(forwarded), None) = (&self.policy, &self.forwarded, &self.denial)
-        else {
-            return Ok(());
-        };
-        let permit = forwarded.permit();
-        let filters = permit.filters_models(policy);
-        let headers = match host::headers(Map::ResponseHeaders) {
-            Ok(headers) => headers,
-            Err(refused) if filters => return Err(refused.into()),
-            Err(_) => return Ok(()),
-        };
-        let status = status(&headers);
-        self.reply.status = Some(status);
-        if filters && (200..300).contains(&status) {
-            for name in models::outdated(&headers) {
-                host::remove_header(Map::ResponseHeaders, name.as_bytes())?;
-            }
-            for (name, value) in models::REPLY_HEADERS {
-                host::set_header(Map::ResponseHeaders, name, value)?;
-            }
-            self.list = Some(ModelList::default());
-        }
-        self.reply.dropped_by_scheduler = headers.first("x-llm-d-request-dropped-reason").is_some();
-        let hides = permit.hides_usage();
-        let metered = permit.operation.metered();
-        if metered != meter::Operation::Other {
-            let encodings: Vec<&[u8]> = headers.values("content-encoding").collect();
-            let meter = Meter::new(
-                metered,
-                headers.first("content-type"),
-                Some(&encodings.join(&b","[..])),
-                status,
-            );
-            // Put into its place first: it is large to move.
-            let meter = self.meter.insert(meter);
-            meter.metadata(|| headers.first("metadata"));
-            if hides && meter.is_of_stream() {
-                if headers.first("content-length").is_some() {
-                    host::remove_header(Map::ResponseHeaders, b"content-length")?;
-                }
-                self.hide = Some(Hide::default());
-            }
-        }
-        Ok(())
-    }
-
-    /// One chunk of a reply that is metered. It passes as it is, save the usage that only we have asked for.
-    fn observe(&mut self, size: usize, last: bool) -> Result<(), Denial> {
-        let reads = self.meter.as_ref().is_some_and(Meter::reads_body);
-        if !reads && self.hide.is_none() {
-            return Ok(());
-        }
-        let Ok(chunk) = host::buffer(Buffer::ResponseBody, size) else {
-            // Numbers from a reply with a hole in it are worse than none.
-            self.meter = None;
-            // What has been kept back must not be lost.
-            let held = self.hide.take().map(Hide::release).unwrap_or_default();
-            if !held.is_empty() {
-                host::set_buffer(Buffer::ResponseBody, 0, &held)?;
-            }
-            return Ok(());
-        };
-        let mut has_usage = true;
-        if let Some(meter) = &mut self.meter {
-            let usages = meter.usages();
-            meter.push(&chunk);
-            has_usage = meter.usages() != usages;
-            if self.times.first_token.is_none() && meter.first_token_seen() {
-                self.times.first_token = host::now().ok();
-            }
-        }
-        let Some(hide) = &mut self.hide else {
-            return Ok(());
-        };
-        let was_holding = hide.is_holding();
-        let instead = hide.pass(&chunk, has_usage, last);
-        let written = instead.map(|bytes| host::set_buffer(Buffer::ResponseBody, size, &bytes));
-        if let Some(Err(refused)) = written {
-            // The chunk itself goes on, and the client may see the usage. Without its beginning it must not.
-            self.hide = None;
-            if was_holding {
-                return Err(refused.into());
-            }
-        }
-        Ok(())
-    }
-
-    /// One chunk of a list of models: taken out of the reply, and the filtered list put into the place of the last.
-    /// Where trailers end the reply there is no last chunk, and the reply stays empty.
-    fn filter(&mut self, size: usize, last: bool) -> Result<(), Denial> {
-        let (Some(list), Some(forwarded), Some(policy)) =
-            (&mut self.list, &self.forwarded, &self.policy)
-        else {
-            return Err(Code::Internal.into());
-        };
-        match host::buffer(Buffer::ResponseBody, size) {
-            Ok(chunk) => list.take(&chunk),
-            Err(_) => list.spoil(),
-        }
-        let emitted = if last {
-            list.filtered(|model| forwarded.permit().may_use(model, policy))
-        } else {
-            String::new()
-        };
-        host::set_buffer(Buffer::ResponseBody, size, emitted.as_bytes())?;
-        Ok(())
-    }
-
     /// The one door by which refusals leave.
     fn refuse(&mut self, denial: Denial) -> Action {
         if self.denial.is_none() {
@@ -394,17 +268,11 @@ impl Stream {
     }
 
     /// What is known of the request at its end, whatever the ending.
-    fn record(&mut self) -> Record {
+    fn record(&mut self, ended: u64) -> Record {
         let attempts = || host::number(&["upstream", "request_attempt_count"]);
         let sent = self.denial.is_none() && self.operation.is_some_and(Operation::names_model);
-        let Reply {
-            status,
-            ended,
-            dropped_by_scheduler,
-        } = self.reply;
-        let succeeded = status.filter(|status| ended && (200..400).contains(status));
         // What is known need not be asked for: nothing that Envoy is asked costs as much as a property.
-        let (status, flags) = match succeeded {
+        let (status, flags) = match self.reply.success() {
             Some(status) => (Some(status.into()), 0),
             None if self.denial.is_some() => (None, 0),
             None => (
@@ -415,8 +283,13 @@ impl Stream {
         let ending = Ending {
             status,
             flags,
-            dropped_by_scheduler,
+            dropped_by_scheduler: self.reply.dropped_by_scheduler,
             attempts: sent.then(attempts).flatten().unwrap_or_default(),
+        };
+        let times = Times {
+            started: self.started,
+            first_token: self.reply.first_token,
+            ended,
         };
         let permitted = || self.permit()?.model();
         let model = self
@@ -440,8 +313,8 @@ impl Stream {
             model,
             self.denial.take(),
             ending,
-            self.meter.take(),
-            self.times,
+            self.reply.meter.take(),
+            times,
         )
         .noting(noted)
         .beside(|| {
@@ -474,11 +347,4 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
     } else {
         None
     }
-}
-
-/// The status of a reply; zero, which is no success, where there is none.
-fn status(headers: &HeaderMap) -> u16 {
-    let status = headers.first(":status").unwrap_or_default();
-    let digits = std::str::from_utf8(status).unwrap_or_default();
-    digits.parse().unwrap_or_default()
 }

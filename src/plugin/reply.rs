@@ -1,0 +1,181 @@
+//! The reply on its way through: seen by the meter, and changed where it is a list of models or shows usage that only we
+//! have asked for.
+
+use crate::access::Permit;
+use crate::denial::Denial;
+use crate::headers::HeaderMap;
+use crate::host::{self, Buffer, Map};
+use crate::meter::{self, Meter};
+use crate::model::ModelName;
+use crate::policy::Policy;
+use crate::rewrite::hide::Hide;
+use crate::rewrite::models::{self, ModelList};
+
+/// One reply.
+pub(super) struct Reply {
+    /// `None` before its headers; zero, which is no success, where they have no status.
+    status: Option<u16>,
+    ended: bool,
+    pub(super) dropped_by_scheduler: bool,
+    pub(super) first_token: Option<u64>,
+    pub(super) meter: Option<Meter>,
+    /// A list of models that is being filtered.
+    list: Option<ModelList>,
+    /// A stream whose usage only we have asked for.
+    hide: Option<Hide>,
+}
+
+impl Reply {
+    /// Nothing has come.
+    pub(super) const fn new() -> Self {
+        Self {
+            status: None,
+            ended: false,
+            dropped_by_scheduler: false,
+            first_token: None,
+            meter: None,
+            list: None,
+            hide: None,
+        }
+    }
+
+    /// The status of a reply that was no error and has passed whole.
+    pub(super) fn success(&self) -> Option<u16> {
+        self.status
+            .filter(|status| self.ended && (200..400).contains(status))
+    }
+
+    /// Its headers. What cannot be metered passes; a list of models that cannot be filtered does not.
+    pub(super) fn begin(
+        &mut self,
+        last: bool,
+        permit: &Permit,
+        policy: &Policy,
+    ) -> Result<(), Denial> {
+        self.ended = last;
+        let filters = permit.filters_models(policy);
+        let headers = match host::headers(Map::ResponseHeaders) {
+            Ok(headers) => headers,
+            Err(refused) if filters => return Err(refused.into()),
+            Err(_) => return Ok(()),
+        };
+        let status = status(&headers);
+        self.status = Some(status);
+        if filters && (200..300).contains(&status) {
+            for name in models::outdated(&headers) {
+                host::remove_header(Map::ResponseHeaders, name.as_bytes())?;
+            }
+            for (name, value) in models::REPLY_HEADERS {
+                host::set_header(Map::ResponseHeaders, name, value)?;
+            }
+            self.list = Some(ModelList::default());
+        }
+        self.dropped_by_scheduler = headers.first("x-llm-d-request-dropped-reason").is_some();
+        let hides = permit.hides_usage();
+        let metered = permit.operation.metered();
+        if metered != meter::Operation::Other {
+            let encodings: Vec<&[u8]> = headers.values("content-encoding").collect();
+            let meter = Meter::new(
+                metered,
+                headers.first("content-type"),
+                Some(&encodings.join(&b","[..])),
+                status,
+            );
+            // Put into its place first: it is large to move.
+            let meter = self.meter.insert(meter);
+            meter.metadata(|| headers.first("metadata"));
+            // With a length that no longer holds a client would wait; to see the usage does it no harm.
+            let no_length = || {
+                headers.first("content-length").is_none()
+                    || host::remove_header(Map::ResponseHeaders, b"content-length").is_ok()
+            };
+            if hides && meter.is_of_stream() && no_length() {
+                self.hide = Some(Hide::default());
+            }
+        }
+        Ok(())
+    }
+
+    /// One chunk of its body; `may_use` says which models of a list the caller may see.
+    pub(super) fn pass(
+        &mut self,
+        size: usize,
+        last: bool,
+        may_use: impl Fn(&ModelName) -> bool,
+    ) -> Result<(), Denial> {
+        self.ended = last;
+        match &mut self.list {
+            Some(list) => filter(list, size, last, may_use),
+            None => self.observe(size, last),
+        }
+    }
+
+    /// One chunk of a reply that is metered. It passes as it is, save the usage that only we have asked for.
+    fn observe(&mut self, size: usize, last: bool) -> Result<(), Denial> {
+        let reads = self.meter.as_ref().is_some_and(Meter::reads_body);
+        if !reads && self.hide.is_none() {
+            return Ok(());
+        }
+        let Ok(chunk) = host::buffer(Buffer::ResponseBody, size) else {
+            // Numbers from a reply with a hole in it are worse than none.
+            self.meter = None;
+            // What has been kept back must not be lost.
+            let held = self.hide.take().map(Hide::release).unwrap_or_default();
+            if !held.is_empty() {
+                host::set_buffer(Buffer::ResponseBody, 0, &held)?;
+            }
+            return Ok(());
+        };
+        let mut has_usage = true;
+        if let Some(meter) = &mut self.meter {
+            let usages = meter.usages();
+            meter.push(&chunk);
+            has_usage = meter.usages() != usages;
+            if self.first_token.is_none() && meter.first_token_seen() {
+                self.first_token = host::now().ok();
+            }
+        }
+        let Some(hide) = &mut self.hide else {
+            return Ok(());
+        };
+        let was_holding = hide.is_holding();
+        let instead = hide.pass(&chunk, has_usage, last);
+        let written = instead.map(|bytes| host::set_buffer(Buffer::ResponseBody, size, &bytes));
+        if let Some(Err(refused)) = written {
+            // The chunk itself goes on, and the client may see the usage. Without its beginning it must not.
+            self.hide = None;
+            if was_holding {
+                return Err(refused.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One chunk of a list of models: taken out of the reply, and the filtered list put into the place of the last.
+/// Where trailers end the reply there is no last chunk, and the reply stays empty.
+fn filter(
+    list: &mut ModelList,
+    size: usize,
+    last: bool,
+    may_use: impl Fn(&ModelName) -> bool,
+) -> Result<(), Denial> {
+    match host::buffer(Buffer::ResponseBody, size) {
+        Ok(chunk) => list.take(&chunk),
+        Err(_) => list.spoil(),
+    }
+    let emitted = if last {
+        list.filtered(may_use)
+    } else {
+        String::new()
+    };
+    host::set_buffer(Buffer::ResponseBody, size, emitted.as_bytes())?;
+    Ok(())
+}
+
+/// The status of a reply; zero, which is no success, where there is none.
+fn status(headers: &HeaderMap) -> u16 {
+    let status = headers.first(":status").unwrap_or_default();
+    let digits = std::str::from_utf8(status).unwrap_or_default();
+    digits.parse().unwrap_or_default()
+}
