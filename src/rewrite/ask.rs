@@ -200,6 +200,7 @@ impl Ask {
             && self.stream == Some(true)
             && self.included.is_none()
             && !self.edited
+            && may_be_repeated(scanner)
         {
             self.edited = true;
             changes.push(Change {
@@ -254,6 +255,13 @@ impl Ask {
             self.changes.push(Change { start, end, text });
         }
     }
+}
+
+/// Whether the document has no options yet, or none that are lost where the later of two equal names counts. Others may
+/// have gone on before the model said that its usage is to be asked for.
+fn may_be_repeated(scanner: &Scanner) -> bool {
+    let options = scanner.found(OPTIONS).filter(|found| found.exact > 0);
+    options.is_none_or(|found| found.empty || found.value() == Some(b"null"))
 }
 
 /// The length of a `false` or `null` at the end of the frame that is to be replaced once it is whole. What is held back is
