@@ -37,6 +37,7 @@ const MEMBERS: &[Wanted] = &[
     literal(&["stream_options"]),
     literal(&["stream_options", "include_usage"]),
 ];
+const MODEL_NAME: usize = 0;
 const STREAM: usize = 1;
 const OPTIONS: usize = 2;
 const INCLUDE_USAGE: usize = 3;
@@ -186,10 +187,12 @@ impl Ask {
         let repeated = |found: &Found| found.exact > 1 || found.lookalikes > 0;
         self.ambiguous |= members().into_iter().flatten().any(repeated);
         let mut changes = std::mem::take(&mut self.changes);
-        if self.wanted {
-            if self.ambiguous {
-                return Err(Code::AmbiguousStream);
-            }
+        // Whether it matters is up to the model, which every document names before it closes.
+        let named = scanner.found(MODEL_NAME).is_some_and(|found| found.complete);
+        if self.wanted && self.ambiguous && named {
+            return Err(Code::AmbiguousStream);
+        }
+        if self.wanted && !self.ambiguous {
             self.edited |= !changes.is_empty();
         } else {
             changes.clear();

@@ -238,6 +238,25 @@ fn options_that_have_gone_on_are_not_given_a_second_time() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn whether_an_ambiguous_stream_is_refused_is_up_to_the_model_however_the_body_is_framed() {
+    let body = r#"{"Stream":true,"stream_options":{},"stream":true,"model":"m"}"#;
+    for (wanted, expected) in [(true, Err(Code::AmbiguousStream)), (false, Ok(()))] {
+        for at in 0..=body.len() {
+            let (first, second) = body.split_at(at);
+            let mut judge = Judge::new(None, None, Also::Usage(Ask::new(false, true)));
+            let mut verdict = Ok(());
+            for frame in [first, second].map(str::as_bytes) {
+                if judge.frame(frame, false).unwrap().is_some() {
+                    judge.ask_for_usage(wanted);
+                }
+                verdict = verdict.and(judge.edit(frame).map(|_| ()));
+            }
+            assert_eq!(verdict, expected, "wanted: {wanted}, cut at {at}");
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn background_answers_are_refused_unless_plainly_not_wanted() {
     for (members, expected) in [
         (r#""background":false"#, Ok(())),
