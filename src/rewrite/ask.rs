@@ -145,12 +145,11 @@ impl Ask {
                 }
                 _ => self.ambiguous = true,
             },
-            OPTIONS if literal == Some(b"null") => {
-                // A server may refuse options without a stream, so that they must not come from us.
-                if self.stream == Some(true) {
-                    self.change(end.checked_sub(4), end, r#"{"include_usage":true}"#);
-                }
+            OPTIONS if literal == Some(b"null") && self.stream == Some(true) => {
+                self.change(end.checked_sub(4), end, r#"{"include_usage":true}"#);
             }
+            // A server may refuse options without a stream, so that they must not come from us.
+            OPTIONS if literal == Some(b"null") => {}
             OPTIONS if last == Some(&b'}') => {
                 let brace = end.checked_sub(1);
                 match (self.included, found.empty) {
@@ -188,7 +187,9 @@ impl Ask {
         self.ambiguous |= members().into_iter().flatten().any(repeated);
         let mut changes = std::mem::take(&mut self.changes);
         // Whether it matters is up to the model, which every document names before it closes.
-        let named = scanner.found(MODEL_NAME).is_some_and(|found| found.complete);
+        let named = scanner
+            .found(MODEL_NAME)
+            .is_some_and(|found| found.complete);
         if self.wanted && self.ambiguous && named {
             return Err(Code::AmbiguousStream);
         }
