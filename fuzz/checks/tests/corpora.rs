@@ -8,11 +8,11 @@ use tollgate_checks::corpus::{mutated, seeds};
 use tollgate_checks::random::Random;
 
 /// Bytes that the mutations of one check may come to, so that the time is bounded on a slow machine.
-const MUTATED: usize = 400_000;
+const MUTATED: usize = 300_000;
 /// Longer seeds are run as they are, and not mutated.
 const SHORT: usize = 4 * 1024;
 /// Longer seeds are not run: a test of the core or an Envoy test reads them.
-const LONG: usize = 48 * 1024;
+const LONG: usize = 32 * 1024;
 
 #[test]
 fn ask() {
