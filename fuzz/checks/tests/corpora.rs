@@ -1,5 +1,11 @@
 //! Every check on its corpus, on the recordings, and on mutations of them that are the same in every run. `make fuzz` looks
 //! further.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test that fails loudly is what is wanted"
+)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
