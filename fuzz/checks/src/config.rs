@@ -41,8 +41,10 @@ pub fn check(input: &[u8]) {
 }
 
 fn check_faults(input: &[u8], faults: &str) {
-    for canary in CANARIES {
-        assert!(!faults.contains(canary), "{faults}");
+    // The fuzzer finds them out, and an operator's name may be anything.
+    let text = String::from_utf8_lossy(input);
+    for canary in CANARIES.iter().filter(|canary| !text.contains(**canary)) {
+        assert!(!faults.contains(*canary), "{faults}");
     }
     let Ok(config) = serde_json::from_slice::<Value>(input) else {
         return;

@@ -89,7 +89,10 @@ fn by_hand(boundary: &str, body: &[u8]) -> Option<String> {
         let part = piece.strip_prefix(b"\r\n")?.strip_suffix(b"\r\n")?;
         let at = part.windows(4).position(|four| four == b"\r\n\r\n")?;
         let headers = String::from_utf8_lossy(&part[..at]).to_ascii_lowercase();
-        if headers.contains("name=\"model\"") {
+        let names_model = |line: &str| {
+            line.starts_with("content-disposition:") && line.contains("name=\"model\"")
+        };
+        if headers.split("\r\n").any(names_model) {
             models.push(String::from_utf8(part[at + 4..].to_vec()).ok()?);
         }
     }
