@@ -11,14 +11,14 @@ const CANARIES: [&str; 2] = ["sk-canary-5f1d", "0badc0de"];
 /// Any text gives a policy that displays, or faults that repeat no value that could be a secret.
 pub fn check(input: &[u8]) {
     let environment = |name: &str| match name {
-        "UNSET" => None,
         "EMPTY" => Some(String::new()),
         "HASHES" => Some(format!("a={}\nb=sha256:{}", "maas:", "0badc0de".repeat(8))),
         "LIST" => Some("[\"sk-canary-5f1d-2\", \"sk-canary-5f1d-3\"]".to_owned()),
         "BROKEN" => Some("[\"sk-canary-5f1d-2\", sk-canary-5f1d-3".to_owned()),
         "SWAPPED" => Some(format!("sha256:{}", "0badc0de".repeat(8))),
         "TWICE" => Some("sk-canary-5f1d-1,sk-canary-5f1d-1,sk canary".to_owned()),
-        _ => Some("sk-canary-5f1d-1".to_owned()),
+        "KEYS" | "VLLM_API_KEY" => Some("sk-canary-5f1d-1".to_owned()),
+        _ => None,
     };
     match compile(input, &environment) {
         Ok(policy) => {
