@@ -39,11 +39,15 @@ run-rate-limit: build ## the same with budgets of tokens, charged through Envoy'
 ##@ Develop
 
 .PHONY: test
-test: test-core test-node test-host test-envoy ## run all tests
+test: test-core test-checks test-node test-host test-envoy ## run all tests
 
 .PHONY: test-core
 test-core: toolchain ## test the rules, natively
 	cargo test --lib
+
+.PHONY: test-checks
+test-checks: toolchain ## test what must hold for any input, on the corpora and mutations of them
+	cargo test -p tollgate-checks
 
 .PHONY: test-node
 test-node: toolchain wasm-bindgen node ## test the same rules as WebAssembly, in Node
@@ -59,6 +63,18 @@ test-host: build ## test the built filter under a small host
 test-envoy: build ## test the built filter in a real Envoy
 	ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && \
 	  cargo test -p tollgate-rate-limit --lib && cargo test -p tollgate-tests --test envoy
+
+# Found inputs go to target/fuzz, the corpora in fuzz/corpus stay as they are. There is no unsafe code to be watched by a
+# sanitizer. The flags of libFuzzer are those of a nightly toolchain, which this variable makes of ours.
+.PHONY: fuzz
+fuzz: toolchain cargo-fuzz ## look for inputs that break the rules: TARGET=json (or each, the default), SECONDS=60
+	@for target in $(if $(TARGET),$(TARGET),$(notdir $(wildcard fuzz/corpus/*))); do \
+	  mkdir -p target/fuzz/corpus/$$target target/fuzz/found/$$target && \
+	  case $$target in hide|meter|sse) replies=tests/fixtures/recordings ;; *) replies= ;; esac && \
+	  RUSTC_BOOTSTRAP=1 $(TOOLS)/bin/cargo-fuzz run --sanitizer none --target-dir target/fuzz $$target \
+	    target/fuzz/corpus/$$target fuzz/corpus/$$target $$replies -- \
+	    -max_total_time=$(or $(SECONDS),60) -max_len=6000 -artifact_prefix=target/fuzz/found/$$target/ || exit; \
+	done
 
 .PHONY: accuracy
 accuracy: build ## replay recorded replies in Envoy, count them, and compare (RECORDINGS=folder for others)
@@ -122,6 +138,10 @@ wasm-bindgen:
 	    install="cargo install wasm-bindgen-cli --version $$version --root $(TOOLS)" && \
 	    { $$install --locked || $$install; } && touch $$stamp; \
 	  fi
+
+.PHONY: cargo-fuzz
+cargo-fuzz:
+	@if [ ! -e $(TOOLS)/bin/cargo-fuzz ]; then cargo install cargo-fuzz --locked --root $(TOOLS); fi
 
 .PHONY: node
 node:

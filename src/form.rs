@@ -150,7 +150,7 @@ impl Form {
                     };
                 };
                 let headers = self.unread.get(..end).unwrap_or_default();
-                if headers.len() > MAX_HEADERS {
+                if headers.len() > MAX_HEADERS || self.delimiter.find(headers).is_some() {
                     return Err(Code::MalformedBody);
                 }
                 self.part = Part::parse(headers)?;

@@ -66,18 +66,24 @@ fn deserialize<'a, T: Deserialize<'a>>(
 /// The fault that serde found at `inner` of what stands at `path`. Not generic, as it would be copied for each type.
 fn explain(path: &str, inner: &str, error: &serde_json::Error) -> Fault {
     let message = error.to_string();
-    let inner = match inner.rsplit_once('.') {
+    // The position means nothing in a document of one line.
+    let message = message
+        .rsplit_once(" at line ")
+        .map_or(&*message, |(message, _)| message);
+    let inner = match unknown_field(message) {
         // The path ends with the unknown name, which may be a key in the wrong place.
-        Some((container, _)) if message.starts_with("unknown field ") => container,
-        None if message.starts_with("unknown field ") => "",
-        _ => inner,
+        Some(name) => inner
+            .strip_suffix(name)
+            .map(|container| container.strip_suffix('.').unwrap_or(container))
+            .unwrap_or_default(),
+        None => inner,
     };
     let joined = match (path, inner) {
         (_, "" | ".") => path.to_owned(),
         ("", _) => inner.to_owned(),
         _ => format!("{path}.{inner}"),
     };
-    Fault::new(joined, without_values(&message))
+    Fault::new(joined, without_values(message))
 }
 
 /// Reads a list entry by entry, so that every faulty entry is named. Empty where the list itself is no list.
@@ -109,30 +115,34 @@ pub(super) fn raw_list<'a>(
     entries.into_iter().map(RawValue::get).collect()
 }
 
-/// serde's message without the value it complains about, which may be a key in the wrong place, and without its
-/// position, which is meaningless in a document of one line.
+/// serde's message without the value it complains about, which may be a key in the wrong place. What serde itself says
+/// comes last, as the value may hold the same words.
 fn without_values(message: &str) -> String {
-    let message = message.split(" at line ").next().unwrap_or(message);
-    let expected = |kind: &str| {
-        let (_, expected) = message.split_once("expected ")?;
-        Some(format!("{kind}expected {expected}"))
-    };
-    let safe = if let Some(named) = message.strip_prefix("unknown field `") {
-        let name = named.split('`').next().unwrap_or_default();
+    let expected = message.rsplit_once(", expected ").map(|(_, names)| names);
+    if let Some(name) = unknown_field(message) {
         // A field's name is letters; a key that was pasted in its place is hardly ever.
         let is_name = name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphabetic());
-        if is_name {
-            None
-        } else {
-            expected("unknown field, ")
-        }
-    } else if ["invalid type: ", "invalid value: ", "unknown variant "]
+        return match expected {
+            _ if is_name => message.to_owned(),
+            Some(names) => format!("unknown field, expected {names}"),
+            None => "unknown field".to_owned(),
+        };
+    }
+    let tells_value = ["invalid type: ", "invalid value: ", "unknown variant "]
         .iter()
-        .any(|kind| message.starts_with(kind))
-    {
-        Some(expected("").unwrap_or_else(|| "wrong kind of value".to_owned()))
-    } else {
-        None
-    };
-    safe.unwrap_or_else(|| message.to_owned())
+        .any(|kind| message.starts_with(kind));
+    match expected {
+        _ if !tells_value => message.to_owned(),
+        Some(kind) => format!("expected {kind}"),
+        None => "wrong kind of value".to_owned(),
+    }
+}
+
+/// The name that a message of serde calls unknown.
+fn unknown_field(message: &str) -> Option<&str> {
+    let named = message.strip_prefix("unknown field `")?;
+    let name = named
+        .rsplit_once("`, expected ")
+        .or_else(|| named.rsplit_once('`'));
+    Some(name.map_or(named, |(name, _)| name))
 }

@@ -287,8 +287,11 @@ fn refuses_what_is_no_configuration_at_all() {
 #[wasm_bindgen_test(unsupported = test)]
 fn never_repeats_what_could_be_a_secret() {
     let secret = "sk-live-0123456789abcdef";
-    let mut named_by_secret = demo();
-    named_by_secret["keys"][0][secret] = json!(true);
+    let named = |name: String| {
+        let mut config = demo();
+        config["keys"][0][name] = json!(true);
+        config
+    };
     for (name, config) in [
         ("as hash", demo_with("/keys/0/keyHash", json!(secret))),
         ("as flag", demo_with("/keys/0/disabled", json!(secret))),
@@ -300,7 +303,36 @@ fn never_repeats_what_could_be_a_secret() {
             "as access",
             demo_with("/models/m", json!({"access": secret})),
         ),
-        ("as a field's name", named_by_secret),
+        ("as a field's name", named(secret.to_owned())),
+        // What serde writes around a value may stand in the value.
+        (
+            "in the name of a field, after a dot",
+            named(format!("{secret}.{secret}.x")),
+        ),
+        (
+            "in the name of a field, after a backtick",
+            named(format!("id`{secret}")),
+        ),
+        (
+            "in the name of a field, after what is expected",
+            named(format!("x, expected {secret}`, expected {secret}")),
+        ),
+        (
+            "in the name of a field, before a position",
+            named(format!("{secret} at line 1")),
+        ),
+        (
+            "in a text, after what is expected",
+            demo_with("/keys/0/disabled", json!(format!("x, expected {secret}"))),
+        ),
+        (
+            "in a text, before a position",
+            demo_with("/keys/0/disabled", json!(format!("{secret} at line 1"))),
+        ),
+        (
+            "in a choice, after what is expected",
+            demo_with("/mode", json!(format!("x`, expected {secret}"))),
+        ),
     ] {
         let faults = faults(&config);
         assert!(!faults.is_empty(), "{name}");

@@ -80,6 +80,13 @@ fn refuses_forms_that_readers_may_read_differently() {
             Code::AmbiguousModel,
         ),
         (
+            "the boundary in the name of a file",
+            format!(
+                "--b|Content-Disposition: form-data; name=\"file\"; filename=\"a--b.wav\"||x|{MODEL}--b--|"
+            ),
+            Code::MalformedBody,
+        ),
+        (
             "another letter case",
             model("name=\"Model\""),
             Code::AmbiguousModel,

@@ -37,6 +37,7 @@ const MEMBERS: &[Wanted] = &[
     literal(&["stream_options"]),
     literal(&["stream_options", "include_usage"]),
 ];
+const MODEL_NAME: usize = 0;
 const STREAM: usize = 1;
 const OPTIONS: usize = 2;
 const INCLUDE_USAGE: usize = 3;
@@ -167,10 +168,14 @@ impl Ask {
         let repeated = |found: &Found| found.exact > 1 || found.lookalikes > 0;
         self.ambiguous |= members().into_iter().flatten().any(repeated);
         let mut changes = std::mem::take(&mut self.changes);
-        if self.wanted {
-            if self.ambiguous {
-                return Err(Code::AmbiguousStream);
-            }
+        // Whether it matters is up to the model, which every document names before it closes.
+        let named = scanner
+            .found(MODEL_NAME)
+            .is_some_and(|found| found.complete);
+        if self.wanted && self.ambiguous && named {
+            return Err(Code::AmbiguousStream);
+        }
+        if self.wanted && !self.ambiguous {
             self.edited |= !changes.is_empty();
         } else {
             changes.clear();
@@ -181,6 +186,7 @@ impl Ask {
             && self.stream == Some(true)
             && self.included.is_none()
             && !self.edited
+            && may_be_repeated(scanner)
         {
             self.edited = true;
             changes.push(Change {
@@ -262,6 +268,13 @@ fn changed(bytes: &[u8], changes: &[Change], padding: usize) -> Vec<u8> {
     changed.extend_from_slice(bytes.get(done..).unwrap_or_default());
     changed.resize(changed.len().saturating_add(padding), b' ');
     changed
+}
+
+/// Whether the document has no options yet, or none that are lost where the later of two equal names counts. Others may
+/// have gone on before the model said that its usage is to be asked for.
+fn may_be_repeated(scanner: &Scanner) -> bool {
+    let options = scanner.found(OPTIONS).filter(|found| found.exact > 0);
+    options.is_none_or(|found| found.empty || found.value() == Some(b"null"))
 }
 
 /// The length of a `false` or `null` at the end of the frame that is to be replaced once it is whole. What is held back is

@@ -29,6 +29,7 @@ mod many_keys;
 mod memory;
 mod models;
 mod open_streams;
+mod properties;
 mod reload;
 mod scenarios;
 mod vm;

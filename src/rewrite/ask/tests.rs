@@ -214,6 +214,48 @@ fn a_literal_whose_start_has_gone_on_stays_as_it_is() {
     assert!(!judge.hides_usage());
 }
 
+/// A second `stream_options` would take the place of the client's in most readers.
+#[wasm_bindgen_test(unsupported = test)]
+fn options_that_have_gone_on_are_not_given_a_second_time() {
+    let added = r#""model":"m","stream_options":{"include_usage":true}}"#;
+    for (name, options, expected) in [
+        ("options that say something", r#"{"a":1}"#, Edit::Keep),
+        // Nothing is lost with these.
+        ("null", "null", Edit::Replace(added.into())),
+        ("empty options", "{ }", Edit::Replace(added.into())),
+    ] {
+        let first = format!(r#"{{"stream":true,"stream_options":{options},"#);
+        let second = r#""model":"m"}"#;
+        let mut judge = Judge::new(None, None, Also::Usage(Ask::new(false, false)));
+        judge.frame(first.as_bytes(), false).unwrap();
+        assert_eq!(judge.edit(first.as_bytes()), Ok(Edit::Keep), "{name}");
+        judge.frame(second.as_bytes(), true).unwrap();
+        judge.ask_for_usage(true);
+        let hides = expected != Edit::Keep;
+        assert_eq!(judge.edit(second.as_bytes()), Ok(expected), "{name}");
+        assert_eq!(judge.hides_usage(), hides, "{name}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn whether_an_ambiguous_stream_is_refused_is_up_to_the_model_however_the_body_is_framed() {
+    let body = r#"{"Stream":true,"stream_options":{},"stream":true,"model":"m"}"#;
+    for (wanted, expected) in [(true, Err(Code::AmbiguousStream)), (false, Ok(()))] {
+        for at in 0..=body.len() {
+            let (first, second) = body.split_at(at);
+            let mut judge = Judge::new(None, None, Also::Usage(Ask::new(false, true)));
+            let mut verdict = Ok(());
+            for frame in [first, second].map(str::as_bytes) {
+                if judge.frame(frame, false).unwrap().is_some() {
+                    judge.ask_for_usage(wanted);
+                }
+                verdict = verdict.and(judge.edit(frame).map(|_| ()));
+            }
+            assert_eq!(verdict, expected, "wanted: {wanted}, cut at {at}");
+        }
+    }
+}
+
 #[wasm_bindgen_test(unsupported = test)]
 fn background_answers_are_refused_unless_plainly_not_wanted() {
     for (members, expected) in [

@@ -1,0 +1,100 @@
+//! [`tollgate::meter::Meter`]: the same numbers whatever the cut, in bounded memory.
+
+use tollgate::meter::{End, MAX_MEMORY, Meter, Metered, Operation, Source};
+
+use crate::cuts::cuts;
+use crate::memory::{held, held_since};
+
+/// How a reply is announced.
+type Announced = (Operation, Option<&'static [u8]>, u16, End);
+
+const ALL: [Announced; 6] = [
+    (
+        Operation::Generate,
+        Some(b"text/event-stream"),
+        200,
+        End::Complete,
+    ),
+    (
+        Operation::Generate,
+        Some(b"application/json"),
+        200,
+        End::ClientAborted,
+    ),
+    (
+        Operation::Generate,
+        Some(b"application/x-ndjson"),
+        200,
+        End::Complete,
+    ),
+    (Operation::Generate, None, 500, End::UpstreamReset),
+    (
+        Operation::Embed,
+        Some(b"application/json"),
+        200,
+        End::Complete,
+    ),
+    (Operation::Media, Some(b"text/plain"), 200, End::Complete),
+];
+
+/// What a reply came to.
+#[derive(Debug, PartialEq)]
+struct Read {
+    metered: Metered,
+    usages: u64,
+    first_token_seen: bool,
+}
+
+/// The numbers do not depend on the cut, nor does memory on the reply.
+pub fn check(input: &[u8]) {
+    for announced in ALL {
+        let whole = read(announced, &[input]);
+        check_one(announced, &whole.metered);
+        for chunks in cuts(input) {
+            assert_eq!(
+                read(announced, &chunks),
+                whole,
+                "{announced:?}, cut as {chunks:?}"
+            );
+        }
+    }
+}
+
+fn read((operation, content_type, status, end): Announced, chunks: &[&[u8]]) -> Read {
+    // What all meters of a thread share is there from now on.
+    let mut first = Meter::new(operation, content_type, None, status);
+    first.push(b"data");
+    let before = held();
+    let mut meter = Meter::new(operation, content_type, None, status);
+    let mut seen = false;
+    for chunk in chunks {
+        meter.push(chunk);
+        assert!(!seen || meter.first_token_seen(), "a token is unseen again");
+        seen = meter.first_token_seen();
+        let memory = held_since(before);
+        assert!(memory <= MAX_MEMORY, "{memory} bytes are held");
+    }
+    Read {
+        usages: meter.usages(),
+        first_token_seen: seen,
+        metered: meter.finish(end),
+    }
+}
+
+fn check_one((operation, _, status, _): Announced, metered: &Metered) {
+    let success = (200..300).contains(&status);
+    let counts = matches!(metered.source, Source::Reported | Source::Partial);
+    let usage = &metered.usage;
+    assert_eq!(
+        usage.input.or(usage.output).is_some(),
+        counts,
+        "{metered:?}"
+    );
+    let uncertain = !matches!(metered.source, Source::Reported | Source::NotApplicable);
+    assert_eq!(
+        metered.missing.is_some(),
+        uncertain && success && operation == Operation::Generate,
+        "{metered:?}"
+    );
+    assert!(metered.charge_tokens() >= usage.input.unwrap_or_default());
+}

@@ -1,0 +1,372 @@
+//! The headers of a request on their way through identity, access and forwarding. An input is header lines, `name: value`,
+//! or Proxy-Wasm's serialised map.
+
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+use tollgate::access::{Mode, admit, settle};
+use tollgate::forward::{AUTHORIZATION, Changes, forward};
+use tollgate::headers::HeaderMap;
+use tollgate::identity::{Caller, Claim, identify};
+use tollgate::operation::{self, Operation};
+use tollgate::policy::{Fairness, Forwarding, Policy};
+use tollgate::rewrite::ask::ADDED_LENGTH;
+
+/// The key of the tenant `acme`.
+pub const KEY: &str = "sk-tollgate-acme-demo";
+/// The credential of the inference server.
+const SERVER_KEY: &str = "sk-server-0123456789";
+/// `printf %s gateway-secret | sha256sum`
+const SECRET_HASH: &str = "sha256:1e0baae50a6e2006d894f9e64c53a1317e6032f4ba67df08199d5378c5948ce6";
+
+/// The names that only the filter, the gateway and the scheduler may say, as README.md lists them.
+const OWNED: [&str; 4] = ["x-llm-d-", "x-gateway-", "x-slo-", "x-tollgate-"];
+const OWNED_NAMES: [&str; 14] = [
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-envoy-hedge-on-per-try-timeout",
+    "x-envoy-max-retries",
+    "x-envoy-retriable-header-names",
+    "x-envoy-retriable-status-codes",
+    "x-envoy-retry-grpc-on",
+    "x-envoy-retry-on",
+    "x-envoy-upstream-alt-stat-name",
+    "x-envoy-upstream-rq-per-try-timeout-ms",
+    "x-envoy-upstream-rq-timeout-alt-response",
+    "x-envoy-upstream-rq-timeout-ms",
+    "x-envoy-upstream-stream-duration-ms",
+];
+
+type Header = (Vec<u8>, Vec<u8>);
+
+thread_local! {
+    static POLICIES: Vec<Policy> = policies();
+}
+
+/// Nothing owned or secret goes on, whatever came, save what the filter sets from the identity; nobody gets in unknown.
+pub fn check(input: &[u8]) {
+    let headers = match HeaderMap::decode(input.to_vec()) {
+        Some(headers) => headers,
+        None => {
+            let lines = lines(input);
+            let headers = HeaderMap::decode(serialised(&lines)).expect("a map that is whole");
+            assert_eq!(collect(&headers), lines);
+            headers
+        }
+    };
+    // Envoy's own codecs let each pseudo-header in once.
+    let paths = headers.values(":path").count();
+    if paths > 1 {
+        return;
+    }
+    let verified = |path: &[&str]| match path {
+        [.., "payload", "iss"] => Claim::Value(b"https://issuer".to_vec()),
+        [.., "payload", "sub"] => Claim::Value(b"user-1".to_vec()),
+        [.., "payload", "tenant"] => Claim::Value(b"acme".to_vec()),
+        _ => Claim::Absent,
+    };
+    let nothing = |_: &[&str]| Claim::Absent;
+    POLICIES.with(|policies| {
+        for policy in policies {
+            for has_body in [true, false] {
+                pass(&headers, has_body, policy, &nothing, false);
+                pass(&headers, has_body, policy, &verified, true);
+            }
+        }
+    });
+}
+
+fn pass(
+    headers: &HeaderMap,
+    has_body: bool,
+    policy: &Policy,
+    attributes: &dyn Fn(&[&str]) -> Claim,
+    has_token: bool,
+) {
+    let _ = operation::dialect(headers);
+    let Ok(target) = operation::target(headers, has_body, policy) else {
+        return;
+    };
+    let mut caller = Caller::Anonymous;
+    if target.operation.needs_identity() {
+        let identified = identify(headers, policy, 1_780_272_000, attributes);
+        let Ok((settled, _)) = settle(identified, policy.mode) else {
+            return;
+        };
+        caller = settled;
+    }
+    let before = collect(headers);
+    let known = caller.identity().is_some();
+    let key = caller
+        .identity()
+        .and_then(|identity| identity.key())
+        .cloned();
+    if known && !has_token {
+        let proofs: [&[u8]; 2] = [KEY.as_bytes(), b"gateway-secret"];
+        let proven = before.iter().any(|(_, value)| {
+            let mut proofs = proofs.iter();
+            proofs.any(|proof| value.windows(proof.len()).any(|part| part == *proof))
+        });
+        assert!(proven, "an identity from nowhere: {before:?}");
+    }
+    let Ok(permit) = admit(caller, &target, headers, has_body, policy) else {
+        return;
+    };
+    if policy.mode == Mode::Enforce && target.operation.needs_identity() {
+        assert!(known, "nobody may do {:?}", target.operation);
+    }
+    let mut after = Vec::new();
+    let written = forward(permit, headers, policy).write(|changes| {
+        check_changes(changes, headers, policy, target.operation, key.as_ref());
+        after = applied(&before, changes);
+        Ok::<(), ()>(())
+    });
+    assert!(written.is_ok());
+    check_headers(&before, &after, policy, known);
+}
+
+/// What is set is from the configuration, and follows from nothing that the client says.
+fn check_changes(
+    changes: &Changes,
+    headers: &HeaderMap,
+    policy: &Policy,
+    operation: Operation,
+    key: Option<&Rc<str>>,
+) {
+    for (name, value) in &changes.set {
+        match *name {
+            "content-type" => {
+                let boundary = value.strip_prefix("multipart/form-data; boundary=");
+                let boundary = boundary.expect("a boundary").as_bytes();
+                let sent = headers.first("content-type").unwrap_or_default();
+                assert!(sent.windows(boundary.len()).any(|part| part == boundary));
+            }
+            "content-length" => {
+                let sent = headers.first("content-length").unwrap_or_default();
+                let sent: u64 = String::from_utf8_lossy(sent).parse().expect("a length");
+                assert_eq!(**value, sent.saturating_add(ADDED_LENGTH).to_string());
+            }
+            name => {
+                assert!(is_owned(name.as_bytes(), policy), "sets {name}");
+                let is_key = policy.fairness == Fairness::Key && key == Some(value);
+                let configured = ["acme", "interactive", "user-1"].contains(&&**value);
+                let of_principal = headers.first("x-principal") == Some(value.as_bytes());
+                assert!(configured || is_key || of_principal, "sets {name}: {value}");
+                assert!(!value.contains(KEY) && !value.contains(SERVER_KEY));
+            }
+        }
+    }
+    let replaces = matches!(policy.forwarding, Forwarding::Replace(_));
+    let replaced = replaces && operation != Operation::Preflight;
+    assert_eq!(changes.authorization.is_some(), replaced);
+    for (index, name) in changes.remove.iter().enumerate() {
+        assert!(!changes.remove[..index].contains(name), "removed twice");
+        assert!(headers.iter().any(|(other, _)| other == name));
+    }
+}
+
+/// No header that goes on is owned, or a credential, unless the filter says so.
+fn check_headers(before: &[Header], after: &[Header], policy: &Policy, known: bool) {
+    let set_by_us = |header: &Header| !before.contains(header) || known;
+    let mut kept = 0;
+    for header @ (name, value) in after {
+        let text = String::from_utf8_lossy(name);
+        if is_owned(name, policy) {
+            assert!(known && set_by_us(header), "{text} goes on");
+            assert_eq!(*name, name.to_ascii_lowercase());
+            let copies = after.iter().filter(|(other, _)| other == name).count();
+            assert_eq!(copies, 1, "{text} goes on twice");
+            let values: [&[u8]; 4] = [b"acme", b"interactive", b"user-1", b"KEYS-1"];
+            let principal = before.iter().find(|(name, _)| name == b"x-principal");
+            assert!(
+                values.contains(&value.as_slice())
+                    || principal.is_some_and(|(_, principal)| principal == value),
+                "{text} goes on with a client's word"
+            );
+        }
+        let is_source = policy
+            .sources
+            .iter()
+            .any(|source| canonical(name) == canonical(source.header.as_bytes()));
+        if is_source && !value.ends_with(SERVER_KEY.as_bytes()) {
+            assert_eq!(policy.forwarding, Forwarding::Keep, "{text} goes on");
+            assert!(known, "{text} of nobody goes on");
+            kept += 1;
+        }
+        if policy.trusted_headers.is_some() {
+            assert_ne!(canonical(name), b"x-proof", "the proof goes on");
+            assert!(known || canonical(name) != b"x-principal", "{text} goes on");
+        }
+        if name == b":path" && std::str::from_utf8(value).is_ok() {
+            assert_no_secret_parameter(value);
+        }
+    }
+    let names: Vec<_> = after.iter().map(|(name, _)| canonical(name)).collect();
+    if kept > 1 {
+        let of_source = |name: &&Vec<u8>| {
+            let mut sources = policy.sources.iter();
+            sources.any(|source| **name == source.header.as_bytes())
+        };
+        let mut kept: Vec<_> = names.iter().filter(of_source).collect();
+        kept.dedup();
+        assert_eq!(kept.len(), 1, "more than one credential goes on");
+    }
+}
+
+fn assert_no_secret_parameter(path: &[u8]) {
+    let path = String::from_utf8_lossy(path);
+    let Some((_, query)) = path.split_once('?') else {
+        return;
+    };
+    for parameter in query.split('&') {
+        let name = parameter.split('=').next().unwrap_or_default();
+        let name = canonical(&unescaped(name.as_bytes()));
+        let secret = name == b"access-token" || name == b"api-key";
+        assert!(!secret, "{parameter} goes on");
+    }
+}
+
+/// Percent-decoded, as every server does it.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let digit = |byte: u8| u8::try_from(char::from(byte).to_digit(16)?).ok();
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        let escape = match after {
+            [high, low, ..] if byte == b'%' => digit(*high).zip(digit(*low)),
+            _ => None,
+        };
+        match escape {
+            Some((high, low)) => {
+                bytes.push(high * 16 + low);
+                rest = &after[2..];
+            }
+            None => bytes.push(byte),
+        }
+    }
+    bytes
+}
+
+/// A header's name to a reader that ignores case and takes `_` for `-`.
+fn canonical(name: &[u8]) -> Vec<u8> {
+    let letter = |byte: &u8| match byte {
+        b'_' => b'-',
+        byte => byte.to_ascii_lowercase(),
+    };
+    name.iter().map(letter).collect()
+}
+
+fn is_owned(name: &[u8], policy: &Policy) -> bool {
+    let model_header = policy.model_header.name.as_bytes();
+    let canonical_name = canonical(name);
+    let text = String::from_utf8_lossy(&canonical_name);
+    name != model_header
+        && (OWNED.iter().any(|prefix| text.starts_with(prefix))
+            || OWNED_NAMES.contains(&&*text)
+            || canonical_name == canonical(model_header))
+}
+
+/// The headers once the changes are written, as Envoy writes them.
+fn applied(before: &[Header], changes: &Changes) -> Vec<Header> {
+    let mut after = before.to_vec();
+    for name in &changes.remove {
+        after.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+    }
+    let set = changes.set.iter().map(|(name, value)| (*name, &**value));
+    let authorization = changes.authorization.as_ref();
+    let authorization = authorization.map(|secret| (AUTHORIZATION, secret.expose()));
+    let path = changes.path.as_deref().map(|path| (":path", path));
+    for (name, value) in set.chain(authorization).chain(path) {
+        after.retain(|(other, _)| !other.eq_ignore_ascii_case(name.as_bytes()));
+        after.push((name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+    }
+    after
+}
+
+fn collect(headers: &HeaderMap) -> Vec<Header> {
+    let headers = headers.iter();
+    headers
+        .map(|(name, value)| (name.to_vec(), value.to_vec()))
+        .collect()
+}
+
+/// `name: value` on each line; a name may begin with a colon.
+pub fn lines(input: &[u8]) -> Vec<Header> {
+    let lines = input.split(|&byte| byte == b'\n');
+    lines
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            let colon = line.iter().skip(1).position(|&byte| byte == b':');
+            let (name, value) = line.split_at(colon.map_or(line.len(), |at| at + 1));
+            let value = value.get(1..).unwrap_or_default();
+            (name.to_vec(), value.trim_ascii().to_vec())
+        })
+        .collect()
+}
+
+fn serialised(headers: &[Header]) -> Vec<u8> {
+    let number = |length: usize| u32::try_from(length).expect("short").to_le_bytes();
+    let mut bytes = number(headers.len()).to_vec();
+    for (name, value) in headers {
+        bytes.extend(number(name.len()));
+        bytes.extend(number(value.len()));
+    }
+    for (name, value) in headers {
+        bytes.extend([name, b"\0".as_slice(), value, b"\0"].concat());
+    }
+    bytes
+}
+
+/// Configurations that differ in what goes on.
+fn policies() -> Vec<Policy> {
+    let base = json!({
+        "tenants": {"acme": {"groups": ["research"], "objective": "interactive"}},
+        "keysFrom": [{"env": "KEYS", "format": "plain", "tenant": "acme"}],
+        "models": {"*": {"access": "authenticated"}},
+        "jwt": [{"metadataKey": "payload", "issuer": "https://issuer", "tenantClaim": "tenant", "userClaim": "sub", "defaultTenant": "acme"}],
+        "publicPaths": [{"method": "GET", "path": "/health"}],
+        "extraPaths": [{"method": "POST", "path": "/tokenize", "groups": ["research"]}],
+    });
+    let with = |name: &str, value: Value| {
+        let mut config = base.clone();
+        config[name] = value;
+        config
+    };
+    let mut trusted = with(
+        "trustedHeaders",
+        json!({
+            "proof": {"header": "x-proof", "secretHash": SECRET_HASH},
+            "principalHeader": "x-principal",
+            "defaultTenant": "acme",
+        }),
+    );
+    trusted["fairness"] = json!({"from": "user"});
+    let mut keyed = with("fairness", json!({"from": "key"}));
+    keyed["modelHeader"] = json!({"name": "x-gateway-model-name", "required": false});
+    [
+        base.clone(),
+        with("credentials", json!({"forward": "keep"})),
+        with("credentials", json!({"forward": {"env": "SERVER_KEY"}})),
+        with("mode", json!("audit")),
+        with("mode", json!("open")),
+        trusted,
+        keyed,
+    ]
+    .iter()
+    .map(policy)
+    .collect()
+}
+
+fn policy(config: &Value) -> Policy {
+    let environment = |name: &str| match name {
+        "KEYS" => Some(KEY.to_owned()),
+        "SERVER_KEY" => Some(SERVER_KEY.to_owned()),
+        _ => None,
+    };
+    match tollgate::config::compile(config.to_string().as_bytes(), &environment) {
+        Ok(policy) => policy,
+        Err(faults) => panic!("the configuration has faults: {faults:?}"),
+    }
+}
