@@ -60,6 +60,15 @@ test-envoy: build ## test the built filter in a real Envoy
 	ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && \
 	  cargo test -p tollgate-rate-limit --lib && cargo test -p tollgate-tests --test envoy
 
+.PHONY: test-matrix
+test-matrix: build ## the same in all supported versions of Envoy (VERSIONS="1.39.3 ..." for others), one line for each
+	@envoy/test-matrix.sh
+
+.PHONY: soak
+soak: build ## hold 10,000 streams open in Envoy, with aborts and reloads, for some minutes
+	@ulimit -n "$$(ulimit -H -n)" && ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && \
+	  cargo test -q -p tollgate-tests --test envoy crowds::ten_thousand -- --ignored --nocapture
+
 .PHONY: accuracy
 accuracy: build ## replay recorded replies in Envoy, count them, and compare (RECORDINGS=folder for others)
 	@TOLLGATE_RECORDINGS="$$(cd '$(RECORDINGS)' && pwd)" && ENVOY="$$(envoy/find-envoy.sh)" && \
