@@ -28,6 +28,27 @@ help: ## show this
 build: toolchain ## build the filter: target/wasm32-wasip1/release/tollgate.wasm
 	cargo build --release --lib --target wasm32-wasip1
 
+# What is released: the bytes must not tell in which folder they were built. Panics name their place in the source, below
+# the checkout and $CARGO_HOME, and, where the source of `std` is installed, below the toolchain. With a folder of its
+# own, this and `make build` leave each other's results alone.
+RELEASE := target/release-filter
+define remap
+["--remap-path-prefix=$(CURDIR)=/tollgate", \
+ "--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo", \
+ "--remap-path-prefix=$(shell rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$(shell rustc -vV | sed -n 's/^commit-hash: //p')"]
+endef
+
+.PHONY: release
+release: toolchain ## build the filter as it is released: target/release-filter/tollgate.wasm, with its SHA-256
+	env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS cargo build --release --lib --locked --target wasm32-wasip1 \
+	  --target-dir $(RELEASE) --config 'target.wasm32-wasip1.rustflags=$(strip $(remap))'
+	cp $(RELEASE)/wasm32-wasip1/release/tollgate.wasm $(RELEASE)/
+	cd $(RELEASE) && $$(command -v sha256sum || echo shasum -a 256) tollgate.wasm | tee tollgate.wasm.sha256
+
+.PHONY: reproducible
+reproducible: ## show that the released filter does not depend on where it is built: twice, in other folders
+	@./reproducible.sh
+
 .PHONY: run
 run: build ## run it in Envoy before a simulated inference server (or UPSTREAM=host:port) and say what to try
 	@python3 envoy/run.py
