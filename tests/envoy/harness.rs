@@ -3,8 +3,10 @@
 
 mod bootstrap;
 mod client;
+mod crowd;
 mod discovery;
 mod gateway;
+mod health;
 mod http2;
 mod metrics;
 mod process;
@@ -21,6 +23,7 @@ pub(crate) use bootstrap::{Provider, filters, route};
 pub(crate) use tollgate_tests::demo;
 
 pub(crate) use client::{Answer, Wire, send};
+pub(crate) use crowd::{Crowd, Leave, Tally};
 pub(crate) use gateway::{Builder, Gateway};
 pub(crate) use http2::Frames;
 pub(crate) use metrics::{Series, series};

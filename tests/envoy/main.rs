@@ -21,6 +21,8 @@ mod compression;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod crowds;
+#[cfg(test)]
 mod embeddings;
 #[cfg(test)]
 mod endings;
@@ -39,9 +41,13 @@ mod judges;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod live_change;
 #[cfg(test)]
 mod log;
+#[cfg(test)]
+mod lying_upstream;
 #[cfg(test)]
 mod media;
 #[cfg(test)]
@@ -55,11 +61,15 @@ mod operations;
 #[cfg(test)]
 mod rate_limit;
 #[cfg(test)]
+mod resets;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod self_check;
 #[cfg(test)]
 mod shipped;
+#[cfg(test)]
+mod smuggling;
 #[cfg(test)]
 mod spoofing;
 #[cfg(test)]

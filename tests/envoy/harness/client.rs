@@ -124,6 +124,11 @@ impl Wire {
         self
     }
 
+    /// All bytes of the request.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        [&self.head[..], b"\r\n", &self.body].concat()
+    }
+
     /// A body in chunks of `size` bytes.
     pub(crate) fn chunked(mut self, body: impl AsRef<[u8]>, size: usize) -> Self {
         self = self.header("transfer-encoding", "chunked");
@@ -242,6 +247,33 @@ impl Connection {
         String::from_utf8_lossy(&rest).into_owned()
     }
 
+    /// Writes bytes that may be no request at all and gives the statuses of the replies to them, up to the one that says
+    /// that it is the last. A gateway that says nothing for a second has no more to say.
+    pub(crate) fn statuses(mut self, bytes: &[u8]) -> Vec<u16> {
+        let patience = Some(Duration::from_secs(1));
+        self.0.get_ref().set_read_timeout(patience).unwrap();
+        self.write(bytes);
+        let mut statuses = Vec::new();
+        while let Some(head) = self.head() {
+            statuses.push(head.status);
+            let (_, complete) = self.body(&head);
+            if !complete || head.header("connection") == Some("close") {
+                break;
+            }
+        }
+        statuses
+    }
+
+    /// Writes some of a request, so that a caller can take its time.
+    pub(crate) fn trickle(&mut self, bytes: &[u8]) {
+        self.write(bytes);
+    }
+
+    /// Reads the reply to what has been written.
+    pub(crate) fn finish(self) -> Answer {
+        self.answer()
+    }
+
     /// A gateway that has answered may close while we still write: the reply tells, not the write.
     fn write(&mut self, bytes: &[u8]) {
         let _ = self.0.get_mut().write_all(bytes);
@@ -251,12 +283,17 @@ impl Connection {
         let mut answer = self
             .head()
             .expect("a status line before the connection ends");
-        (answer.body, answer.complete) = if answer.header("transfer-encoding").is_some() {
+        (answer.body, answer.complete) = self.body(&answer);
+        answer
+    }
+
+    /// The body behind this head, and whether it is whole.
+    fn body(&mut self, head: &Answer) -> (Vec<u8>, bool) {
+        if head.header("transfer-encoding").is_some() {
             read_chunks(&mut self.0)
         } else {
-            read_counted(&mut self.0, answer.announced())
-        };
-        answer
+            read_counted(&mut self.0, head.announced())
+        }
     }
 
     /// The final head, without a body; `None` when the connection ends before it does.
@@ -275,7 +312,8 @@ impl Connection {
                 let (name, value) = line.split_once(':').unwrap();
                 headers.push((name.to_lowercase(), value.trim().to_owned()));
             }
-            if status != 100 {
+            // Others below 200 only announce it.
+            if status == 101 || status >= 200 {
                 return Some(Answer {
                     status,
                     headers,

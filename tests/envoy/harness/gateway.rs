@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::bootstrap::{Bootstrap, Provider};
 use super::client::{Answer, Connection, send};
+use super::crowd::{self, Crowd, Tally};
 use super::discovery::Discovery;
 use super::http2::{self, Frames};
 use super::metrics::{Series, series};
@@ -317,6 +318,11 @@ impl Gateway {
     /// A request over HTTP/2, frame by frame.
     pub(crate) fn exchange_http2(&self, request: &Frames<'_>) -> Answer {
         http2::exchange(self.address, request)
+    }
+
+    /// Many requests over HTTP/2 at once.
+    pub(crate) fn crowd(&self, crowd: &Crowd<'_>) -> Tally {
+        crowd::run(self.address, crowd)
     }
 
     /// What the upstream has seen so far.

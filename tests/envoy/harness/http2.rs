@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::{SocketAddr, TcpStream as StdStream};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -9,6 +10,7 @@ use h2::{RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 
 use super::DEADLINE;
@@ -26,7 +28,7 @@ pub(crate) struct Frames<'a> {
     pub(crate) trailers: bool,
 }
 
-fn runtime() -> Runtime {
+pub(super) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
@@ -109,7 +111,11 @@ async fn either<T>(first: impl Future<Output = T>, second: impl Future<Output = 
 }
 
 /// Sends as the peer's window allows; `None` when the peer wants no more.
-async fn send_frame(body: &mut SendStream<Bytes>, mut frame: &[u8], last: bool) -> Option<()> {
+pub(super) async fn send_frame(
+    body: &mut SendStream<Bytes>,
+    mut frame: &[u8],
+    last: bool,
+) -> Option<()> {
     // Lets the connection write the frame before, so that each travels alone.
     tokio::task::yield_now().await;
     while !frame.is_empty() {
@@ -124,7 +130,7 @@ async fn send_frame(body: &mut SendStream<Bytes>, mut frame: &[u8], last: bool) 
 }
 
 /// Everything that comes, and whether it came to its end.
-async fn read(mut body: RecvStream) -> (Vec<u8>, bool) {
+pub(super) async fn read(mut body: RecvStream) -> (Vec<u8>, bool) {
     let mut bytes = Vec::new();
     while let Some(frame) = body.data().await {
         let Ok(frame) = frame else {
@@ -145,28 +151,33 @@ fn text_headers(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Serves one connection of Envoy's until it is closed, one request after the other.
-pub(super) fn serve(stream: StdStream, shared: &Shared) {
+/// Serves one connection of Envoy's until it is closed, all its requests side by side.
+pub(super) fn serve(stream: StdStream, shared: &Arc<Shared>) {
     stream.set_nonblocking(true).unwrap();
     stream.set_nodelay(true).unwrap();
-    let runtime = runtime();
-    runtime.block_on(async {
+    let local = LocalSet::new();
+    let serving = local.run_until(async {
         let stream = TcpStream::from_std(stream).unwrap();
-        // h2 takes frames of one byte for an attack; here they are the test.
+        // h2 takes frames of one byte and many resets for an attack; here they are the test.
         let mut server = h2::server::Builder::new();
         server.data_frame_budget(1 << 30);
+        server.max_pending_accept_reset_streams(1 << 20);
+        server.max_local_error_reset_streams(None);
         let Ok(mut connection) = server.handshake(stream).await else {
             return;
         };
+        let mut exchanges = Vec::new();
         while let Some(Ok((request, respond))) = connection.accept().await {
-            let exchange = answer(request, respond, shared);
-            let driving = async {
-                // Requests that come meanwhile wait: Envoy's tests send one at a time.
-                let _ = poll_fn(|context| connection.poll_closed(context)).await;
-            };
-            either(exchange, driving).await;
+            let shared = Arc::clone(shared);
+            let exchange = async move { answer(request, respond, &shared).await };
+            exchanges.push(tokio::task::spawn_local(exchange));
+        }
+        // What a body came to is kept before the connection counts as closed.
+        for exchange in exchanges {
+            exchange.await.unwrap();
         }
     });
+    runtime().block_on(serving);
 }
 
 async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, shared: &Shared) {
@@ -204,7 +215,11 @@ async fn send_reply(respond: &mut SendResponse<Bytes>, reply: &Reply) -> Option<
             Piece::Bytes(bytes) => send_frame(&mut body, bytes, false).await?,
             Piece::Pause(time) => sleep(*time).await,
             Piece::Wait(wait) => wait(),
-            Piece::UntilClosed | Piece::Cut => {
+            Piece::UntilClosed => {
+                let _ = poll_fn(|context| body.poll_reset(context)).await;
+                return None;
+            }
+            Piece::Cut => {
                 body.send_reset(h2::Reason::INTERNAL_ERROR);
                 return None;
             }
