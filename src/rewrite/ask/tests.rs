@@ -249,7 +249,7 @@ fn whether_an_ambiguous_stream_is_refused_is_up_to_the_model_however_the_body_is
                 if judge.frame(frame, false).unwrap().is_some() {
                     judge.ask_for_usage(wanted);
                 }
-                verdict = verdict.and(judge.edit(frame).map(|_| ()));
+                verdict = verdict.and_then(|()| judge.edit(frame).map(|_| ()));
             }
             assert_eq!(verdict, expected, "wanted: {wanted}, cut at {at}");
         }
