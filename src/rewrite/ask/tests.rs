@@ -5,7 +5,7 @@ use crate::model::{Also, Judge};
 
 /// The body that a server gets, and whether the usage is to be hidden from the client.
 fn ask(body: &str, step: usize, padded: bool, wanted: bool) -> Result<(String, bool), Code> {
-    let length = padded.then(|| body.len() as u64);
+    let length = padded.then_some(body.len() as u64);
     let mut judge = Judge::new(None, length, Also::Usage(Ask::new(padded, wanted)));
     let raised = judge.added_length();
     assert_eq!(raised, length.map(|length| length + ADDED_LENGTH));
@@ -249,7 +249,7 @@ fn whether_an_ambiguous_stream_is_refused_is_up_to_the_model_however_the_body_is
                 if judge.frame(frame, false).unwrap().is_some() {
                     judge.ask_for_usage(wanted);
                 }
-                verdict = verdict.and(judge.edit(frame).map(|_| ()));
+                verdict = verdict.and_then(|()| judge.edit(frame).map(|_| ()));
             }
             assert_eq!(verdict, expected, "wanted: {wanted}, cut at {at}");
         }
