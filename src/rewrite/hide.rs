@@ -212,7 +212,7 @@ impl Content {
             self.generated |= index == COMPLETION_TOKENS && count > Some(0);
         } else {
             let nothing = match index {
-                TEXT => found.text == 0,
+                TEXT => found.value() == Some(b"\"\""),
                 _ => found.empty,
             };
             self.other |= !nothing && found.value() != Some(b"null");

@@ -135,6 +135,10 @@ fn everything_else_passes_byte_for_byte() {
             "data: {\"choices\":[{\"text\":\"a\"}],\"usage\":{\"completion_tokens\":2}}\n\n",
         ),
         (
+            "usage with a text that is none",
+            "data: {\"choices\":[{\"text\":[\"a\"]}],\"usage\":{\"completion_tokens\":2}}\n\n",
+        ),
+        (
             "usage deeper down",
             "data: {\"choices\":[],\"x\":{\"usage\":{\"prompt_tokens\":1}}}\n\n",
         ),
