@@ -252,7 +252,7 @@ impl Meter {
         }
     }
 
-    /// How many members have been read that could be usage, whether it counted anything or not.
+    /// How many usage objects have been read that count something, or are too large to tell.
     pub const fn usages(&self) -> u64 {
         self.reading.seen.usages
     }

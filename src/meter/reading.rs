@@ -58,6 +58,7 @@ impl Reading {
         }
         self.begun = self.begun || !bytes.trim_ascii().is_empty();
         let seen = &mut self.seen;
+        let usages = seen.usages;
         let mut signs = 0_usize;
         let mut text = None;
         let progress = self.scanner.push_each(bytes, |index, found, end| {
@@ -73,7 +74,7 @@ impl Reading {
                 self.faulted = true;
             }
             (Ok(Progress::Closed { .. }), Some((end, length)))
-                if first && signs == 1 && seen.counts_nothing() =>
+                if first && signs == 1 && seen.counts_nothing() && seen.usages == usages =>
             {
                 self.frame = end
                     .checked_sub(1)

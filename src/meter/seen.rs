@@ -69,7 +69,7 @@ pub(super) struct Seen {
     pub(super) background: bool,
     /// `total_tokens` without any other count.
     pub(super) lone_total: Option<u64>,
-    /// How many members have been read that could be usage.
+    /// How many usage objects have been read that count something, or are too large to tell.
     pub(super) usages: u64,
     /// A usage object exceeded its cap.
     pub(super) oversized: bool,
@@ -242,16 +242,18 @@ impl Seen {
             self.tally.choice(choice.index, choice.finished, usage);
             return;
         }
-        if index <= members::LAST_USAGE {
-            self.usages = self.usages.saturating_add(1);
-        }
         let Some(raw) = found.value() else {
-            self.oversized |= index <= members::LAST_USAGE;
+            if index <= members::LAST_USAGE {
+                self.oversized = true;
+                self.usages = self.usages.saturating_add(1);
+            }
             self.error |= matches!(index, members::ERROR | members::RESPONSE_ERROR);
             return;
         };
         if index <= members::LAST_USAGE {
-            event.usage(index, read(raw));
+            let counts = read(raw);
+            self.usages = self.usages.saturating_add(counts.is_some().into());
+            event.usage(index, counts);
             // They are large and seldom: no stream has to hold one until the next.
             found.raw = Vec::new();
             return;

@@ -389,6 +389,27 @@ fn lists_with_one_entry_for_each_token_make_the_estimate_exact() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn usage_is_noticed_alike_however_its_event_is_cut() {
+    let delta = r#"{"choices":[{"index":0,"delta":{"content":"a"}}]"#;
+    let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(3000));
+    for (name, usage, expected) in [
+        ("none", "null", 0),
+        ("no counts", "{}", 0),
+        ("counts", r#"{"prompt_tokens":1}"#, 2),
+        ("too large", long.as_str(), 2),
+    ] {
+        let event = format!("data: {delta},\"usage\":{usage}}}\n\n");
+        for size in [event.len(), 1, 7] {
+            let mut meter = meter(Operation::Generate, "text/event-stream");
+            for chunk in event.repeat(2).as_bytes().chunks(size) {
+                meter.push(chunk);
+            }
+            assert_eq!(meter.usages(), expected, "{name} in chunks of {size}");
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn an_event_that_repeats_a_frame_counts_as_one_that_is_read() {
     let events = [
         r#"{"choices":[{"index":0,"delta":{"content":"one"}}]}"#,
