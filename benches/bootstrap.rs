@@ -50,7 +50,7 @@ impl Variant {
         json!({
             "node": {"id": "bench", "cluster": "bench"},
             "admin": {"address": address("127.0.0.1:0".parse().expect("an address"))},
-            "stats_config": {"stats_tags": stats_tags()},
+            "stats_config": {"stats_tags": tollgate_tests::stats_tags()},
             "static_resources": {
                 "listeners": [{
                     "name": "bench",
@@ -250,21 +250,4 @@ fn filter(name: &str, kind: &str, mut settings: Value) -> Value {
 
 fn address(address: SocketAddr) -> Value {
     json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}})
-}
-
-/// As in `envoy/local.yaml`.
-fn stats_tags() -> Vec<Value> {
-    [
-        "tenant",
-        "model",
-        "operation",
-        "outcome",
-        "type",
-        "reason",
-        "code",
-        "label",
-    ]
-    .iter()
-    .map(|label| json!({"tag_name": label, "regex": format!(r"({label}=\.=(.*?);\.;)")}))
-    .collect()
 }

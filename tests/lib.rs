@@ -4,6 +4,8 @@ pub mod demo;
 
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 /// The filter: `$TOLLGATE_WASM`, else where `make build` leaves it.
 ///
 /// # Panics
@@ -19,4 +21,22 @@ pub fn filter() -> PathBuf {
         std::env::var_os("TOLLGATE_WASM").map_or_else(|| PathBuf::from(default), PathBuf::from);
     path.canonicalize()
         .unwrap_or_else(|error| panic!("{}: {error}; run `make build` first", path.display()))
+}
+
+/// Labels come first in the filter's metric names, each as `label=.=value;.;`: the tags of `envoy/local.yaml`.
+#[must_use]
+pub fn stats_tags() -> Vec<Value> {
+    [
+        "tenant",
+        "model",
+        "operation",
+        "outcome",
+        "type",
+        "reason",
+        "code",
+        "label",
+    ]
+    .iter()
+    .map(|label| json!({"tag_name": label, "regex": format!(r"({label}=\.=(.*?);\.;)")}))
+    .collect()
 }

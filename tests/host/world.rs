@@ -260,6 +260,16 @@ impl Metrics {
         &self.numbers
     }
 
+    /// Requests that the filter has counted, whatever their labels.
+    pub(crate) fn requests(&self) -> u64 {
+        let of_requests = |metric: &str| metric.ends_with("tollgate_requests_total");
+        let counted = self.numbers.iter();
+        counted
+            .filter(|(metric, _)| of_requests(metric))
+            .map(|(_, value)| value)
+            .sum()
+    }
+
     /// Samples of the histograms, by name.
     pub(crate) fn samples(&self) -> &BTreeMap<String, Vec<u64>> {
         &self.samples

@@ -47,7 +47,7 @@ impl Bootstrap<'_> {
             "node": {"id": "gateway", "cluster": "gateway"},
             "admin": {"address": any_port()},
             "stats_flush_interval": "0.1s",
-            "stats_config": {"stats_tags": stats_tags()},
+            "stats_config": {"stats_tags": tollgate_tests::stats_tags()},
             "static_resources": {
                 "listeners": [{
                     "name": LISTENER,
@@ -220,23 +220,6 @@ fn connection_manager(bootstrap: &mut Value) -> &mut Value {
 
 fn any_port() -> Value {
     json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}})
-}
-
-/// Labels come first in the filter's metric names, each as `label=.=value;.;`.
-fn stats_tags() -> Vec<Value> {
-    [
-        "tenant",
-        "model",
-        "operation",
-        "outcome",
-        "type",
-        "reason",
-        "code",
-        "label",
-    ]
-    .iter()
-    .map(|label| json!({"tag_name": label, "regex": format!(r"({label}=\.=(.*?);\.;)")}))
-    .collect()
 }
 
 /// A provider of `jwt_authn`.
