@@ -28,6 +28,10 @@ help: ## show this
 build: toolchain ## build the filter: target/wasm32-wasip1/release/tollgate.wasm
 	cargo build --release --lib --target wasm32-wasip1
 
+.PHONY: command
+command: toolchain ## build the operator's command: target/release/tollgate
+	cargo build --release --features command --bin tollgate
+
 # What is released: the bytes must not tell in which folder they were built. Panics name their place in the source, below
 # the checkout and $CARGO_HOME, and, where the source of `std` is installed, below the toolchain. With a folder of its
 # own, this and `make build` leave each other's results alone.
@@ -63,8 +67,8 @@ run-rate-limit: build ## the same with budgets of tokens, charged through Envoy'
 test: test-core test-checks test-node test-host test-envoy ## run all tests
 
 .PHONY: test-core
-test-core: toolchain ## test the rules, natively
-	cargo test --lib
+test-core: toolchain ## test the rules and the command, natively
+	cargo test --features command --lib --bins
 
 .PHONY: test-checks
 test-checks: toolchain ## test what must hold for any input, on the corpora and mutations of them
@@ -127,7 +131,7 @@ fmt: toolchain ## format the code
 .PHONY: lint
 lint: toolchain ## check format, lints and documentation
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo clippy --lib --target wasm32-wasip1 -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 

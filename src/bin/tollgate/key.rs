@@ -1,0 +1,65 @@
+//! `tollgate key`: keys, and the hashes that are configured of them.
+
+use std::fmt;
+use std::io::{self, Read};
+
+use clap::Subcommand;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::output::{Failure, Output, Verdict};
+
+/// Longer keys are refused by the filter.
+const LONGEST_KEY: u64 = 512;
+
+/// Make keys, and hash them.
+#[derive(Subcommand)]
+pub(crate) enum Task {
+    /// Read a key from standard input, and print the `keyHash` that is configured of it.
+    ///
+    /// A key is never an argument: other users of the machine could see it there.
+    Hash,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Hash {
+    key_hash: String,
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.key_hash)
+    }
+}
+
+pub(crate) fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
+    match task {
+        Task::Hash => {
+            let key_hash = hash(&from_stdin()?);
+            output.say(&Hash { key_hash })?;
+            Ok(Verdict::Good)
+        }
+    }
+}
+
+/// A key from standard input, without the end of its line.
+fn from_stdin() -> Result<Vec<u8>, Failure> {
+    let mut key = Vec::new();
+    io::stdin()
+        .take(1024)
+        .read_to_end(&mut key)
+        .map_err(|error| Failure::new(format!("cannot read standard input: {error}")))?;
+    let key = key.strip_suffix(b"\n").unwrap_or(&key);
+    let key = key.strip_suffix(b"\r").unwrap_or(key);
+    if key.is_empty() || key.len() as u64 > LONGEST_KEY {
+        return Err(Failure::new(format!(
+            "expected a key of 1 to {LONGEST_KEY} bytes on standard input"
+        )));
+    }
+    Ok(key.to_vec())
+}
+
+fn hash(key: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(key)))
+}

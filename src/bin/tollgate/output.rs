@@ -1,0 +1,55 @@
+//! What the command says, and how it ends.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// What came of looking at something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Good,
+    Bad,
+}
+
+/// Why the command could not do its work. It never holds a key.
+#[derive(Debug)]
+pub(crate) struct Failure(String);
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+
+    /// Says it on standard error. If that cannot be written to, the exit code has to do.
+    pub(crate) fn report(&self) {
+        let _ = writeln!(io::stderr(), "tollgate: {}", self.0);
+    }
+}
+
+/// Standard output: text for people, or JSON for programs.
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) const fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Writes one answer: `answer` as JSON where that is asked for, else as its text.
+    pub(crate) fn say<T: Serialize + fmt::Display>(&mut self, answer: &T) -> Result<(), Failure> {
+        let text = if self.json {
+            serde_json::to_string(answer).map_err(|error| Failure::new(error.to_string()))?
+        } else {
+            answer.to_string()
+        };
+        match writeln!(io::stdout(), "{text}") {
+            // Who closes the pipe has read enough.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!(
+                "cannot write to standard output: {error}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
