@@ -38,7 +38,7 @@ const OWNED_NAMES: [&str; 14] = [
 ];
 
 /// The scheduler's name for the fairness id, and the one that it had before.
-const FAIRNESS: [&str; 2] = [
+pub const FAIRNESS: [&str; 2] = [
     "x-llm-d-inference-fairness-id",
     "x-gateway-inference-fairness-id",
 ];
@@ -174,7 +174,7 @@ pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Pending 
 pub fn removals(headers: &HeaderMap, policy: &Policy) -> Vec<Vec<u8>> {
     let mut remove: Vec<Vec<u8>> = Vec::new();
     for (name, _) in headers.iter() {
-        if (is_credential(name, policy) || is_owned(name, policy) || is_trusted(name, policy))
+        if (is_identity(name, policy) || is_owned(name, policy))
             && !remove.iter().any(|other| other == name)
         {
             remove.push(name.to_vec());
@@ -229,6 +229,12 @@ fn is_kept(name: &[u8], permit: &Permit, policy: &Policy) -> bool {
         }
         Some(Proof::Token) | None => false,
     }
+}
+
+/// Whether this header says who the caller is: a credential, or the word of a gateway in front with its proof.
+#[must_use]
+pub fn is_identity(name: &[u8], policy: &Policy) -> bool {
+    is_credential(name, policy) || is_trusted(name, policy)
 }
 
 fn is_trusted(name: &[u8], policy: &Policy) -> bool {
@@ -292,8 +298,9 @@ fn is_safe_value(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The path without secret parameters; `None` where there are none.
-fn without_secrets(path: &str) -> Option<String> {
+/// The path without the parameters that carry credentials; `None` where there are none.
+#[must_use]
+pub fn without_secrets(path: &str) -> Option<String> {
     let (path, query) = path.split_once('?')?;
     let is_secret = |parameter: &&str| {
         let name = parameter
