@@ -174,7 +174,7 @@ pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Pending 
 pub fn removals(headers: &HeaderMap, policy: &Policy) -> Vec<Vec<u8>> {
     let mut remove: Vec<Vec<u8>> = Vec::new();
     for (name, _) in headers.iter() {
-        if (is_identity(name, policy) || is_owned(name, policy))
+        if (is_credential(name, policy) || is_owned(name, policy) || is_trusted(name, policy))
             && !remove.iter().any(|other| other == name)
         {
             remove.push(name.to_vec());
@@ -231,10 +231,12 @@ fn is_kept(name: &[u8], permit: &Permit, policy: &Policy) -> bool {
     }
 }
 
-/// Whether this header says who the caller is: a credential, or the word of a gateway in front with its proof.
+/// Whether what this header holds is secret: a credential, or the proof of a gateway in front.
 #[must_use]
-pub fn is_identity(name: &[u8], policy: &Policy) -> bool {
-    is_credential(name, policy) || is_trusted(name, policy)
+pub fn is_secret(name: &[u8], policy: &Policy) -> bool {
+    let trusted = policy.trusted_headers.as_ref();
+    let proof = trusted.and_then(TrustedHeaders::proof_header);
+    is_credential(name, policy) || proof.is_some_and(|header| same_name(name, header))
 }
 
 fn is_trusted(name: &[u8], policy: &Policy) -> bool {

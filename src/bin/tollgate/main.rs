@@ -3,6 +3,8 @@
 //! It exits with 0 if all is well, with 1 if what it looked at is not, and with 2 if it could not look: wrong arguments,
 //! or a file that cannot be read.
 
+mod explain;
+mod import;
 mod key;
 mod output;
 
@@ -25,6 +27,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    Explain(Box<explain::Arguments>),
+    #[command(subcommand)]
+    Import(import::Task),
     #[command(subcommand)]
     Key(key::Task),
 }
@@ -44,6 +49,8 @@ fn main() -> ExitCode {
 
 fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
     match task {
+        Task::Explain(arguments) => explain::run(&arguments, output),
+        Task::Import(task) => import::run(&task, output),
         Task::Key(task) => key::run(task, output),
     }
 }

@@ -27,6 +27,12 @@ impl Failure {
     }
 }
 
+/// Says something on standard error that is to be known beside the answer. If that cannot be written to, the answer has
+/// to do.
+pub(crate) fn remark(text: &str) {
+    let _ = writeln!(io::stderr(), "tollgate: {text}");
+}
+
 /// Standard output: text for people, or JSON for programs.
 pub(crate) struct Output {
     json: bool,
