@@ -21,6 +21,12 @@ impl Failure {
         Self(message.into())
     }
 
+    /// Several as one; `None` for none.
+    pub(crate) fn all(failures: Vec<Self>) -> Option<Self> {
+        let messages: Vec<String> = failures.into_iter().map(|failure| failure.0).collect();
+        (!messages.is_empty()).then(|| Self(messages.join("\ntollgate: ")))
+    }
+
     /// Says it on standard error. If that cannot be written to, the exit code has to do.
     pub(crate) fn report(&self) {
         let _ = writeln!(io::stderr(), "tollgate: {}", self.0);
@@ -50,6 +56,9 @@ impl Output {
         } else {
             answer.to_string()
         };
+        if text.is_empty() {
+            return Ok(());
+        }
         match writeln!(io::stdout(), "{text}") {
             // Who closes the pipe has read enough.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!(
