@@ -5,6 +5,7 @@
 
 mod mode;
 
+use std::fmt;
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
@@ -74,6 +75,16 @@ pub struct ModelRules {
     pub(crate) hide_denied: bool,
 }
 
+/// The rule that is the one for some model.
+#[derive(Debug, Clone, Copy)]
+pub struct MatchingRule<'a> {
+    /// The name or prefix that it is written under, without `*`.
+    pub name: &'a str,
+    /// Whether it is for all models that begin with `name`.
+    pub is_prefix: bool,
+    entry: &'a ModelEntry,
+}
+
 /// The models that a key is narrowed to. Empty allows nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelLimit(pub Rc<[ModelPattern]>);
@@ -111,11 +122,31 @@ impl ModelPattern {
         }
     }
 
-    fn matches(&self, model: &str) -> bool {
+    /// Whether the model is one of these.
+    #[must_use]
+    pub fn matches(&self, model: &str) -> bool {
         match self {
             Self::Exact(name) => **name == *model,
             Self::Prefix(prefix) => model.starts_with(&**prefix),
         }
+    }
+}
+
+/// As it is written in the configuration.
+impl fmt::Display for ModelPattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => formatter.write_str(name),
+            Self::Prefix(prefix) => write!(formatter, "{prefix}*"),
+        }
+    }
+}
+
+impl<'a> MatchingRule<'a> {
+    /// Who may use the model.
+    #[must_use]
+    pub const fn rule(&self) -> &'a Rule {
+        &self.entry.rule
     }
 }
 
@@ -154,11 +185,25 @@ impl ModelRules {
         self.exact.contains_key(model)
     }
 
+    /// The rule for this model: the exact name beats the longest prefix.
+    #[must_use]
+    pub fn matching(&self, model: &str) -> Option<MatchingRule<'_>> {
+        let found = |name, is_prefix, entry| MatchingRule {
+            name,
+            is_prefix,
+            entry,
+        };
+        if let Some((name, entry)) = self.exact.get_key_value(model) {
+            return Some(found(name, false, entry));
+        }
+        let mut prefixes = self.prefixes.iter();
+        prefixes
+            .find(|(prefix, _)| model.starts_with(&**prefix))
+            .map(|(prefix, entry)| found(prefix, true, entry))
+    }
+
     fn entry(&self, model: &str) -> Option<&ModelEntry> {
-        self.exact.get(model).or_else(|| {
-            let matching = |(prefix, _): &&(Box<str>, ModelEntry)| model.starts_with(&**prefix);
-            self.prefixes.iter().find(matching).map(|(_, entry)| entry)
-        })
+        self.matching(model).map(|found| found.entry)
     }
 
     /// Whether the usage of this model's streams is asked for; `None` is a model that is not known yet.

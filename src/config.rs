@@ -15,7 +15,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-pub use compile::compile;
+pub use compile::{RESERVED_NAMES, compile, is_name, list_entries};
 pub use faults::Fault;
 pub(crate) use metering::{MeteringConfig, StreamUsageConfig};
 

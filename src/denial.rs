@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::headers::HeaderMap;
 use crate::model::ModelName;
 
 /// Why a request is refused.
@@ -308,6 +309,21 @@ impl Denial {
             kind: "error",
         };
         serde_json::to_string(&body).unwrap_or_default()
+    }
+}
+
+/// The id that Envoy gave the request, if it is fit to be repeated to the client.
+#[must_use]
+pub fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.first("x-request-id")?;
+    let fit = id.len() <= 128
+        && id
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte));
+    if fit && !id.is_empty() {
+        String::from_utf8(id.to_vec()).ok()
+    } else {
+        None
     }
 }
 

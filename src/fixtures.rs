@@ -100,39 +100,10 @@ pub(crate) fn token(values: &'static [(&'static str, &'static str)]) -> impl Fn(
     })
 }
 
-/// A verified payload under `payload`, as Envoy hands it over: texts as they are, other values in a form of its own.
+/// A verified payload under `payload`.
 pub(crate) fn payload(payload: serde_json::Value) -> impl Fn(&[&str]) -> Claim {
-    use serde_json::Value;
-
-    claims(move |path| {
-        let Some(("payload", path)) = path.split_first().map(|(first, rest)| (*first, rest)) else {
-            return Claim::Absent;
-        };
-        let mut value = &payload;
-        for part in path {
-            let inner = match value {
-                Value::Array(items) => part.parse().ok().and_then(|index: usize| items.get(index)),
-                other => other.get(part),
-            };
-            let Some(inner) = inner else {
-                return Claim::Absent;
-            };
-            value = inner;
-        }
-        match value {
-            Value::Null => Claim::Null,
-            Value::Bool(flag) => Claim::Value(vec![u8::from(*flag)]),
-            Value::Number(number) => Claim::Value(number.as_f64().unwrap().to_le_bytes().to_vec()),
-            Value::String(text) => Claim::Value(text.clone().into_bytes()),
-            Value::Array(items) if items.contains(&Value::Null) => Claim::Null,
-            // The lengths in front are little-endian words, so that there are control bytes in every one of them.
-            Value::Array(items) => Claim::Value(length(items.len())),
-            Value::Object(members) => Claim::Value(length(members.len())),
-        }
+    claims(move |path| match path {
+        ["payload", path @ ..] => crate::identity::payload::claim(&payload, path),
+        _ => Claim::Absent,
     })
-}
-
-/// What Envoy's form of a list or an object begins with.
-fn length(count: usize) -> Vec<u8> {
-    u32::try_from(count).unwrap().to_le_bytes().to_vec()
 }

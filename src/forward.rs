@@ -38,7 +38,7 @@ const OWNED_NAMES: [&str; 14] = [
 ];
 
 /// The scheduler's name for the fairness id, and the one that it had before.
-const FAIRNESS: [&str; 2] = [
+pub const FAIRNESS: [&str; 2] = [
     "x-llm-d-inference-fairness-id",
     "x-gateway-inference-fairness-id",
 ];
@@ -231,6 +231,14 @@ fn is_kept(name: &[u8], permit: &Permit, policy: &Policy) -> bool {
     }
 }
 
+/// Whether what this header holds is secret: a credential, or the proof of a gateway in front.
+#[must_use]
+pub fn is_secret(name: &[u8], policy: &Policy) -> bool {
+    let trusted = policy.trusted_headers.as_ref();
+    let proof = trusted.and_then(TrustedHeaders::proof_header);
+    is_credential(name, policy) || proof.is_some_and(|header| same_name(name, header))
+}
+
 fn is_trusted(name: &[u8], policy: &Policy) -> bool {
     policy.trusted_headers.as_ref().is_some_and(|trusted| {
         let mut headers = trusted.identity_headers().chain(trusted.proof_header());
@@ -292,8 +300,9 @@ fn is_safe_value(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The path without secret parameters; `None` where there are none.
-fn without_secrets(path: &str) -> Option<String> {
+/// The path without the parameters that carry credentials; `None` where there are none.
+#[must_use]
+pub fn without_secrets(path: &str) -> Option<String> {
     let (path, query) = path.split_once('?')?;
     let is_secret = |parameter: &&str| {
         let name = parameter

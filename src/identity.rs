@@ -6,6 +6,7 @@
 mod api_key;
 mod credentials;
 mod jwt;
+pub mod payload;
 mod trusted_headers;
 
 use std::rc::Rc;
@@ -17,8 +18,8 @@ use crate::policy::{GroupSet, Policy, Tenant};
 
 pub use api_key::{KeyHash, Keys};
 pub use credentials::Source;
-pub(crate) use credentials::can_be_key;
-pub use jwt::{Claim, Issuer};
+pub use credentials::can_be_key;
+pub use jwt::{Claim, Issuer, METADATA, verified};
 pub use trusted_headers::{GatewayProof, TrustedHeaders};
 
 /// Who is asking.
@@ -78,6 +79,33 @@ impl Identity {
     pub const fn key(&self) -> Option<&Rc<str>> {
         self.key.as_ref()
     }
+
+    /// The configured groups that it is in.
+    #[must_use]
+    pub const fn groups(&self) -> &GroupSet {
+        &self.groups
+    }
+
+    /// The user, where the fairness id is made from it, or the principal of the gateway in front.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// The models that its key is narrowed to.
+    #[must_use]
+    pub const fn models(&self) -> Option<&ModelLimit> {
+        self.models.as_ref()
+    }
+
+    /// The header whose credential proved it; `None` for a token that came elsewhere, and for the gateway in front.
+    #[must_use]
+    pub fn credential_header(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Credential(header) => Some(header),
+            Proof::Token | Proof::TrustedHeaders => None,
+        }
+    }
 }
 
 /// Finds out who is asking. `now` is in seconds since the epoch; `attributes` reads what Envoy itself knows of a request,
@@ -108,9 +136,9 @@ fn by_credential(
     now: i64,
     attributes: &dyn Fn(&[&str]) -> Claim,
 ) -> Result<Caller, Code> {
-    let claims = |path: &[&str]| attributes(&[&jwt::METADATA, path].concat());
+    let claims = |path: &[&str]| attributes(&[&METADATA, path].concat());
     let credential = credentials::find(headers, &policy.sources)?;
-    let token = jwt::verified(&policy.issuers, &claims)?;
+    let token = verified(&policy.issuers, &claims)?;
     match (credential, token) {
         (None, None) => Ok(Caller::Anonymous),
         (None, Some(issuer)) => {

@@ -16,6 +16,7 @@
 //! to Envoy, through `host.rs`, whose calls return results.
 
 pub mod access;
+pub mod arrival;
 pub mod config;
 pub mod denial;
 #[cfg(test)]

@@ -12,13 +12,12 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
 use self::reply::Reply;
-use crate::access::{self, Permit};
+use crate::access::Permit;
+use crate::arrival::Arrival;
 use crate::config;
-use crate::denial::{Code, Denial, Dialect};
-use crate::forward::{self, Forwarded, forward};
-use crate::headers::HeaderMap;
+use crate::denial::{Code, Denial, Dialect, request_id};
+use crate::forward::{self, Forwarded};
 use crate::host::{self, Buffer, Level, Map, Refused};
-use crate::identity::{Caller, identify};
 use crate::metrics::Labels;
 use crate::model::ModelName;
 use crate::operation::{self, Operation};
@@ -50,14 +49,10 @@ struct Stream {
     policy: Option<Rc<Policy>>,
     dialect: Dialect,
     request_id: Option<String>,
-    operation: Option<Operation>,
+    arrival: Arrival,
     /// What goes on; `None` before the headers step and where that refused.
     forwarded: Option<Forwarded>,
     denial: Option<Denial>,
-    /// Why there is no identity, where the mode lets that pass.
-    noted: Option<Denial>,
-    /// The tenant, from the moment that it is known.
-    tenant: Option<Rc<str>>,
     reply: Reply,
     started: u64,
 }
@@ -176,11 +171,9 @@ impl Stream {
             policy,
             dialect: Dialect::OpenAi,
             request_id: None,
-            operation: None,
+            arrival: Arrival::new(),
             forwarded: None,
             denial: None,
-            noted: None,
-            tenant: None,
             reply: Reply::new(),
             started: 0,
         }
@@ -193,22 +186,11 @@ impl Stream {
         let headers = host::headers(Map::RequestHeaders)?;
         self.dialect = operation::dialect(&headers);
         self.request_id = request_id(&headers);
-        let target = operation::target(&headers, has_body, &policy);
-        self.operation = target.as_ref().ok().map(|target| target.operation);
-        let caller = if self.operation.is_none_or(Operation::needs_identity) {
-            let now = seconds(self.started);
-            let identified = identify(&headers, &policy, now, &host::attribute);
-            let (caller, noted) = access::settle(identified, policy.mode)?;
-            self.noted = noted;
-            caller
-        } else {
-            Caller::Anonymous
-        };
-        self.tenant = caller
-            .identity()
-            .map(|identity| Rc::clone(&identity.tenant().name));
-        let permit = access::admit(caller, &target?, &headers, has_body, &policy)?;
-        Ok(forward(permit, &headers, &policy).write(host::apply)?)
+        let now = seconds(self.started);
+        let pending = self
+            .arrival
+            .admit(&headers, has_body, &policy, now, &host::attribute)?;
+        Ok(pending.write(host::apply)?)
     }
 
     fn permit(&self) -> Option<&Permit> {
@@ -270,7 +252,8 @@ impl Stream {
     /// What is known of the request at its end, whatever the ending.
     fn record(&mut self, ended: u64) -> Record {
         let attempts = || host::number(&["upstream", "request_attempt_count"]);
-        let sent = self.denial.is_none() && self.operation.is_some_and(Operation::names_model);
+        let sent =
+            self.denial.is_none() && self.arrival.operation.is_some_and(Operation::names_model);
         // What is known need not be asked for: nothing that Envoy is asked costs as much as a property.
         let (status, flags) = match self.reply.success() {
             Some(status) => (Some(status.into()), 0),
@@ -305,11 +288,11 @@ impl Stream {
                 .is_some_and(|policy| policy.models.names(model.as_str()));
             (model, configured)
         });
-        let noted = self.noted.take();
+        let noted = self.arrival.noted.take();
         let noted = noted.or_else(|| self.permit()?.noted().cloned());
         Record::new(
-            self.tenant.clone(),
-            self.operation,
+            self.arrival.tenant.clone(),
+            self.arrival.operation,
             model,
             self.denial.take(),
             ending,
@@ -333,18 +316,4 @@ impl From<Refused> for Denial {
 /// A moment in nanoseconds as one in seconds.
 fn seconds(nanoseconds: u64) -> i64 {
     i64::try_from(nanoseconds / 1_000_000_000).unwrap_or(i64::MAX)
-}
-
-/// The id that Envoy gave the request, if it is fit to be repeated to the client.
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.first("x-request-id")?;
-    let fit = id.len() <= 128
-        && id
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte));
-    if fit && !id.is_empty() {
-        String::from_utf8(id.to_vec()).ok()
-    } else {
-        None
-    }
 }

@@ -162,6 +162,15 @@ impl Groups {
     pub fn find(&self, name: &str) -> Option<GroupId> {
         self.0.get(name).copied()
     }
+
+    /// The name of a group. Not for the path of a request: it looks at every group.
+    #[must_use]
+    pub fn name(&self, id: GroupId) -> Option<&str> {
+        let mut groups = self.0.iter();
+        groups
+            .find(|(_, other)| **other == id)
+            .map(|(name, _)| &**name)
+    }
 }
 
 /// What is done to count tokens, and with the counts. What is done per model is in [`ModelRules`].

@@ -5,6 +5,8 @@ mod issuers;
 mod keys;
 mod trusted_headers;
 
+pub use keys::list_entries;
+
 use std::fmt;
 use std::rc::Rc;
 
@@ -21,7 +23,7 @@ use crate::operation::PathRule;
 use crate::policy::{Fairness, GroupSet, Groups, Metering, ModelHeader, Policy, Tenant};
 
 /// Names that metrics use for what has no tenant or model of its own.
-const RESERVED_NAMES: [&str; 3] = ["unknown", "anonymous", "other"];
+pub const RESERVED_NAMES: [&str; 3] = ["unknown", "anonymous", "other"];
 
 /// Reads the plugin configuration. `environment` looks up a variable of the gateway's environment, for the keys that
 /// are kept there.
@@ -345,8 +347,7 @@ impl Compiler<'_> {
 
     /// A name that becomes a header value and a metric label must be safe as both.
     fn check_name(&mut self, path: &dyn fmt::Display, what: &str, name: &str) {
-        let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@+-".contains(&byte);
-        if name.is_empty() || name.len() > 128 || !name.bytes().all(safe) {
+        if !is_name(name) {
             self.fault(
                 path,
                 format!("{what} must be 1 to 128 letters, digits and `._:/@+-`"),
@@ -369,6 +370,14 @@ impl Compiler<'_> {
     fn group_set(&mut self, names: &[String]) -> GroupSet {
         sorted(names.iter().map(|name| self.groups.intern(name)).collect())
     }
+}
+
+/// Whether this may name a tenant, a key or an objective: it becomes a header value and a metric label. Some names that
+/// may are reserved for what has no name of its own.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@+-".contains(&byte);
+    (1..=128).contains(&text.len()) && text.bytes().all(safe)
 }
 
 fn sorted(mut groups: Vec<crate::policy::GroupId>) -> GroupSet {

@@ -20,6 +20,18 @@ impl Fault {
             message: message.into(),
         }
     }
+
+    /// Where it is, such as `keys[2].keyHash`; empty for the whole.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What is wrong and what is expected.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
 }
 
 impl fmt::Display for Fault {

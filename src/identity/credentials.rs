@@ -66,7 +66,8 @@ impl Source {
 }
 
 /// Whether a client could send these bytes as a key.
-pub(crate) fn can_be_key(bytes: &[u8]) -> bool {
+#[must_use]
+pub fn can_be_key(bytes: &[u8]) -> bool {
     is_visible(bytes) && bytes.len() <= MAX_KEY_LENGTH
 }
 

@@ -13,7 +13,7 @@ use crate::policy::{Fairness, GroupId, Policy, Tenant};
 pub(super) const MAX_GROUPS: usize = 64;
 
 /// Where `jwt_authn` leaves payloads: the path of Envoy's attribute, before the metadata key.
-pub(super) const METADATA: [&str; 3] = [
+pub const METADATA: [&str; 3] = [
     "metadata",
     "filter_metadata",
     "envoy.filters.http.jwt_authn",
@@ -53,12 +53,12 @@ pub struct Issuer {
     pub group_prefix: String,
 }
 
-/// The issuer of the verified payload, if there is one.
+/// The issuer of the verified payload, if there is one. `claims` reads below [`METADATA`].
 ///
 /// # Errors
 /// [`Code::UnlistedIssuer`] for a verified token that no entry accepts, [`Code::AmbiguousCredential`] where two
 /// providers each verified a token.
-pub(super) fn verified<'p>(
+pub fn verified<'p>(
     issuers: &'p [Issuer],
     claims: &dyn Fn(&[&str]) -> Claim,
 ) -> Result<Option<&'p Issuer>, Code> {
@@ -104,15 +104,11 @@ pub(super) fn identity(
         path.as_ref()
             .map_or_else(|| Ok(Texts::default()), |path| issuer.texts(path, claims))
     };
-    let mut groups: Vec<GroupId> = Vec::new();
-    for group in read(&issuer.groups_claim)?.texts {
-        let prefixed = if issuer.group_prefix.is_empty() {
-            group
-        } else {
-            issuer.group_prefix.clone() + &group
-        };
-        groups.extend(policy.groups.find(&prefixed));
-    }
+    let names = issuer.group_names(claims)?;
+    let mut groups: Vec<GroupId> = names
+        .iter()
+        .filter_map(|name| policy.groups.find(name))
+        .collect();
     groups.sort_unstable();
     let named = read(&issuer.tenant_claim)?;
     let tenant = match named.texts.as_slice() {
@@ -128,10 +124,7 @@ pub(super) fn identity(
     };
     let tenant = tenant.ok_or(Code::UnknownTenant)?;
     let user = if policy.fairness == Fairness::User {
-        match &issuer.user_claim {
-            Some(path) => issuer.text(path, claims)?,
-            None => None,
-        }
+        issuer.user(claims)?
     } else {
         None
     };
@@ -156,6 +149,34 @@ struct Texts {
 }
 
 impl Issuer {
+    /// The names of the token's groups, each with the prefix, configured or not.
+    ///
+    /// # Errors
+    /// [`Code::TooManyGroups`].
+    pub fn group_names(&self, claims: &dyn Fn(&[&str]) -> Claim) -> Result<Vec<String>, Code> {
+        let Some(path) = &self.groups_claim else {
+            return Ok(Vec::new());
+        };
+        let mut names = self.texts(path, claims)?.texts;
+        if !self.group_prefix.is_empty() {
+            for name in &mut names {
+                name.insert_str(0, &self.group_prefix);
+            }
+        }
+        Ok(names)
+    }
+
+    /// The token's user.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] where Envoy refuses to look.
+    pub fn user(&self, claims: &dyn Fn(&[&str]) -> Claim) -> Result<Option<String>, Code> {
+        match &self.user_claim {
+            Some(path) => self.text(path, claims),
+            None => Ok(None),
+        }
+    }
+
     /// A claim that is one text, whatever is in it: two users whose names begin alike are two users.
     fn text(
         &self,

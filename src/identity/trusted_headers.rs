@@ -71,7 +71,8 @@ impl TrustedHeaders {
     }
 
     /// The header of the proof, if it is one.
-    pub(crate) fn proof_header(&self) -> Option<&str> {
+    #[must_use]
+    pub fn proof_header(&self) -> Option<&str> {
         match &self.proof {
             GatewayProof::Secret { header, .. } => Some(header),
             GatewayProof::Certificate { .. } => None,

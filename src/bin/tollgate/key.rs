@@ -44,7 +44,7 @@ pub(crate) fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
 }
 
 /// A key from standard input, without the end of its line.
-fn from_stdin() -> Result<Vec<u8>, Failure> {
+pub(crate) fn from_stdin() -> Result<Vec<u8>, Failure> {
     let mut key = Vec::new();
     io::stdin()
         .take(1024)
@@ -60,6 +60,6 @@ fn from_stdin() -> Result<Vec<u8>, Failure> {
     Ok(key.to_vec())
 }
 
-fn hash(key: &[u8]) -> String {
+pub(crate) fn hash(key: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(key)))
 }

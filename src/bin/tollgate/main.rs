@@ -3,8 +3,13 @@
 //! It exits with 0 if all is well, with 1 if what it looked at is not, and with 2 if it could not look: wrong arguments,
 //! or a file that cannot be read.
 
+mod check;
+mod explain;
+mod import;
 mod key;
 mod output;
+mod source;
+mod yaml;
 
 use std::process::ExitCode;
 
@@ -27,6 +32,10 @@ struct Arguments {
 enum Task {
     #[command(subcommand)]
     Key(key::Task),
+    Check(check::Arguments),
+    Explain(Box<explain::Arguments>),
+    #[command(subcommand)]
+    Import(import::Task),
 }
 
 fn main() -> ExitCode {
@@ -45,5 +54,8 @@ fn main() -> ExitCode {
 fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
     match task {
         Task::Key(task) => key::run(task, output),
+        Task::Check(arguments) => check::run(&arguments, output),
+        Task::Explain(arguments) => explain::run(&arguments, output),
+        Task::Import(task) => import::run(&task, output),
     }
 }

@@ -21,10 +21,22 @@ impl Failure {
         Self(message.into())
     }
 
+    /// Several as one; `None` for none.
+    pub(crate) fn all(failures: Vec<Self>) -> Option<Self> {
+        let messages: Vec<String> = failures.into_iter().map(|failure| failure.0).collect();
+        (!messages.is_empty()).then(|| Self(messages.join("\ntollgate: ")))
+    }
+
     /// Says it on standard error. If that cannot be written to, the exit code has to do.
     pub(crate) fn report(&self) {
         let _ = writeln!(io::stderr(), "tollgate: {}", self.0);
     }
+}
+
+/// Says something on standard error that is to be known beside the answer. If that cannot be written to, the answer has
+/// to do.
+pub(crate) fn remark(text: &str) {
+    let _ = writeln!(io::stderr(), "tollgate: {text}");
 }
 
 /// Standard output: text for people, or JSON for programs.
@@ -44,6 +56,9 @@ impl Output {
         } else {
             answer.to_string()
         };
+        if text.is_empty() {
+            return Ok(());
+        }
         match writeln!(io::stdout(), "{text}") {
             // Who closes the pipe has read enough.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!(

@@ -243,7 +243,8 @@ impl Compiler<'_> {
 }
 
 /// The entries of a variable; `None` for what begins as a JSON list of strings and is none.
-fn list_entries(text: &str) -> Option<Vec<Cow<'_, str>>> {
+#[must_use]
+pub fn list_entries(text: &str) -> Option<Vec<Cow<'_, str>>> {
     let text = text.trim();
     if text.starts_with('[') {
         let entries: Vec<String> = serde_json::from_str(text).ok()?;

@@ -1,0 +1,169 @@
+//! `tollgate explain`: what the filter would do with a request, and why.
+//!
+//! The request passes through the filter's own functions, in their order. What is said beside their verdict is looked up
+//! in the same policy, so that nothing here decides anything.
+
+mod advice;
+mod report;
+mod request;
+mod secrets;
+mod who;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tollgate::access::Mode;
+use tollgate::arrival::Arrival;
+use tollgate::config::{self, Fault};
+use tollgate::denial::Denial;
+use tollgate::forward::{Changes, Forwarded};
+use tollgate::policy::Policy;
+
+use self::report::Report;
+use self::request::Request;
+use self::secrets::Hiding;
+use crate::key;
+use crate::output::{Failure, Output, Verdict};
+
+/// Say what the filter does with a request, and why.
+///
+/// Exits with 0 if the request passes, 1 if it is denied, and 2 if that cannot be told. Variables that the configuration
+/// names are read from the environment of this command.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  tollgate explain config.json --key-stdin --model llama-3.1-8b < key
+  tollgate explain config.json --claims payload.json --model llama-3.1-8b
+  tollgate explain config.json --method GET --path /v1/models --key-stdin < key")]
+pub(crate) struct Arguments {
+    /// The configuration.
+    pub(crate) file: PathBuf,
+    /// Read the caller's key from standard input.
+    ///
+    /// A key is never an argument: other users of the machine could see it there.
+    #[arg(long, conflicts_with_all = ["claims", "proof_stdin"])]
+    pub(crate) key_stdin: bool,
+    /// The payload of the caller's token, as JSON. It is taken as verified: no signature is looked at.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) claims: Option<PathBuf>,
+    /// Where `jwt_authn` leaves the payload (`payload_in_metadata`).
+    ///
+    /// Omitted: where the configuration looks for this issuer.
+    #[arg(long, value_name = "KEY", requires = "claims")]
+    pub(crate) metadata_key: Option<String>,
+    /// Read the secret of the gateway in front (`trustedHeaders.proof`) from standard input.
+    #[arg(long)]
+    pub(crate) proof_stdin: bool,
+    /// A name in the caller's verified client certificate (`trustedHeaders.proof`).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) certificate_name: Option<String>,
+    /// The model that the body names.
+    #[arg(long, conflicts_with = "body")]
+    pub(crate) model: Option<String>,
+    /// The path, with its query.
+    #[arg(long, default_value = "/v1/chat/completions")]
+    pub(crate) path: String,
+    /// The method.
+    #[arg(long, default_value = "POST")]
+    pub(crate) method: String,
+    /// A further header, `name: value`; may be given several times.
+    #[arg(long = "header", value_name = "HEADER")]
+    pub(crate) headers: Vec<String>,
+    /// A file with the whole body, in place of one with nothing but the model.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) body: Option<PathBuf>,
+    /// The body asks for a stream.
+    #[arg(long, conflicts_with = "body")]
+    pub(crate) stream: bool,
+    /// The moment of the request (RFC 3339). Omitted means now.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// Refused, so that nobody has to wonder why it is not there.
+    #[arg(long, hide = true)]
+    pub(crate) key: Option<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict, Failure> {
+    if arguments.key.is_some() {
+        return Err(request::no_secret_arguments("--key"));
+    }
+    let text = std::fs::read(&arguments.file)
+        .map_err(|error| Failure::new(format!("{}: {error}", arguments.file.display())))?;
+    let policy = config::compile(&text, &|name| std::env::var(name).ok())
+        .map_err(|faults| faulty(&arguments.file.display().to_string(), &faults))?;
+    let (report, secrets) = answer(arguments, policy, &key::from_stdin)?;
+    let verdict = if report.is_allowed() {
+        Verdict::Good
+    } else {
+        Verdict::Bad
+    };
+    output.say(&Hiding::new(report, secrets))?;
+    Ok(verdict)
+}
+
+/// The answer, and the secrets that must not be printed with it. `secret` reads the one on standard input.
+fn answer(
+    arguments: &Arguments,
+    policy: Policy,
+    secret: &dyn Fn() -> Result<Vec<u8>, Failure>,
+) -> Result<(Report, Vec<String>), Failure> {
+    let request = Request::new(arguments, &policy, secret)?;
+    let report = explain(&request, policy);
+    Ok((report, request.into_secrets()))
+}
+
+/// A configuration that the filter refuses.
+fn faulty(file: &str, faults: &[Fault]) -> Failure {
+    let faults = faults.iter().map(|fault| format!("\n  {fault}"));
+    Failure::new(format!(
+        "{file}: the filter refuses this configuration:{}",
+        faults.collect::<String>()
+    ))
+}
+
+/// What became of a request, in the filter's own types.
+struct Passage {
+    arrival: Arrival,
+    /// What goes on with its changes, or why nothing does.
+    outcome: Result<(Forwarded, report::Headers), Denial>,
+}
+
+fn explain(request: &Request, mut policy: Policy) -> Report {
+    let mode = policy.mode;
+    let passage = pass(request, &policy);
+    // What the other modes let pass is what this one refuses.
+    policy.mode = Mode::Enforce;
+    let enforced = match mode {
+        Mode::Enforce => None,
+        Mode::Audit | Mode::Open => pass(request, &policy).outcome.err(),
+    };
+    Report::new(request, &policy, mode, &passage, enforced)
+}
+
+/// Sends the request through the filter's functions, as `plugin.rs` does.
+fn pass(request: &Request, policy: &Policy) -> Passage {
+    let mut arrival = Arrival::new();
+    let outcome = arrival
+        .admit(
+            request.headers(),
+            request.has_body(),
+            policy,
+            request.now,
+            &|path| request.attribute(path),
+        )
+        .and_then(|pending| {
+            let mut headers = report::Headers::default();
+            let mut forwarded = pending.write(|changes: &Changes| {
+                headers = report::Headers::of(changes, request);
+                Ok::<(), Denial>(())
+            })?;
+            if request.has_body() {
+                forwarded.permit_mut().judge(request.body(), true, policy)?;
+            }
+            Ok((forwarded, headers))
+        });
+    Passage { arrival, outcome }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! What an operator can do about a denial.
+
+use serde_json::Value;
+use tollgate::denial::Code;
+use tollgate::identity::can_be_key;
+use tollgate::policy::Policy;
+
+use super::report::ModelAnswer;
+use super::request::Request;
+use super::who::Who;
+
+pub(super) fn advice(
+    code: Code,
+    request: &Request,
+    policy: &Policy,
+    who: &Who,
+    model: Option<&ModelAnswer>,
+) -> String {
+    match code {
+        Code::MissingCredential => {
+            "Send a key or a token (here: --key-stdin or --claims). To let everybody in, give the model `access: anonymous`.".to_owned()
+        }
+        Code::InvalidCredential => invalid(request),
+        Code::ExpiredCredential => match (&who.key, &who.terms) {
+            (Some(key), Some(terms)) => format!(
+                "The entry of the key `{key}` says: {terms}. Make a new key, or change the entry."
+            ),
+            _ => "Make a new key, or change `expiresAt`, `notBefore` or `disabled` of its entry.".to_owned(),
+        },
+        Code::AmbiguousCredential => {
+            "Send one credential, in one header; nothing else may set a second one on the way.".to_owned()
+        }
+        Code::UnlistedIssuer => {
+            let issued = request.token.as_ref().and_then(|(_, claims)| claims.get("iss")).and_then(Value::as_str);
+            let listed: Vec<&str> = policy.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
+            format!(
+                "The token's `iss` is `{}`; `jwt` lists {}. They must be the same to the letter, a `/` at the end included.",
+                issued.unwrap_or("no text"),
+                listed.join(", ")
+            )
+        }
+        Code::TooManyGroups => {
+            "Have the issuer put fewer groups into the token: 64 at most are read.".to_owned()
+        }
+        Code::UnknownTenant => {
+            "Name the tenant in `tenants`, or give its issuer a `tenantFromGroup` or `defaultTenant`; a tenant claim that says something else is not overruled by them.".to_owned()
+        }
+        Code::AmbiguousTenant => "The tenant claim must name one tenant.".to_owned(),
+        Code::MissingPrincipal | Code::MalformedIdentity => {
+            "Look at what the gateway in front writes into the header that the message names.".to_owned()
+        }
+        Code::ModelNotAllowed | Code::ModelNotFound => not_allowed(who, model),
+        Code::OperationNotAllowed => {
+            let line = request.line.split('?').next().unwrap_or_default();
+            let mut extra = policy.extra_paths.iter();
+            match extra.find(|extra| line == format!("{} {}", extra.rule.method, extra.rule.path)) {
+                Some(extra) => {
+                    let names = extra.groups.iter().filter_map(|group| policy.groups.name(*group));
+                    format!(
+                        "`extraPaths` opens it to the groups {}; give the caller one of these.",
+                        names.collect::<Vec<_>>().join(", ")
+                    )
+                }
+                None => "It is in no table of operations. Look at the method and the path, or list both in `extraPaths` with the groups that may use it.".to_owned(),
+            }
+        }
+        Code::MissingModel => {
+            "The body must name a model of 1 to 256 letters, digits and `._:/@+-`; where `modelHeader.required` is set, the header must as well.".to_owned()
+        }
+        Code::AmbiguousModel => format!(
+            "Name the model once, and the same one in the header `{}` if that is sent.",
+            policy.model_header.name
+        ),
+        Code::MalformedBody => {
+            "Send one whole JSON object in UTF-8, or, where a file is uploaded, one plainly written form.".to_owned()
+        }
+        Code::MalformedPath => {
+            "Write the path without `%`, `\\`, `;`, empty and dot segments.".to_owned()
+        }
+        Code::AmbiguousStream => {
+            "Name `stream` and `stream_options.include_usage` once, as true, false or null.".to_owned()
+        }
+        Code::BackgroundNotAllowed => {
+            "Leave out `background`, or set `metering.allowBackground`: its tokens are not counted then.".to_owned()
+        }
+        Code::UnsupportedEncoding => "Send the body without `content-encoding`.".to_owned(),
+        Code::Internal => "A call of Envoy's failed; look at its log.".to_owned(),
+    }
+}
+
+fn invalid(request: &Request) -> String {
+    let advice = match request.secrets().first() {
+        Some(key) if !can_be_key(key.as_bytes()) => {
+            "A key is 1 to 512 visible ASCII characters without commas. Look for a space or quotes around it."
+        }
+        Some(key) if key.matches('.').count() == 2 => {
+            "This looks like a token. A token counts once `jwt_authn` has verified it: give its payload with --claims."
+        }
+        Some(_) => {
+            "No configured key has this hash: compare `tollgate key hash` with each `keyHash`. Is this the file that the gateway runs with?"
+        }
+        None => "A header that may carry a credential holds none.",
+    };
+    advice.to_owned()
+}
+
+fn not_allowed(who: &Who, model: Option<&ModelAnswer>) -> String {
+    match model {
+        Some(model) if model.rule.is_none() => {
+            format!("Write a rule for `{}` into `models`.", model.name)
+        }
+        Some(model) if model.is_narrowed(who) => format!(
+            "Add `{}` to the `models` of the key's own entry.",
+            model.name
+        ),
+        Some(model) if model.groups.is_empty() => {
+            "Give the rule groups, or `access: authenticated`.".to_owned()
+        }
+        Some(model) => format!(
+            "Give the caller one of the groups {}, or add one of the caller's to the rule.",
+            model.groups.join(", ")
+        ),
+        None => "Write a rule for the model into `models`.".to_owned(),
+    }
+}

@@ -1,0 +1,425 @@
+//! What is said of a request.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use tollgate::access::{Mode, ModelPattern, Rule};
+use tollgate::denial::{Denial, request_id};
+use tollgate::forward::{AUTHORIZATION, Changes, FAIRNESS, Forwarded};
+use tollgate::identity::{Caller, identify};
+use tollgate::meter;
+use tollgate::model::ModelName;
+use tollgate::operation::{self, Operation};
+use tollgate::policy::Policy;
+
+use super::Passage;
+use super::advice::advice;
+use super::request::Request;
+use super::who::Who;
+
+/// The answer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Report {
+    verdict: Word,
+    mode: &'static str,
+    /// Method and path.
+    request: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'static str>,
+    who: Who,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<ModelAnswer>,
+    /// What becomes of a request that passes.
+    #[serde(flatten)]
+    passed: Option<Passed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    denial: Option<DenialAnswer>,
+    /// What `enforce` would answer to a request that another mode lets pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would_deny: Option<DenialAnswer>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    Allowed,
+    Denied,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Passed {
+    #[serde(flatten)]
+    headers: Headers,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fairness_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage>,
+}
+
+/// What happens to the headers.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Headers {
+    set: BTreeMap<&'static str, String>,
+    stripped: Vec<String>,
+    /// Headers that the client sent and that are set: its own values are gone.
+    replaced: Vec<String>,
+    /// The server gets the gateway's own credential in `authorization`.
+    server_credential: bool,
+}
+
+/// How the tokens of the reply are counted.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Usage {
+    /// The server is asked, and the client does not see the answer.
+    AskedAndHidden,
+    /// A stream, and nobody asks for its usage.
+    NotAsked,
+    /// The reply tells it.
+    Reported,
+}
+
+/// The model, and the rule for it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ModelAnswer {
+    pub(super) name: String,
+    pub(super) allowed: bool,
+    /// The rule as it is written: a name, `prefix*` or `*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rule: Option<String>,
+    /// `anonymous`, `authenticated` or `groups`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) access: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) groups: Vec<String>,
+    /// Those of the groups that the caller is in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) in_groups: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DenialAnswer {
+    status: u32,
+    code: &'static str,
+    headers: BTreeMap<&'static str, String>,
+    /// As the client gets it; Envoy's id of the request comes with it, where there is one.
+    body: String,
+    advice: String,
+}
+
+impl Report {
+    /// `policy` is in mode `enforce`, `mode` the one that is configured.
+    pub(super) fn new(
+        request: &Request,
+        policy: &Policy,
+        mode: Mode,
+        passage: &Passage,
+        enforced: Option<Denial>,
+    ) -> Self {
+        let target = operation::target(request.headers(), request.has_body(), policy);
+        let operation = passage.arrival.operation;
+        let attribute = |path: &[&str]| request.attribute(path);
+        let identified = if operation.is_none_or(Operation::needs_identity) {
+            identify(request.headers(), policy, request.now, &attribute)
+        } else {
+            Ok(Caller::Anonymous)
+        };
+        let who = Who::new(&identified, request, policy);
+        let (forwarded, denial) = match &passage.outcome {
+            Ok((forwarded, _)) => (Some(forwarded), None),
+            Err(denial) => (None, Some(denial)),
+        };
+        let named = target.ok().and_then(|target| target.model);
+        let model = forwarded
+            .and_then(|forwarded| forwarded.permit().model())
+            .or_else(|| denial.and_then(Denial::model))
+            .cloned()
+            .or_else(|| ModelName::new(named.or(request.model.as_deref())?));
+        let caller = identified.unwrap_or(Caller::Anonymous);
+        let model = model.map(|model| ModelAnswer::new(&model, &caller, &who, policy));
+        let answer = |denial: &Denial| {
+            let advice = advice(denial.code(), request, policy, &who, model.as_ref());
+            DenialAnswer::new(denial, request, advice)
+        };
+        Self {
+            verdict: match denial {
+                Some(_) => Word::Denied,
+                None => Word::Allowed,
+            },
+            mode: mode.as_str(),
+            request: request.line.clone(),
+            operation: operation.map(Operation::as_str),
+            passed: passage
+                .outcome
+                .as_ref()
+                .ok()
+                .map(|(forwarded, headers)| Passed::new(forwarded, headers, request, operation)),
+            denial: denial.map(answer),
+            would_deny: enforced.as_ref().filter(|_| denial.is_none()).map(answer),
+            who,
+            model,
+        }
+    }
+
+    pub(super) fn is_allowed(&self) -> bool {
+        self.verdict == Word::Allowed
+    }
+}
+
+impl Passed {
+    fn new(
+        forwarded: &Forwarded,
+        headers: &Headers,
+        request: &Request,
+        operation: Option<Operation>,
+    ) -> Self {
+        let metered = operation.map(Operation::metered);
+        let usage = match metered {
+            None | Some(meter::Operation::Other) => None,
+            Some(_) if forwarded.permit().hides_usage() => Some(Usage::AskedAndHidden),
+            Some(meter::Operation::Generate) if request.streams => Some(Usage::NotAsked),
+            Some(_) => Some(Usage::Reported),
+        };
+        Self {
+            fairness_id: FAIRNESS
+                .iter()
+                .find_map(|name| headers.set.get(name).cloned()),
+            headers: headers.clone(),
+            usage,
+        }
+    }
+}
+
+impl Headers {
+    pub(super) fn of(changes: &Changes, request: &Request) -> Self {
+        let is_sent = |name: &str| request.headers().first(name).is_some();
+        let names = changes.set.iter().map(|(name, _)| *name);
+        let server_credential = changes.authorization.is_some();
+        let names = names.chain(server_credential.then_some(AUTHORIZATION));
+        Self {
+            replaced: names
+                .filter(|name| is_sent(name))
+                .map(str::to_owned)
+                .collect(),
+            set: changes
+                .set
+                .iter()
+                .map(|(name, value)| (*name, value.to_string()))
+                .collect(),
+            stripped: changes
+                .remove
+                .iter()
+                .map(|name| String::from_utf8_lossy(name).into_owned())
+                .collect(),
+            server_credential,
+        }
+    }
+}
+
+impl ModelAnswer {
+    fn new(model: &ModelName, caller: &Caller, who: &Who, policy: &Policy) -> Self {
+        let matching = policy.models.matching(model.as_str());
+        let groups: Vec<String> = match matching.map(|matching| matching.rule()) {
+            Some(Rule::Groups(groups)) => groups
+                .iter()
+                .filter_map(|group| policy.groups.name(*group))
+                .map(str::to_owned)
+                .collect(),
+            _ => Vec::new(),
+        };
+        let own = who.group_names();
+        Self {
+            name: model.as_str().to_owned(),
+            allowed: policy.models.check(caller, model).is_ok(),
+            rule: matching.map(|matching| {
+                let star = if matching.is_prefix { "*" } else { "" };
+                format!("{}{star}", matching.name)
+            }),
+            access: matching.map(|matching| match matching.rule() {
+                Rule::Anonymous => "anonymous",
+                Rule::Authenticated => "authenticated",
+                Rule::Groups(_) => "groups",
+            }),
+            in_groups: groups
+                .iter()
+                .filter(|group| own.contains(&group.as_str()))
+                .cloned()
+                .collect(),
+            groups,
+        }
+    }
+
+    /// Whether the rule itself lets the caller in, so that only the key's own list of models can be in the way.
+    pub(super) fn is_narrowed(&self, who: &Who) -> bool {
+        let limit = who.narrowed_to.iter().flatten();
+        let mut patterns = limit.filter_map(|pattern| ModelPattern::parse(pattern));
+        who.narrowed_to.is_some() && !patterns.any(|pattern| pattern.matches(&self.name))
+    }
+}
+
+impl DenialAnswer {
+    fn new(denial: &Denial, request: &Request, advice: String) -> Self {
+        let id = request_id(request.headers());
+        let headers = denial.headers(id.as_deref()).into_iter();
+        Self {
+            status: denial.status(),
+            code: denial.code().as_str(),
+            headers: headers
+                .map(|(name, value)| (name, value.to_owned()))
+                .collect(),
+            body: denial.body(operation::dialect(request.headers()), id.as_deref()),
+            advice,
+        }
+    }
+}
+
+/// A word in the margin, and what it is about.
+fn line(formatter: &mut fmt::Formatter<'_>, word: &str, text: impl fmt::Display) -> fmt::Result {
+    write!(formatter, "\n{word:<11}{text}")
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match &self.denial {
+            None => "allowed".to_owned(),
+            Some(denial) => format!("denied     {denial}"),
+        };
+        write!(formatter, "{verdict}")?;
+        if let Some(denial) = &self.would_deny {
+            write!(
+                formatter,
+                ", because the mode is {}; `enforce` would deny it: {denial}",
+                self.mode
+            )?;
+        }
+        writeln!(formatter)?;
+        let operation = self.operation.unwrap_or("none of the table");
+        line(
+            formatter,
+            "request",
+            format_args!("{}, operation {operation}", self.request),
+        )?;
+        line(formatter, "who", &self.who)?;
+        if let Some(model) = &self.model {
+            line(formatter, "model", &model.name)?;
+            line(formatter, "rule", model.told(&self.who))?;
+        }
+        if let Some(passed) = &self.passed {
+            write!(formatter, "{passed}")?;
+        }
+        for (word, denial) in [("client", &self.denial), ("would get", &self.would_deny)] {
+            let Some(denial) = denial else { continue };
+            line(formatter, word, format_args!("HTTP {}", denial.status))?;
+            for (name, value) in &denial.headers {
+                line(formatter, "", format_args!("{name}: {value}"))?;
+            }
+            line(formatter, "", &denial.body)?;
+            line(formatter, "what to do", &denial.advice)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for DenialAnswer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.status, self.code)?;
+        match self.headers.get("x-tollgate-code") {
+            Some(shown) if shown != self.code => write!(formatter, ", told as {shown}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ModelAnswer {
+    fn told(&self, who: &Who) -> String {
+        let Some(rule) = &self.rule else {
+            return "none in `models` is for this model".to_owned();
+        };
+        let kind = match rule.as_str() {
+            "*" => "any model",
+            prefix if prefix.ends_with('*') => "the longest prefix",
+            _ => "the exact name",
+        };
+        let groups = self.groups.join(", ");
+        let access = match (self.access, self.in_groups.is_empty()) {
+            (Some("anonymous"), _) => "for everybody".to_owned(),
+            (Some("authenticated"), _) => "for every identity".to_owned(),
+            (_, _) if groups.is_empty() => "for no group, so for nobody".to_owned(),
+            (_, true) if who.is_known() => {
+                format!("for {groups}; the caller is in none of these")
+            }
+            (_, true) => format!("for {groups}"),
+            (_, false) => {
+                let own = self.in_groups.join(", ");
+                format!("for {groups}; the caller is in {own}")
+            }
+        };
+        let narrowed = match &who.narrowed_to {
+            Some(limit) if self.is_narrowed(who) => {
+                format!("; but the key is narrowed to {}", or_none(limit))
+            }
+            _ => String::new(),
+        };
+        format!("{rule} ({kind}), {access}{narrowed}")
+    }
+}
+
+fn or_none(names: &[String]) -> String {
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+impl fmt::Display for Passed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set = self.headers.set.iter();
+        let mut set: Vec<String> = set
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
+        if self.headers.server_credential {
+            set.push(format!("{AUTHORIZATION}: the server's own credential"));
+        }
+        if set.is_empty() {
+            set.push("nothing".to_owned());
+        }
+        for (index, header) in set.iter().enumerate() {
+            line(formatter, if index == 0 { "set" } else { "" }, header)?;
+        }
+        line(formatter, "stripped", or_none(&self.headers.stripped))?;
+        if !self.headers.replaced.is_empty() {
+            let replaced = self.headers.replaced.join(", ");
+            line(
+                formatter,
+                "replaced",
+                format_args!("what the client sent in {replaced}"),
+            )?;
+        }
+        line(
+            formatter,
+            "fairness",
+            self.fairness_id.as_deref().unwrap_or("no id"),
+        )?;
+        match self.usage {
+            None => Ok(()),
+            Some(usage) => line(formatter, "usage", usage),
+        }
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::AskedAndHidden => "the server is asked for it; the client does not see it",
+            Self::NotAsked => "nobody asks the server for it: `streamUsage` is `observe`",
+            Self::Reported => "counted from the reply",
+        })
+    }
+}

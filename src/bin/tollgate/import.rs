@@ -1,0 +1,328 @@
+//! `tollgate import`: the keys of another system ▶ a configuration that holds their hashes.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tollgate::config::{self, RESERVED_NAMES, is_name, list_entries};
+use tollgate::identity::can_be_key;
+
+use crate::key;
+use crate::output::{Failure, Output, Verdict, remark};
+
+/// The tenant of a list that names no users.
+const EVERYBODY: &str = "everybody";
+
+/// Hashes of shorter keys can be tried through. 22 characters of base64 hold 128 bits.
+const SHORT_KEY: usize = 20;
+
+/// Leaves room for a number behind a name.
+const LONGEST_NAME: usize = 100;
+
+/// Turn the keys of another system into a configuration.
+///
+/// What is printed holds the hashes of the keys and never a key. What is to be known beside it is said on standard error.
+/// If anything is wrong, nothing is printed but that, by its place, and the exit code is 1.
+#[derive(Subcommand)]
+pub(crate) enum Task {
+    /// Lines `KEY,USER`, as in llm-d's proof of concept.
+    ///
+    /// Each user becomes a tenant. Empty lines and lines that begin with `#` are skipped.
+    KeysUsers(Source),
+    /// A key list of vLLM or its production stack: separated by commas or ends of lines, or a JSON list.
+    ///
+    /// For a Secret, give its decoded value:
+    /// kubectl get secret NAME -o jsonpath='{.data.KEY}' | base64 -d | tollgate import vllm
+    Vllm(Source),
+}
+
+#[derive(Args)]
+pub(crate) struct Source {
+    /// The file; `-` is standard input.
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// Put all keys into this one tenant. Omitted, a key list without users belongs to `everybody`.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+}
+
+/// A key that was found.
+struct Found<'t> {
+    /// Where, as it is said.
+    place: String,
+    key: Cow<'t, str>,
+    /// Whose it is, where that is said.
+    user: Option<&'t str>,
+}
+
+/// What is made of the keys.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct Imported(Value);
+
+/// The configuration, laid out as people write it: an entry on each line.
+impl fmt::Display for Imported {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = |section: &str| {
+            let texts: Vec<String> = match self.0.get(section) {
+                Some(Value::Array(items)) => items.iter().map(Value::to_string).collect(),
+                Some(Value::Object(members)) => members
+                    .iter()
+                    .map(|(name, value)| format!("{}: {value}", Value::from(name.as_str())))
+                    .collect(),
+                _ => Vec::new(),
+            };
+            texts.join(",\n    ")
+        };
+        let (tenants, keys, models) = (entries("tenants"), entries("keys"), entries("models"));
+        write!(
+            formatter,
+            "{{\n  \"tenants\": {{\n    {tenants}\n  }},\n  \"keys\": [\n    {keys}\n  ],\n  \"models\": {{\n    {models}\n  }}\n}}"
+        )
+    }
+}
+
+pub(crate) fn run(task: &Task, output: &mut Output) -> Result<Verdict, Failure> {
+    let (source, with_users) = match task {
+        Task::KeysUsers(source) => (source, true),
+        Task::Vllm(source) => (source, false),
+    };
+    let text = read(&source.file)?;
+    let import = Import::new(&text, with_users, source.tenant.as_deref());
+    if !import.faults.is_empty() {
+        import.faults.iter().for_each(|fault| remark(fault));
+        return Ok(Verdict::Bad);
+    }
+    let imported = import.configuration();
+    // What the filter would refuse must not be handed out.
+    if let Err(faults) = config::compile(imported.0.to_string().as_bytes(), &|_| None) {
+        for fault in faults {
+            remark(&fault.to_string());
+        }
+        return Ok(Verdict::Bad);
+    }
+    import.remarks.iter().for_each(|said| remark(said));
+    output.say(&imported)?;
+    Ok(Verdict::Good)
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    let text = if file == Path::new("-") {
+        io::read_to_string(io::stdin())
+    } else {
+        fs::read_to_string(file)
+    };
+    text.map_err(|error| Failure::new(format!("{}: {error}", file.display())))
+}
+
+/// What came of reading a list.
+#[derive(Default)]
+pub(super) struct Import {
+    /// Tenant, id and hash of each key.
+    keys: Vec<(String, String, String)>,
+    pub(super) faults: Vec<String>,
+    pub(super) remarks: Vec<String>,
+}
+
+impl Import {
+    pub(super) fn new(text: &str, with_users: bool, tenant: Option<&str>) -> Self {
+        let mut import = Self::default();
+        let found = if with_users {
+            import.lines(text)
+        } else {
+            import.list(text)
+        };
+        if found.is_empty() && import.faults.is_empty() {
+            import.faults.push("there is no key in it".to_owned());
+        }
+        import.add(&found, tenant);
+        import.remarks.push(
+            "`models` lets every key use every model; narrow it where that is too much".to_owned(),
+        );
+        import
+    }
+
+    pub(super) fn configuration(&self) -> Imported {
+        let tenants: BTreeMap<&str, Value> = self
+            .keys
+            .iter()
+            .map(|(tenant, _, _)| (tenant.as_str(), json!({})))
+            .collect();
+        let keys = self
+            .keys
+            .iter()
+            .map(|(tenant, id, hash)| json!({"id": id, "tenant": tenant, "keyHash": hash}));
+        Imported(json!({
+            "tenants": tenants,
+            "keys": keys.collect::<Vec<_>>(),
+            "models": {"*": {"access": "authenticated"}},
+        }))
+    }
+
+    /// Lines `KEY,USER`.
+    fn lines<'t>(&mut self, text: &'t str) -> Vec<Found<'t>> {
+        let mut found = Vec::new();
+        for (line, number) in text.lines().zip(1_usize..) {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let place = format!("line {number}");
+            match line
+                .split(',')
+                .map(str::trim)
+                .collect::<Vec<_>>()
+                .as_slice()
+            {
+                [key, user] if looks_swapped(key, user) => self.fault(
+                    &place,
+                    "what stands after the comma looks like a key; expected `KEY,USER`",
+                ),
+                [key, user] if !user.is_empty() => found.push(Found {
+                    place,
+                    key: Cow::Borrowed(key),
+                    user: Some(user),
+                }),
+                _ => self.fault(&place, "expected `KEY,USER` with one comma"),
+            }
+        }
+        found
+    }
+
+    /// A list of keys, as `keysFrom` reads one.
+    fn list<'t>(&mut self, text: &'t str) -> Vec<Found<'t>> {
+        if text.lines().any(|line| line.starts_with("apiVersion:")) {
+            self.faults
+                .push("this is a manifest; expected the decoded value of the Secret".to_owned());
+            return Vec::new();
+        }
+        let Some(entries) = list_entries(text) else {
+            self.faults
+                .push("it begins with `[` but is no JSON list of strings".to_owned());
+            return Vec::new();
+        };
+        let found = entries.into_iter().zip(1_usize..);
+        found
+            .map(|(key, number)| Found {
+                place: format!("key {number}"),
+                key,
+                user: None,
+            })
+            .collect()
+    }
+
+    fn add(&mut self, found: &[Found<'_>], tenant: Option<&str>) {
+        let mut names = Names::default();
+        // Who has a good name already keeps it.
+        let users = found.iter().filter_map(|found| found.user);
+        for user in users.filter(|user| plain(user) == *user) {
+            names.of(user);
+        }
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        let mut known: HashMap<&str, (&str, String)> = HashMap::new();
+        for Found { place, key, user } in found {
+            if !can_be_key(key.as_bytes()) {
+                self.fault(
+                    place,
+                    "expected a key of 1 to 512 visible ASCII characters without commas",
+                );
+                continue;
+            }
+            let owner = match user {
+                Some(user) => names.of(user),
+                None => tenant.unwrap_or(EVERYBODY).to_owned(),
+            };
+            match known.get(key.as_ref()) {
+                Some((other, theirs)) if *theirs == owner => {
+                    self.remark(place, &format!("the same key as {other}; skipped"));
+                    continue;
+                }
+                Some((other, _)) => {
+                    self.fault(place, &format!("the same key as {other}, for another user"));
+                    continue;
+                }
+                None => known.insert(key, (place, owner.clone())),
+            };
+            if key.len() < SHORT_KEY {
+                let length = key.len();
+                self.remark(place, &format!("a key of {length} bytes can be found from its hash by trying; give out a longer one"));
+            }
+            let count = counts.entry(owner.clone()).or_default();
+            *count = count.saturating_add(1);
+            if *count == 1 && user.is_some_and(|user| *user != owner) {
+                self.remark(
+                    place,
+                    &format!("the user cannot be a name as it is written, and becomes `{owner}`"),
+                );
+            }
+            let id = format!("{owner}-{count}");
+            let tenant = tenant.map_or(owner, str::to_owned);
+            self.keys.push((tenant, id, key::hash(key.as_bytes())));
+        }
+    }
+
+    fn fault(&mut self, place: &str, message: &str) {
+        self.faults.push(format!("{place}: {message}"));
+    }
+
+    fn remark(&mut self, place: &str, message: &str) {
+        self.remarks.push(format!("{place}: {message}"));
+    }
+}
+
+/// The names that users get, each of its own.
+#[derive(Default)]
+struct Names {
+    of_user: HashMap<String, String>,
+    taken: HashSet<String>,
+}
+
+impl Names {
+    fn of(&mut self, user: &str) -> String {
+        if let Some(name) = self.of_user.get(user) {
+            return name.clone();
+        }
+        let plain = plain(user);
+        let numbered = (2_usize..).map(|number| format!("{plain}-{number}"));
+        let mut candidates = std::iter::once(plain.clone()).chain(numbered);
+        let name = candidates
+            .find(|name| !self.taken.contains(name))
+            .unwrap_or_default();
+        self.taken.insert(name.clone());
+        self.of_user.insert(user.to_owned(), name.clone());
+        name
+    }
+}
+
+/// A name that a tenant may have, as near as can be to this text.
+fn plain(user: &str) -> String {
+    let letter = |letter: char| {
+        let mut buffer = [0; 4];
+        if is_name(letter.encode_utf8(&mut buffer)) {
+            letter
+        } else {
+            '-'
+        }
+    };
+    let name: String = user.chars().take(LONGEST_NAME).map(letter).collect();
+    if RESERVED_NAMES.contains(&name.as_str()) {
+        format!("{name}-user")
+    } else {
+        name
+    }
+}
+
+/// Whether the columns may stand the other way round. Keys must not become names, which are printed.
+fn looks_swapped(key: &str, user: &str) -> bool {
+    user.starts_with("sk-")
+        || (user.len() >= SHORT_KEY && user.len() > key.len() && !user.contains('@'))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,398 @@
+//! A file ▶ every configuration of the filter in it, as the filter would get it, with the lines it stands on.
+//!
+//! A file may be a configuration itself, or hold some: an Istio WasmPlugin, an EnvoyExtensionPolicy, a bootstrap, a
+//! listener or an extension of Envoy, anything that embeds one of these, and lists and streams of them.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+use std::rc::Rc;
+
+use serde::de::IgnoredAny;
+
+use crate::output::Failure;
+use crate::yaml::{self, Flaw, Node, Value};
+
+/// Nothing that configures a gateway is larger.
+const LARGEST: u64 = 64 << 20;
+
+/// The sections of a configuration, to know one by.
+const SECTIONS: [&str; 14] = [
+    "tenants",
+    "keys",
+    "keysFrom",
+    "credentials",
+    "jwt",
+    "trustedHeaders",
+    "models",
+    "modelHeader",
+    "extraPaths",
+    "publicPaths",
+    "hideDeniedModels",
+    "fairness",
+    "mode",
+    "metering",
+];
+
+/// What was found in a file.
+#[derive(Debug)]
+pub(crate) struct File {
+    /// As it was given; standard input is `<stdin>`.
+    pub(crate) name: String,
+    pub(crate) configurations: Vec<Configuration>,
+    /// What is wrong with the file as such: syntax, and names written twice.
+    pub(crate) flaws: Vec<Flaw>,
+    /// WebAssembly filters that are other people's: their lines and names.
+    pub(crate) others: Vec<(usize, String)>,
+}
+
+/// One configuration of the filter.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    /// What holds it: `WasmPlugin istio-system/tollgate`, `filter tollgate`, or `configuration` for one by itself.
+    pub(crate) origin: String,
+    /// The JSON text that the filter gets.
+    pub(crate) text: String,
+    pub(crate) carrier: Carrier,
+    /// The Kubernetes resource or the document that it is in.
+    #[expect(dead_code)]
+    pub(crate) document: Rc<Node>,
+    /// The object that loads the filter, in `lines`; for a configuration by itself, that itself.
+    pub(crate) plugin: Rc<Node>,
+    /// Where `plugin` stands.
+    #[expect(dead_code)]
+    pub(crate) lines: Lines,
+    /// The configuration itself, if it can be read, and where it stands.
+    tree: Option<Rc<Node>>,
+    tree_lines: Lines,
+    /// Where it begins.
+    line: usize,
+    /// Where a text stops being JSON.
+    broken: Option<usize>,
+}
+
+/// What brings a configuration to the filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    Bare,
+    WasmPlugin,
+    ExtensionPolicy,
+    Envoy,
+}
+
+/// The lines of a text within texts, as lines of the file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lines {
+    /// What holds the text; the innermost is the last.
+    holders: Vec<Rc<Node>>,
+}
+
+impl Lines {
+    pub(crate) fn in_file(&self, line: usize) -> usize {
+        let holders = self.holders.iter().rev();
+        holders.fold(line, |line, holder| holder.line_within(line))
+    }
+
+    fn within(&self, holder: &Rc<Node>) -> Self {
+        let mut holders = self.holders.clone();
+        holders.push(Rc::clone(holder));
+        Self { holders }
+    }
+}
+
+impl Configuration {
+    /// The line of the file where a fault with this path stands.
+    pub(crate) fn line_of(&self, path: &str) -> usize {
+        self.broken.unwrap_or_else(|| {
+            let line = self.tree.as_ref().and_then(|tree| tree.line_of(path));
+            line.map_or(self.line, |line| self.tree_lines.in_file(line))
+        })
+    }
+}
+
+impl File {
+    /// Reads a file; `-` is standard input.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let (name, bytes) = if path == Path::new("-") {
+            ("<stdin>".to_owned(), at_most(io::stdin()))
+        } else {
+            let bytes = fs::File::open(path).and_then(at_most);
+            (path.display().to_string(), bytes)
+        };
+        let bytes = bytes.map_err(|error| Failure::new(format!("{name}: cannot read: {error}")))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Failure::new(format!("{name}: cannot read: not UTF-8")))?;
+        Ok(Self::parse(name, &text))
+    }
+
+    pub(crate) fn parse(name: String, text: &str) -> Self {
+        let (documents, flaws) = yaml::read(text);
+        let mut file = Self {
+            name,
+            configurations: Vec::new(),
+            flaws,
+            others: Vec::new(),
+        };
+        for document in &documents {
+            file.document(document, &Lines::default());
+        }
+        file
+    }
+
+    fn document(&mut self, document: &Rc<Node>, lines: &Lines) {
+        let kind = document.member("kind").and_then(|kind| kind.text());
+        let group = document.member("apiVersion").and_then(|group| group.text());
+        let group = group
+            .and_then(|group| group.split_once('/'))
+            .map(|(group, _)| group);
+        match (group, kind) {
+            (_, Some("List")) => {
+                for item in document
+                    .member("items")
+                    .map_or(&[][..], |items| items.items())
+                {
+                    self.document(item, lines);
+                }
+            }
+            (Some("extensions.istio.io"), Some("WasmPlugin")) => {
+                if let Some(plugin) = document.member("spec") {
+                    self.plugin(Found {
+                        carrier: Carrier::WasmPlugin,
+                        document,
+                        plugin,
+                        written: plugin.member("pluginConfig"),
+                        name: "",
+                        lines,
+                    });
+                }
+            }
+            (Some("gateway.envoyproxy.io"), Some("EnvoyExtensionPolicy")) => {
+                let plugins = document.at(&["spec", "wasm"]).map_or(&[][..], Node::items);
+                for plugin in plugins {
+                    self.plugin(Found {
+                        carrier: Carrier::ExtensionPolicy,
+                        document,
+                        plugin,
+                        written: plugin.member("config"),
+                        name: "",
+                        lines,
+                    });
+                }
+            }
+            _ if kind.is_none() && is_configuration(document) => {
+                self.configurations.push(Configuration {
+                    origin: "configuration".to_owned(),
+                    text: json(document),
+                    carrier: Carrier::Bare,
+                    document: Rc::clone(document),
+                    plugin: Rc::clone(document),
+                    lines: lines.clone(),
+                    tree: Some(Rc::clone(document)),
+                    tree_lines: lines.clone(),
+                    line: lines.in_file(document.line),
+                    broken: None,
+                })
+            }
+            _ => self.envoy(document, document, "", lines),
+        }
+    }
+
+    /// Looks for Envoy's own configuration of a WebAssembly filter; `name` is the nearest one around `node`.
+    fn envoy(&mut self, document: &Rc<Node>, node: &Rc<Node>, name: &str, lines: &Lines) {
+        let name = node
+            .member("name")
+            .and_then(|name| name.text())
+            .unwrap_or(name);
+        let loads_code = ["vm_config", "vmConfig"]
+            .iter()
+            .any(|member| node.member(member).is_some());
+        if loads_code {
+            self.plugin(Found {
+                carrier: Carrier::Envoy,
+                document,
+                plugin: node,
+                written: node.member("configuration"),
+                name,
+                lines,
+            });
+            return;
+        }
+        match &node.value {
+            Value::List(items) => {
+                for item in items {
+                    self.envoy(document, item, name, lines);
+                }
+            }
+            Value::Map(entries) => {
+                for entry in entries {
+                    self.envoy(document, &entry.node, name, lines);
+                }
+            }
+            // A bootstrap or a manifest within a manifest.
+            Value::Text(text)
+                if text.text.contains("vm_config")
+                    || text.text.contains("vmConfig")
+                    || text.text.contains("pluginConfig") =>
+            {
+                let within = lines.within(node);
+                let (documents, flaws) = yaml::read(&text.text);
+                self.flaws.extend(flaws.into_iter().map(|flaw| Flaw {
+                    line: within.in_file(flaw.line),
+                    ..flaw
+                }));
+                for document in &documents {
+                    self.document(document, &within);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn plugin(&mut self, found: Found<'_>) {
+        let Found {
+            carrier,
+            document,
+            plugin,
+            written,
+            name,
+            lines,
+        } = found;
+        let line = lines.in_file(plugin.line);
+        let ours = is_ours(&found);
+        let name = resource(document).unwrap_or_else(|| name.to_owned());
+        if !ours {
+            self.others.push((line, name));
+            return;
+        }
+        let kind = document.member("kind").and_then(|kind| kind.text());
+        let mut configuration = Configuration {
+            origin: format!("{} {name}", kind.unwrap_or("filter")),
+            text: String::new(),
+            carrier,
+            document: Rc::clone(document),
+            plugin: Rc::clone(plugin),
+            lines: lines.clone(),
+            tree: None,
+            tree_lines: lines.clone(),
+            line,
+            broken: None,
+        };
+        // Envoy has it in a `google.protobuf.Any`, the others as it is.
+        let written = match (carrier, written) {
+            (Carrier::Envoy, Some(any)) => any.member("value"),
+            (_, written) => written,
+        };
+        if let Some(written) = written {
+            configuration.line = lines.in_file(written.line);
+            if let Some(text) = written.text() {
+                configuration.text = text.to_owned();
+                configuration.tree_lines = lines.within(written);
+                configuration.tree = yaml::read(text).0.into_iter().next();
+                configuration.broken = serde_json::from_str::<IgnoredAny>(text)
+                    .err()
+                    .map(|error| configuration.tree_lines.in_file(error.line().max(1)));
+            } else {
+                configuration.text = json(written);
+                configuration.tree = Some(Rc::clone(written));
+            }
+        }
+        self.configurations.push(configuration);
+    }
+}
+
+/// A WebAssembly filter, whoever's it is.
+struct Found<'n> {
+    carrier: Carrier,
+    document: &'n Rc<Node>,
+    plugin: &'n Rc<Node>,
+    /// Its configuration as it stands there.
+    written: Option<&'n Rc<Node>>,
+    name: &'n str,
+    lines: &'n Lines,
+}
+
+fn at_most(reader: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader
+        .take(LARGEST.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other("larger than 64 MiB"));
+    }
+    Ok(bytes)
+}
+
+fn json(node: &Node) -> String {
+    serde_json::to_string(node).unwrap_or_default()
+}
+
+/// Namespace and name of a Kubernetes resource.
+fn resource(document: &Node) -> Option<String> {
+    document.member("kind")?;
+    let name = document
+        .at(&["metadata", "name"])
+        .and_then(Node::text)
+        .unwrap_or("without a name");
+    let namespace = document.at(&["metadata", "namespace"]).and_then(Node::text);
+    Some(namespace.map_or_else(
+        || name.to_owned(),
+        |namespace| format!("{namespace}/{name}"),
+    ))
+}
+
+fn is_configuration(node: &Node) -> bool {
+    node.entries()
+        .iter()
+        .any(|entry| SECTIONS.contains(&entry.name.as_str()))
+}
+
+/// Whether a WebAssembly filter is Tollgate: by its name or where its code is, or by what its configuration looks like.
+fn is_ours(found: &Found<'_>) -> bool {
+    let Found {
+        carrier,
+        document,
+        plugin,
+        written,
+        name,
+        ..
+    } = *found;
+    let named = |text: &str| text.to_ascii_lowercase().contains("tollgate");
+    // The name of a resource that may hold several filters says nothing of each.
+    let name = match carrier {
+        Carrier::WasmPlugin => document.at(&["metadata", "name"]).and_then(Node::text),
+        _ => Some(name),
+    };
+    if name.is_some_and(named) {
+        return true;
+    }
+    let around = plugin
+        .entries()
+        .iter()
+        .filter(|entry| written.is_none_or(|written| !Rc::ptr_eq(&entry.node, written)));
+    if around
+        .into_iter()
+        .any(|entry| any_text(&entry.node, &named))
+    {
+        return true;
+    }
+    written.is_some_and(|written| {
+        let value = written.member("value").unwrap_or(written);
+        is_configuration(value)
+            || value.text().is_some_and(|text| {
+                let quoted = |section: &&&str| text.contains(&format!("\"{section}\""));
+                SECTIONS.iter().filter(quoted).count() > 1
+            })
+    })
+}
+
+fn any_text(node: &Node, test: &impl Fn(&str) -> bool) -> bool {
+    node.text().is_some_and(test)
+        || node.items().iter().any(|item| any_text(item, test))
+        || node
+            .entries()
+            .iter()
+            .any(|entry| any_text(&entry.node, test))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,433 @@
+//! YAML and JSON as trees that know their lines. Plain scalars mean what they mean to `kubectl` (sigs.k8s.io/yaml, which
+//! is YAML 1.1: `yes` is true, a date stays a string), and what two readers take differently is a fault.
+
+use std::rc::Rc;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+/// Nothing that is written for Envoy or Kubernetes is nested deeper.
+const DEEPEST: usize = 100;
+/// A tree with its aliases written out; a small file can be made to explode.
+const LARGEST: usize = 4_000_000;
+
+/// What is wrong with a file as such. It repeats names, never a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Flaw {
+    pub(crate) line: usize,
+    pub(crate) path: String,
+    pub(crate) message: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// Counted from 1.
+    pub(crate) line: usize,
+    pub(crate) value: Value,
+    /// How many nodes it is with all its aliases written out.
+    size: usize,
+}
+
+#[derive(Debug)]
+pub(crate) enum Value {
+    Null,
+    Boolean(bool),
+    Number(serde_json::Number),
+    Text(Text),
+    List(Vec<Rc<Node>>),
+    Map(Vec<Entry>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Text {
+    pub(crate) text: String,
+    style: ScalarStyle,
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) line: usize,
+    pub(crate) node: Rc<Node>,
+    merged: bool,
+}
+
+impl Node {
+    fn new(line: usize, value: Value) -> Self {
+        let below: usize = match &value {
+            Value::List(items) => sum(items.iter()),
+            Value::Map(entries) => sum(entries.iter().map(|entry| &entry.node)),
+            _ => 0,
+        };
+        Self {
+            line,
+            value,
+            size: below.saturating_add(1),
+        }
+    }
+
+    pub(crate) fn member(&self, name: &str) -> Option<&Rc<Self>> {
+        self.entries()
+            .iter()
+            .find(|entry| entry.name == name)
+            .map(|entry| &entry.node)
+    }
+
+    /// The node below some names.
+    pub(crate) fn at(&self, names: &[&str]) -> Option<&Self> {
+        names
+            .iter()
+            .try_fold(self, |node, name| node.member(name).map(Rc::as_ref))
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        match &self.value {
+            Value::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn items(&self) -> &[Rc<Self>] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(&text.text),
+            _ => None,
+        }
+    }
+
+    /// The line of the file on which line `line` (from 1) of this text stands. Only a literal block keeps its lines; the
+    /// parser says where its first line that is not blank is.
+    pub(crate) fn line_within(&self, line: usize) -> usize {
+        match &self.value {
+            Value::Text(text) if text.style == ScalarStyle::Literal => {
+                let blank = text.text.bytes().take_while(|byte| *byte == b'\n').count();
+                let before = blank.saturating_add(1);
+                self.line.saturating_add(line).saturating_sub(before)
+            }
+            _ => self.line,
+        }
+    }
+
+    /// The line of what a path such as `keys[2].keyHash` or `models.llama-3.1-8b` names, or of the innermost part of it
+    /// that is there. Names may hold dots, so the longest that fits is taken.
+    pub(crate) fn line_of(&self, path: &str) -> Option<usize> {
+        let path = path.strip_prefix('.').unwrap_or(path);
+        if let Some((index, rest)) = path.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            let item = self.items().get(index.parse::<usize>().ok()?)?;
+            return Some(item.line_of(rest).unwrap_or(item.line));
+        }
+        let fitting = self.entries().iter().filter_map(|entry| {
+            let rest = path.strip_prefix(entry.name.as_str())?;
+            (rest.is_empty() || rest.starts_with(['.', '['])).then_some((entry, rest))
+        });
+        let (entry, rest) = fitting.max_by_key(|(entry, _)| entry.name.len())?;
+        Some(entry.node.line_of(rest).unwrap_or(entry.line))
+    }
+}
+
+fn sum<'a>(nodes: impl Iterator<Item = &'a Rc<Node>>) -> usize {
+    nodes.fold(0, |sum, node| sum.saturating_add(node.size))
+}
+
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.value {
+            Value::Null => serializer.serialize_unit(),
+            Value::Boolean(value) => serializer.serialize_bool(*value),
+            Value::Number(value) => value.serialize(serializer),
+            Value::Text(text) => serializer.serialize_str(&text.text),
+            Value::List(items) => serializer.collect_seq(items.iter().map(Rc::as_ref)),
+            Value::Map(entries) => {
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                for entry in entries {
+                    map.serialize_entry(&entry.name, entry.node.as_ref())?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+/// All documents of a text, and what is wrong with it. After a syntax error there is nothing more to read.
+pub(crate) fn read(text: &str) -> (Vec<Rc<Node>>, Vec<Flaw>) {
+    let mut reader = Reader {
+        parser: Parser::new_from_str(text),
+        anchors: Vec::new(),
+        path: Vec::new(),
+        flaws: Vec::new(),
+        documents: Vec::new(),
+    };
+    if let Err(flaw) = reader.stream() {
+        reader.flaws.push(flaw);
+    }
+    (reader.documents, reader.flaws)
+}
+
+struct Reader<'t> {
+    parser: Parser<'t, StrInput<'t>>,
+    /// By the number that the parser gives them.
+    anchors: Vec<(usize, Rc<Node>)>,
+    /// Names with their punctuation: `keys`, `[2]`, `.keyHash`.
+    path: Vec<String>,
+    flaws: Vec<Flaw>,
+    documents: Vec<Rc<Node>>,
+}
+
+impl<'t> Reader<'t> {
+    fn stream(&mut self) -> Result<(), Flaw> {
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamEnd => return Ok(()),
+                Event::StreamStart
+                | Event::DocumentStart(_)
+                | Event::DocumentEnd
+                | Event::Nothing => {}
+                _ => {
+                    let document = self.node(event, span)?;
+                    self.documents.push(document);
+                }
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<(Event<'t>, Span), Flaw> {
+        match self.parser.next_event() {
+            Some(Ok(event)) => Ok(event),
+            Some(Err(error)) => {
+                // Only this message of the parser repeats a part of the file.
+                let message = match error.info() {
+                    info if info.contains('`') => "unexpected character",
+                    info => info,
+                };
+                Err(Flaw {
+                    line: error.marker().line(),
+                    path: String::new(),
+                    message: format!("neither YAML nor JSON: {message}"),
+                })
+            }
+            None => Ok((Event::StreamEnd, Span::default())),
+        }
+    }
+
+    fn flaw(&self, line: usize, message: impl Into<String>) -> Flaw {
+        let path = self.path.concat();
+        Flaw {
+            line,
+            path: path.strip_prefix('.').unwrap_or(&path).to_owned(),
+            message: message.into(),
+        }
+    }
+
+    fn node(&mut self, event: Event<'t>, span: Span) -> Result<Rc<Node>, Flaw> {
+        let line = span.start.line();
+        if self.path.len() > DEEPEST {
+            return Err(self.flaw(line, format!("nested deeper than {DEEPEST} levels")));
+        }
+        let (anchor, value) = match event {
+            Event::Alias(anchor) => {
+                let known = self.anchors.iter().rev().find(|(id, _)| *id == anchor);
+                // An anchor that is still being read would contain itself.
+                return match known {
+                    Some((_, node)) => Ok(Rc::clone(node)),
+                    None => Err(self.flaw(line, "an alias within what it stands for")),
+                };
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = scalar(text.into_owned(), style, tag.as_deref());
+                (anchor, value)
+            }
+            Event::SequenceStart(anchor, _) => (anchor, self.list()?),
+            Event::MappingStart(anchor, _) => (anchor, self.map()?),
+            _ => return Err(self.flaw(line, "neither YAML nor JSON")),
+        };
+        let node = Rc::new(Node::new(line, value));
+        if node.size > LARGEST {
+            return Err(self.flaw(line, "too large with its aliases written out"));
+        }
+        if anchor != 0 {
+            self.anchors.push((anchor, Rc::clone(&node)));
+        }
+        Ok(node)
+    }
+
+    fn list(&mut self) -> Result<Value, Flaw> {
+        let mut items = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if matches!(event, Event::SequenceEnd) {
+                return Ok(Value::List(items));
+            }
+            self.path.push(format!("[{}]", items.len()));
+            items.push(self.node(event, span)?);
+            self.path.pop();
+        }
+    }
+
+    fn map(&mut self) -> Result<Value, Flaw> {
+        let mut entries: Vec<Entry> = Vec::new();
+        // Found by name without a walk, as a map may have 100,000 entries.
+        let mut places = std::collections::HashMap::new();
+        loop {
+            let (event, span) = self.next()?;
+            let line = span.start.line();
+            let (name, merges) = match event {
+                Event::MappingEnd => return Ok(Value::Map(entries)),
+                Event::Scalar(text, style, _, tag) => {
+                    let merges = style == ScalarStyle::Plain && tag.is_none() && text == "<<";
+                    (
+                        name(scalar(text.into_owned(), style, tag.as_deref())),
+                        merges,
+                    )
+                }
+                _ => (None, false),
+            };
+            let Some(name) = name else {
+                return Err(self.flaw(
+                    line,
+                    "expected a name before `:`, no list, object, alias or null",
+                ));
+            };
+            let (event, span) = self.next()?;
+            if merges {
+                let merged = self.node(event, span)?;
+                self.merge(line, &merged, &mut entries, &mut places);
+                continue;
+            }
+            self.path.push(format!(".{name}"));
+            let node = self.node(event, span)?;
+            let entry = Entry {
+                name,
+                line,
+                node,
+                merged: false,
+            };
+            match places
+                .get(&entry.name)
+                .copied()
+                .and_then(|at: usize| entries.get_mut(at))
+            {
+                Some(earlier) => {
+                    if !earlier.merged {
+                        self.flaws
+                            .push(self.flaw(line, "written twice; expected each name once"));
+                    }
+                    *earlier = entry;
+                }
+                None => {
+                    places.insert(entry.name.clone(), entries.len());
+                    entries.push(entry);
+                }
+            }
+            self.path.pop();
+        }
+    }
+
+    /// `<<`: the members of one map, or of each in a list, of which the first wins.
+    fn merge(
+        &mut self,
+        line: usize,
+        merged: &Node,
+        entries: &mut Vec<Entry>,
+        places: &mut std::collections::HashMap<String, usize>,
+    ) {
+        let maps = match &merged.value {
+            Value::List(items) => items.iter().map(Rc::as_ref).collect(),
+            _ => vec![merged],
+        };
+        for entry in maps.into_iter().flat_map(Node::entries) {
+            match places.get(&entry.name).and_then(|at| entries.get(*at)) {
+                Some(own) if !own.merged => {
+                    self.path.push(format!(".{}", entry.name));
+                    self.flaws.push(self.flaw(line, "written before a `<<` that has it too, where kubectl takes the other value; expected after it"));
+                    self.path.pop();
+                }
+                Some(_) => {}
+                None => {
+                    places.insert(entry.name.clone(), entries.len());
+                    entries.push(Entry {
+                        name: entry.name.clone(),
+                        line: entry.line,
+                        node: Rc::clone(&entry.node),
+                        merged: true,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// A name as JSON has it: kubectl writes numbers and booleans out, and refuses null.
+fn name(value: Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.text),
+        Value::Boolean(value) => Some(value.to_string()),
+        Value::Number(value) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+fn scalar(text: String, style: ScalarStyle, tag: Option<&Tag>) -> Value {
+    let plain = style == ScalarStyle::Plain
+        && tag.is_none_or(|tag| tag.is_yaml_core_schema() && tag.suffix != "str");
+    let resolved = if plain { resolve(&text) } else { None };
+    resolved.unwrap_or(Value::Text(Text { text, style }))
+}
+
+/// What a plain scalar stands for, where that is no text.
+fn resolve(text: &str) -> Option<Value> {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Some(Value::Null),
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            return Some(Value::Boolean(true));
+        }
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            return Some(Value::Boolean(false));
+        }
+        _ => {}
+    }
+    let digits = text.replace('_', "");
+    let (sign, magnitude) = match digits.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", digits.strip_prefix('+').unwrap_or(&digits)),
+    };
+    if !magnitude.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
+        return None;
+    }
+    let based = [
+        ("0x", 16),
+        ("0X", 16),
+        ("0o", 8),
+        ("0O", 8),
+        ("0b", 2),
+        ("0B", 2),
+        ("0", 8),
+    ]
+    .into_iter()
+    .find_map(|(prefix, radix)| {
+        let digits = magnitude.strip_prefix(prefix)?;
+        let digits = Some(digits).filter(|digits| !digits.starts_with(['+', '-']))?;
+        i128::from_str_radix(&format!("{sign}{digits}"), radix).ok()
+    });
+    let whole = based.or_else(|| format!("{sign}{magnitude}").parse().ok());
+    if let Some(whole) = whole.and_then(serde_json::Number::from_i128) {
+        return Some(Value::Number(whole));
+    }
+    let shape = magnitude
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte));
+    let fraction = format!("{sign}{magnitude}")
+        .parse()
+        .ok()
+        .filter(|_| shape)?;
+    serde_json::Number::from_f64(fraction).map(Value::Number)
+}
+
+#[cfg(test)]
+mod tests;
