@@ -15,6 +15,7 @@ VENV := $(TOOLS)/venv
 WASM_BINDGEN_VERSION = $(shell cargo pkgid wasm-bindgen | sed 's/.*[@\#]//')
 # Node for those who have none on PATH.
 NODE_VERSION := 24.19.0
+CYCLONEDX_VERSION := 11.12.0
 
 ##@ Use
 
@@ -36,21 +37,39 @@ command: toolchain ## build the operator's command: target/release/tollgate
 # the checkout and $CARGO_HOME, and, where the source of `std` is installed, below the toolchain. With a folder of its
 # own, this and `make build` leave each other's results alone.
 RELEASE := target/release-filter
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 define remap
 ["--remap-path-prefix=$(CURDIR)=/tollgate", \
  "--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo", \
  "--remap-path-prefix=$(shell rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$(shell rustc -vV | sed -n 's/^commit-hash: //p')"]
 endef
+# Arguments: the target, and which part of the package.
+release-cargo = env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS cargo build --release --locked --target $(1) $(2) \
+  --target-dir $(RELEASE)/build --config 'target.$(1).rustflags=$(strip $(remap))'
+
+# What the image says of itself beside the version. Outside of git, REVISION is the one that is given.
+REVISION ?= $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)
+SOURCE ?=
 
 .PHONY: release
-release: toolchain ## build the filter as it is released: target/release-filter/tollgate.wasm, with its SHA-256
-	env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS cargo build --release --lib --locked --target wasm32-wasip1 \
-	  --target-dir $(RELEASE) --config 'target.wasm32-wasip1.rustflags=$(strip $(remap))'
-	cp $(RELEASE)/wasm32-wasip1/release/tollgate.wasm $(RELEASE)/
-	cd $(RELEASE) && $$(command -v sha256sum || echo shasum -a 256) tollgate.wasm | tee tollgate.wasm.sha256
+release: image ## build all that is released: filter, image, command, bills of materials, SHA256SUMS; in target/release-filter/
+	$(call release-cargo,$(HOST),--features command --bin tollgate)
+	cp $(RELEASE)/build/$(HOST)/release/tollgate $(RELEASE)/tollgate-$(HOST)
+	python3 release/sbom.py $(RELEASE)/tollgate.wasm $(RELEASE)/tollgate.wasm.cdx.json --target wasm32-wasip1
+	python3 release/sbom.py $(RELEASE)/tollgate-$(HOST) $(RELEASE)/tollgate-$(HOST).cdx.json \
+	  --target $(HOST) --features command
+	cd $(RELEASE) && $$(command -v sha256sum || echo shasum -a 256) tollgate.wasm tollgate.wasm.cdx.json tollgate-oci.tar \
+	  tollgate-$(HOST) tollgate-$(HOST).cdx.json | tee SHA256SUMS
+
+.PHONY: image
+image: toolchain ## build the filter into an OCI image, and print its digest: target/release-filter/tollgate-oci
+	$(call release-cargo,wasm32-wasip1,--lib)
+	cp $(RELEASE)/build/wasm32-wasip1/release/tollgate.wasm $(RELEASE)/
+	@python3 release/oci.py $(RELEASE)/tollgate.wasm $(RELEASE)/tollgate-oci --version $$(cargo pkgid | sed 's/.*[@#]//') \
+	  --revision '$(REVISION)' --source '$(SOURCE)' | tee $(RELEASE)/tollgate-oci.digest
 
 .PHONY: reproducible
-reproducible: ## show that the released filter does not depend on where it is built: twice, in other folders
+reproducible: ## show that what is released does not depend on where it is built: twice, in other folders
 	@./reproducible.sh
 
 .PHONY: run
@@ -64,7 +83,7 @@ run-rate-limit: build ## the same with budgets of tokens, charged through Envoy'
 ##@ Develop
 
 .PHONY: test
-test: test-core test-checks test-docs test-node test-host test-envoy ## run all tests
+test: test-core test-checks test-docs test-node test-host test-release test-envoy ## run all tests
 
 .PHONY: test-core
 test-core: toolchain ## test the rules and the command, natively
@@ -87,6 +106,10 @@ test-node: toolchain wasm-bindgen node ## test the same rules as WebAssembly, in
 .PHONY: test-host
 test-host: build ## test the built filter under a small host
 	cargo test -p tollgate-tests --test host
+
+.PHONY: test-release
+test-release: build cyclonedx ## test the image and the bills of materials, made of the built filter
+	$(VENV)/bin/python -m unittest discover --start-directory release --pattern '*_test.py'
 
 .PHONY: test-envoy
 test-envoy: build ## test the built filter in a real Envoy
@@ -180,6 +203,15 @@ wasm-bindgen:
 .PHONY: cargo-fuzz
 cargo-fuzz:
 	@if [ ! -e $(TOOLS)/bin/cargo-fuzz ]; then cargo install cargo-fuzz --locked --root $(TOOLS); fi
+
+# The schema that bills of materials are checked against.
+.PHONY: cyclonedx
+cyclonedx:
+	@stamp=$(VENV)/cyclonedx-$(CYCLONEDX_VERSION) && if [ ! -e $$stamp ]; then \
+	  { [ -x $(VENV)/bin/pip ] || python3 -m venv $(VENV); } && \
+	  $(VENV)/bin/pip install --disable-pip-version-check --progress-bar off \
+	    'cyclonedx-python-lib[json-validation]==$(CYCLONEDX_VERSION)' && touch $$stamp; \
+	fi
 
 .PHONY: node
 node:

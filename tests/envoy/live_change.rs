@@ -3,6 +3,7 @@
 mod listener;
 #[cfg(target_os = "linux")]
 mod memory;
+mod module;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -17,6 +17,8 @@ pub(super) struct Discovery {
     resource: Value,
     /// Where in the resource the plugin configuration is.
     configuration: String,
+    /// Where in the resource the module's file is named.
+    module: String,
     /// Envoy's counters of the configurations that it has met, and of those that it refused.
     counters: [&'static str; 2],
 }
@@ -62,6 +64,7 @@ impl Discovery {
             folder,
             resource,
             configuration: format!("{filter}/typed_config/config/configuration/value"),
+            module: format!("{filter}/typed_config/config/vm_config/code/local/filename"),
             counters,
         };
         discovery.write(&discovery.resource, 0);
@@ -70,8 +73,19 @@ impl Discovery {
 
     /// Puts another plugin configuration in the place of the one before.
     pub(super) fn publish(&self, config: &Value, version: usize) {
+        self.publish_with(&self.configuration, json!(config.to_string()), version);
+    }
+
+    /// Puts another module in the place of the one before, with the configuration that Envoy started with.
+    pub(super) fn publish_module(&self, module: &[u8], version: usize) {
+        let file = self.folder.with_file_name(format!("{version}.wasm"));
+        fs::write(&file, module).unwrap();
+        self.publish_with(&self.module, json!(file), version);
+    }
+
+    fn publish_with(&self, place: &str, value: Value, version: usize) {
         let mut resource = self.resource.clone();
-        *resource.pointer_mut(&self.configuration).unwrap() = json!(config.to_string());
+        *resource.pointer_mut(place).unwrap() = value;
         self.write(&resource, version);
     }
 

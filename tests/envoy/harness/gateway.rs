@@ -272,8 +272,19 @@ impl Gateway {
     /// Changes the configuration of a [`Builder::discovered`] or [`Builder::listener_discovered`] gateway and waits until
     /// Envoy has tried it. `version` counts the changes from 1. Returns how many Envoy has refused so far.
     pub(crate) fn publish(&self, config: &Value, version: usize) -> usize {
+        self.discovery.as_ref().unwrap().publish(config, version);
+        self.refused_up_to(version)
+    }
+
+    /// The same with another module, and the configuration that Envoy started with.
+    pub(crate) fn publish_module(&self, module: &[u8], version: usize) -> usize {
         let discovery = self.discovery.as_ref().unwrap();
-        discovery.publish(config, version);
+        discovery.publish_module(module, version);
+        self.refused_up_to(version)
+    }
+
+    fn refused_up_to(&self, version: usize) -> usize {
+        let discovery = self.discovery.as_ref().unwrap();
         eventually("Envoy to take notice", || {
             let stats = self.admin_text("/stats?filter=extension_config_discovery|lds");
             let [met, refused] = discovery.counted(&stats);
