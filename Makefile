@@ -23,7 +23,7 @@ CYCLONEDX_VERSION := 11.12.0
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: toolchain ## build the filter: target/wasm32-wasip1/release/tollgate.wasm
@@ -80,10 +80,16 @@ run: build ## run it in Envoy before a simulated inference server (or UPSTREAM=h
 run-rate-limit: build ## the same with budgets of tokens, charged through Envoy's rate limit filter
 	@python3 envoy/run.py rate-limit
 
+.PHONY: run-observability
+run-observability: ## run Prometheus on 127.0.0.1:9090, with rules and alerts, beside `make run`
+	@mkdir -p target/run && prometheus="$$(examples/observability/find-prometheus.sh)" && \
+	  exec "$$prometheus" --config.file=examples/observability/prometheus.yml --web.listen-address=127.0.0.1:9090 \
+	    --storage.tsdb.path=target/run/prometheus
+
 ##@ Develop
 
 .PHONY: test
-test: test-core test-checks test-docs test-node test-host test-release test-envoy ## run all tests
+test: test-core test-checks test-docs test-node test-host test-release test-envoy test-observability ## run all tests
 
 .PHONY: test-core
 test-core: toolchain ## test the rules and the command, natively
@@ -115,6 +121,10 @@ test-release: build cyclonedx ## test the image and the bills of materials, made
 test-envoy: build ## test the built filter in a real Envoy
 	ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && \
 	  cargo test -p tollgate-rate-limit --lib && cargo test -p tollgate-tests --test envoy
+
+.PHONY: test-observability
+test-observability: build ## test metrics, rules and dashboard with a real Prometheus that scrapes a real Envoy
+	python3 examples/observability/test.py
 
 # Found inputs go to target/fuzz, the corpora in fuzz/corpus stay as they are. There is no unsafe code to be watched by a
 # sanitizer. The flags of libFuzzer are those of a nightly toolchain, which this variable makes of ours.

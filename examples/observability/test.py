@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+"""A real Prometheus scrapes two real Envoys, and is asked whether all that this folder promises is true.
+
+`make test-observability` runs it. The series of the scheduler come from scheduler.py, which stands in for it. Python 3.8
+or later, standard library only.
+"""
+
+import datetime
+import http.client
+import json
+import math
+import re
+import subprocess
+import unittest
+from collections import Counter
+
+from stack import FOLDER, HERE, ROOT, Stack
+
+ACME, GLOBEX = "sk-tollgate-acme-demo", "sk-tollgate-globex-demo"
+LLAMA, QWEN = "llama-3.1-8b", "qwen-3-32b"
+# What the simulated server is asked and answers, in tokens.
+PROMPT, ANSWER = 4, 16
+MESSAGES = [{"role": "user", "content": "Hello, who are you?"}]
+STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
+
+EXPIRY = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) + datetime.timedelta(days=10)
+
+# Names that the server has not got, more than have labels of their own.
+MANY_MODELS = [f"absent-{number}" for number in range(110)]
+# The other gateway is asked for each once, and for one that is there.
+LIVE_TRAFFIC = 1 + len(MANY_MODELS)
+
+# Both bootstraps; what is changed brings series and alerts into being that are rare otherwise.
+CHANGES = {
+    # Of one model, nobody asks for the usage of streams; further models are let through to be refused by the server.
+    "local": {
+        "local.yaml": {
+            '"qwen-3-32b": {"groups": ["research"]}': '"qwen-3-32b": {"groups": ["research"], "streamUsage": "observe"},'
+            ' "*": {"groups": ["research"]}',
+            '"id": "acme-demo",': f'"id": "acme-demo", "expiresAt": "{EXPIRY.isoformat()}",',
+        }
+    },
+    "live": {
+        # Another filter that counts one token in and one out, whatever passes; a request is sent again after a 404; a
+        # listener that is discovered, for its counter.
+        "live.yaml": {
+            "          - name: envoy.filters.http.router\n": """
+          - name: envoy.filters.http.set_metadata
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.set_metadata.v3.Config
+              metadata:
+              - metadata_namespace: io.envoy.ai_gateway
+                value: {llm_input_token: 1, llm_output_token: 1}
+          - name: envoy.filters.http.router
+""",
+            "                  timeout: 0s\n": """
+                  timeout: 0s
+                  retry_policy:
+                    retry_on: retriable-status-codes
+                    retriable_status_codes: [404]
+                    retry_back_off: {base_interval: 0.001s}
+""",
+            "static_resources:\n": f"""
+dynamic_resources:
+  lds_config:
+    path_config_source: {{path: {FOLDER / "listeners.yaml"}}}
+static_resources:
+""",
+        },
+        "live/tollgate.yaml": {'"publicPaths":': '"mode": "audit", "publicPaths":', '"models": {': '"models": {"*": {"access": "authenticated"},'},
+    },
+}
+
+
+def body(model, **members):
+    return {"model": model, "messages": MESSAGES, **members}
+
+
+# What the local gateway gets in a wave: name, times, key, path, body, bytes after which the client leaves; then status,
+# tenant, model, operation and outcome, tokens in and out, and what else is counted.
+TRAFFIC = [
+    ("a reply in one piece", 3, ACME, "chat/completions", body(LLAMA), None, 200, ("acme", LLAMA, "chat", "ok"), (PROMPT, ANSWER), ()),
+    ("a stream", 2, ACME, "chat/completions", body(LLAMA, **STREAMED), None, 200, ("acme", LLAMA, "chat", "ok"), (PROMPT, ANSWER), ()),
+    ("a stream whose usage nobody asks for but the filter", 2, GLOBEX, "chat/completions", body(LLAMA, stream=True), None, 200, ("globex", LLAMA, "chat", "ok"), (PROMPT, ANSWER), ()),
+    ("another operation", 1, GLOBEX, "messages", body(LLAMA, max_tokens=5), None, 200, ("globex", LLAMA, "messages", "ok"), (PROMPT, 5), ()),
+    ("a stream without usage", 2, ACME, "chat/completions", body(QWEN, stream=True), None, 200, ("acme", QWEN, "chat", "ok"), (0, 0), (("usage_missing", "no_usage"),)),
+    ("a stream that is left", 1, ACME, "chat/completions", body(QWEN, stream=True), 300, 200, ("acme", QWEN, "chat", "client_aborted"), (0, 0), (("usage_missing", "aborted"),)),
+    ("a model that the server has not got", 1, ACME, "chat/completions", body("absent"), None, 404, ("acme", "absent", "chat", "upstream_4xx"), (0, 0), ()),
+    ("no key", 1, None, "chat/completions", body(LLAMA), None, 401, ("unknown", "unknown", "chat", "denied"), (0, 0), (("denials", "missing_credential"),)),
+    ("a wrong key", 2, "sk-wrong", "chat/completions", body(LLAMA), None, 401, ("unknown", "unknown", "chat", "denied"), (0, 0), (("denials", "invalid_credential"),)),
+    ("a model of others", 1, GLOBEX, "chat/completions", body(QWEN), None, 403, ("globex", QWEN, "chat", "denied"), (0, 0), (("denials", "model_not_allowed"),)),
+    ("an operation that is not in the table", 1, ACME, "files", body(LLAMA), None, 403, ("acme", "unknown", "none", "denied"), (0, 0), (("denials", "operation_not_allowed"),)),
+]  # fmt: skip
+
+RUNBOOKS = ROOT / "docs" / "runbooks.md"
+
+# The alerts that this traffic must raise, and no other: firing, or pending until their `for` is over.
+ALERTS = {
+    "TollgateConfigDiffers",
+    "TollgateConfigRejected",
+    "TollgateEstimatedTokens",
+    "TollgateKeyExpiresIn14Days",
+    "TollgateLabelOverflow",
+    "TollgateNotEnforcing",
+    "TollgateRetriedRequests",
+    "TollgateUnmeteredRequests",
+    "TollgateUsageDisagrees",
+}
+
+# A series of ours or of others that is named in an expression; recorded ones have colons.
+NAME = re.compile(r"\b(?:tollgate_|envoy_|llm_d_epp_|\w+:)[\w:]+|\bup\b")
+
+
+def series(name, **labels):
+    return f"tollgate_{name}_total", frozenset(labels.items())
+
+
+def expected(waves):
+    """The value of each counter after so many waves of the traffic."""
+    counters = Counter()
+    for _, times, _, _, _, _, _, (tenant, model, operation, outcome), tokens, further in TRAFFIC:
+        times *= waves
+        counters[series("requests", tenant=tenant, model=model, operation=operation, outcome=outcome)] += times
+        for kind, count in zip(("input", "output"), tokens):
+            counters[series("tokens", tenant=tenant, model=model, type=kind)] += count * times
+        for name, value in further:
+            labels = {"model": model, "reason": value} if name == "usage_missing" else {"code": value}
+            counters[series(name, tenant=tenant, **labels)] += times
+    return +counters
+
+
+def send(gateway):
+    for name, times, key, path, request, leave_after, status, *_ in TRAFFIC:
+        for _ in range(times):
+            answer = gateway.post(key, request, f"/v1/{path}", leave_after=leave_after)
+            assert answer == status, f"{name}: {answer}"
+
+
+def send_to_live(gateway):
+    """Counted otherwise by another filter; retried; with more models than there are labels for."""
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port)
+    for model in [LLAMA, *MANY_MODELS]:
+        gateway.post(ACME, body(model), connection=connection)
+    connection.close()
+
+
+class Observability(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        (FOLDER / "listeners.yaml").write_text("resources: []\n")
+        cls.stack = Stack(CHANGES)
+        cls.addClassCleanup(cls.stack.stop)
+        cls.local, cls.live = cls.stack.gateways.values()
+        cls.query = cls.stack.prometheus.query
+        # A counter has to be seen before it moves, or Prometheus sees no rate: everything happens twice.
+        for wave in (1, 2):
+            send(cls.local)
+            send_to_live(cls.live)
+            sent = sum(times for _, times, *_ in TRAFFIC) + LIVE_TRAFFIC
+            served = sent - sum(times for _, times, *_, (*_, outcome), _, _ in TRAFFIC if outcome == "denied")
+            moved = [wave * sent, wave * served]
+            cls.stack.until(f"wave {wave} is scraped", lambda: cls.sums("requests_total", "request_duration_milliseconds_count") == moved)
+        # The same with a key's hash cut short.
+        cls.live.publish(cls.live.filter.replace('"sha256:b0bc88b5', '"sha256:'))
+        cls.stack.until("the refusal is scraped", lambda: cls.query("envoy_extension_config_fail_total == 1"))
+        cls.stack.until("the rules have seen it", lambda: cls.query('ALERTS{alertname="TollgateConfigRejected"}'))
+
+    @classmethod
+    def sums(cls, *names):
+        return [sum(value for _, value in cls.query(f"tollgate_{name}")) for name in names]
+
+    def test_counters_and_labels_are_exactly_what_was_sent(self):
+        scraped = {}
+        for labels, value in self.query(f'{{__name__=~"tollgate_.+_total",instance="{self.local.admin}"}}'):
+            name = labels.pop("__name__")
+            self.assertEqual(labels.pop("job"), "tollgate")
+            labels.pop("instance")
+            scraped[name, frozenset(labels.items())] = value
+        # How much is guessed is for the filter's own tests; here, of whom.
+        guessed = {"tenant": "acme", "model": QWEN, "type": "output"}
+        self.assertGreater(scraped.pop(series("estimated_tokens", **guessed)), 2 * ANSWER)
+        self.assertEqual(scraped, dict(expected(waves=2)))
+
+    def test_histograms_count_what_was_sent_and_give_quantiles_in_milliseconds(self):
+        mine = f'instance="{self.local.admin}",tenant="globex",model="{LLAMA}"'
+        duration = self.query(f"tollgate_request_duration_milliseconds_count{{{mine}}}")
+        self.assertEqual([value for _, value in duration], [6])
+        for name, low, high in [
+            # The simulated server takes 5 ms for each token; the rest is patience with busy machines.
+            ("time_to_first_token", 1, 500),
+            ("time_per_output_token", 5, 100),
+        ]:
+            metric = f"tollgate_{name}_milliseconds"
+            with self.subTest(metric):
+                self.assertEqual([value for _, value in self.query(f"{metric}_count{{{mine}}}")], [4])
+                [(labels, median)] = self.query(f"histogram_quantile(0.5, {metric}_bucket{{{mine}}})")
+                self.assertEqual(labels["tenant"], "globex")
+                self.assertTrue(low <= median <= high, median)
+
+    def test_fairness_ids_of_the_scheduler_are_the_tenants(self):
+        waits = "llm_d_epp_flow_control_request_queue_duration_seconds_count"
+        flows = {labels["fairness_id"]: value for labels, value in self.query(f"sum by (fairness_id) ({waits})")}
+        # All that is let through: 9 and 3 requests of the local gateway; of the other one, the models twice.
+        self.assertEqual(flows, {"acme": 2 * (9 + 1 + 2 * len(MANY_MODELS)), "globex": 2 * 3})
+
+    def test_rules_and_their_unit_tests_hold(self):
+        promtool = subprocess.check_output([HERE / "find-prometheus.sh", "promtool"], text=True).strip()
+        for arguments in (
+            ["check", "config", "prometheus.yml"],
+            ["check", "rules", "rules.yaml"],
+            ["test", "rules", "rules.test.yaml"],
+        ):
+            check = subprocess.run([promtool, *arguments], cwd=HERE, capture_output=True, text=True)
+            self.assertEqual(check.returncode, 0, check.stdout + check.stderr)
+
+    def test_every_rule_has_unit_tests_and_every_alert_one_for_firing_and_one_for_silence(self):
+        # An expression, its time, and what is expected: an empty list or samples.
+        case = re.compile(r"- expr: (.+)\n    eval_time: \w+\n    exp_samples:(.*)\n")
+        cases = case.findall((HERE / "rules.test.yaml").read_text())
+        for rule in self.rules():
+            silent, firing = ("[]", "") if rule["type"] == "alerting" else ("", "")
+            name = rule["name"]
+            query = f'ALERTS{{alertname="{name}",alertstate="firing"}}' if rule["type"] == "alerting" else name
+            found = {expected.strip() for expression, expected in cases if expression == query}
+            self.assertEqual(found, {silent, firing}, name)
+
+    def test_every_series_that_a_rule_or_a_panel_names_is_scraped_or_recorded(self):
+        names = set(self.stack.prometheus.get("label/__name__/values"))
+        expressions = [rule["query"] for rule in self.rules()] + [target["expr"] for _, target in panel_queries()]
+        for expression in expressions:
+            named = set(NAME.findall(re.sub(r'"[^"]*"', "", expression)))
+            self.assertTrue(named, expression)
+            self.assertLessEqual(named, names, expression)
+
+    def test_every_rule_can_be_evaluated(self):
+        for rule in self.rules():
+            self.assertEqual(rule["health"], "ok", rule.get("lastError"))
+
+    def test_every_recording_rule_records(self):
+        for rule in self.rules():
+            if rule["type"] == "recording":
+                self.assertTrue(self.query(rule["name"]), rule["name"])
+
+    def test_alerts_are_those_of_this_traffic(self):
+        alerts = self.stack.prometheus.get("alerts")["alerts"]
+        self.assertEqual({alert["labels"]["alertname"] for alert in alerts}, ALERTS)
+        for alert in alerts:
+            for text in alert["annotations"].values():
+                # What Prometheus writes into a text that it cannot make.
+                self.assertNotRegex(text, r"<error|<no value>|\{\{|%!")
+
+    @unittest.skipUnless(RUNBOOKS.is_file(), "there are no runbooks yet")
+    def test_every_alert_links_to_a_section_of_the_runbook(self):
+        headings = re.findall(r"^#+ (.+)$", RUNBOOKS.read_text(), re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        for rule in self.rules():
+            if rule["type"] == "alerting":
+                page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+                self.assertEqual(page, "docs/runbooks.md")
+                self.assertIn(anchor, anchors, rule["name"])
+
+    def test_every_query_of_the_dashboard_returns_data(self):
+        queries = list(panel_queries())
+        self.assertGreater(len(queries), 30)
+        for title, target in queries:
+            with self.subTest(title, expr=target["expr"]):
+                result = self.query(with_variables(target["expr"]))
+                self.assertTrue(any(math.isfinite(value) for _, value in result), result)
+                # What the legend names must be there.
+                for label in re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]):
+                    self.assertTrue(all(labels.get(label) for labels, _ in result), result)
+
+    def test_every_variable_of_the_dashboard_has_values(self):
+        for variable in dashboard()["templating"]["list"]:
+            if variable["type"] != "query":
+                continue
+            metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["definition"]).groups()
+            values = self.stack.prometheus.get(f"label/{label}/values", **{"match[]": metric})
+            self.assertIn({"tenant": "acme", "model": LLAMA}[variable["name"]], values)
+
+    def rules(self):
+        groups = self.stack.prometheus.get("rules")["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
+
+def dashboard():
+    return json.loads((HERE / "dashboard.json").read_text())
+
+
+def panel_queries():
+    for panel in dashboard()["panels"]:
+        for target in panel.get("targets", []):
+            yield panel["title"], target
+
+
+def with_variables(expression):
+    """What Grafana sends when all tenants and all models are chosen."""
+    for variable, value in {"$__rate_interval": "1m", "$__range": "5m", "$tenant": ".*", "$model": ".*"}.items():
+        expression = expression.replace(variable, value)
+    assert "$" not in re.sub(r'"\$1"', "", expression), expression
+    return expression
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
