@@ -89,7 +89,7 @@ run-observability: ## run Prometheus on 127.0.0.1:9090, with rules and alerts, b
 ##@ Develop
 
 .PHONY: test
-test: test-core test-checks test-docs test-node test-host test-release test-envoy test-observability ## run all tests
+test: test-core test-checks test-docs test-manifests test-node test-host test-release test-envoy test-observability ## run all tests
 
 .PHONY: test-core
 test-core: toolchain ## test the rules and the command, natively
@@ -102,6 +102,10 @@ test-checks: toolchain ## test what must hold for any input, on the corpora and 
 .PHONY: test-docs
 test-docs: toolchain ## test that what the documents name is there and what they configure is taken
 	cargo test -p tollgate-tests --test docs
+
+.PHONY: test-manifests
+test-manifests: toolchain ## hold the manifests against the pinned definitions of their platforms, without a cluster
+	cargo test -p tollgate-tests --test manifests
 
 .PHONY: test-node
 test-node: toolchain wasm-bindgen node ## test the same rules as WebAssembly, in Node
