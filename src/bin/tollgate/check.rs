@@ -1,6 +1,6 @@
 //! `tollgate check`: whether the filter will take a configuration, by the very code of the filter.
 
-mod environment;
+pub(crate) mod environment;
 mod report;
 
 use std::path::PathBuf;

@@ -9,12 +9,13 @@ mod request;
 mod secrets;
 mod who;
 
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tollgate::access::Mode;
 use tollgate::arrival::Arrival;
-use tollgate::config::{self, Fault};
+use tollgate::config;
 use tollgate::denial::Denial;
 use tollgate::forward::{Changes, Forwarded};
 use tollgate::policy::Policy;
@@ -22,26 +23,28 @@ use tollgate::policy::Policy;
 use self::report::Report;
 use self::request::Request;
 use self::secrets::Hiding;
+use crate::check::environment::{self, Passed, passed_on};
 use crate::key;
-use crate::output::{Failure, Output, Verdict};
+use crate::output::{Failure, Output, Verdict, remark};
+use crate::source::File;
 
 /// Say what the filter does with a request, and why.
 ///
 /// Exits with 0 if the request passes, 1 if it is denied, and 2 if that cannot be told. Variables that the configuration
-/// names are read from the environment of this command.
+/// names are read from the environment of this command, as far as they are set there.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  tollgate explain config.json --key-stdin --model llama-3.1-8b < key
-  tollgate explain config.json --claims payload.json --model llama-3.1-8b
-  tollgate explain config.json --method GET --path /v1/models --key-stdin < key")]
+  tollgate explain wasmplugin.yaml --key-stdin --model llama-3.1-8b < key
+  tollgate explain wasmplugin.yaml --claims payload.json --model llama-3.1-8b
+  tollgate explain wasmplugin.yaml --method GET --path /v1/models --key-stdin < key")]
 pub(crate) struct Arguments {
-    /// The configuration.
+    /// The file with the configuration, as `check` reads it; `-` is standard input.
     pub(crate) file: PathBuf,
     /// Read the caller's key from standard input.
     ///
     /// A key is never an argument: other users of the machine could see it there.
-    #[arg(long, conflicts_with_all = ["claims", "proof_stdin"])]
+    #[arg(long, conflicts_with = "proof_stdin")]
     pub(crate) key_stdin: bool,
     /// The payload of the caller's token, as JSON. It is taken as verified: no signature is looked at.
     #[arg(long, value_name = "FILE")]
@@ -87,10 +90,19 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     if arguments.key.is_some() {
         return Err(request::no_secret_arguments("--key"));
     }
-    let text = std::fs::read(&arguments.file)
-        .map_err(|error| Failure::new(format!("{}: {error}", arguments.file.display())))?;
-    let policy = config::compile(&text, &|name| std::env::var(name).ok())
-        .map_err(|faults| faulty(&arguments.file.display().to_string(), &faults))?;
+    let reads_secret = arguments.key_stdin || arguments.proof_stdin;
+    if reads_secret && arguments.file == Path::new("-") {
+        return Err(Failure::new(
+            "standard input cannot be both the configuration and a secret",
+        ));
+    }
+    let file = File::read(&arguments.file)?;
+    let (policy, unset) = policy(&file, &|name| std::env::var(name).ok())?;
+    for name in unset {
+        remark(&format!(
+            "the variable {name} is not set here: what the gateway has in it is not known"
+        ));
+    }
     let (report, secrets) = answer(arguments, policy, &key::from_stdin)?;
     let verdict = if report.is_allowed() {
         Verdict::Good
@@ -99,6 +111,69 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     };
     output.say(&Hiding::new(report, secrets))?;
     Ok(verdict)
+}
+
+/// The policy of the one configuration in a file, and the variables that it names and that are not set here. `variable`
+/// looks one up.
+///
+/// Fails with what `check` calls faults.
+fn policy(
+    file: &File,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Policy, Vec<String>), Failure> {
+    let name = &file.name;
+    let faulty = |faults: Vec<String>| {
+        let faults = faults.join("\n");
+        Err(Failure::new(format!(
+            "{name}: the filter refuses this configuration\n{faults}"
+        )))
+    };
+    if !file.flaws.is_empty() {
+        let flaws = file.flaws.iter();
+        return faulty(
+            flaws
+                .map(|flaw| told(name, flaw.line, &flaw.path, &flaw.message))
+                .collect(),
+        );
+    }
+    let [configuration] = file.configurations.as_slice() else {
+        let count = file.configurations.len();
+        return Err(Failure::new(format!(
+            "{name}: expected one configuration of Tollgate, found {count}"
+        )));
+    };
+    let unset = RefCell::new(Vec::new());
+    let assumed = environment::of(configuration);
+    let environment = |name: &str| match passed_on(configuration, name) {
+        Passed::Not => None,
+        Passed::As(value) => Some(value),
+        Passed::FromGateway => variable(name).or_else(|| {
+            unset.borrow_mut().push(name.to_owned());
+            assumed(name)
+        }),
+    };
+    match config::compile(configuration.text.as_bytes(), &environment) {
+        Ok(policy) => Ok((policy, unset.take())),
+        Err(faults) => faulty(
+            faults
+                .iter()
+                .map(|fault| {
+                    let line = configuration.line_of(fault.path());
+                    told(name, line, fault.path(), fault.message())
+                })
+                .collect(),
+        ),
+    }
+}
+
+/// A fault as `check` says it.
+fn told(file: &str, line: usize, path: &str, message: &str) -> String {
+    let path = if path.is_empty() {
+        String::new()
+    } else {
+        format!("{path}: ")
+    };
+    format!("{file}:{line}: {path}{message}")
 }
 
 /// The answer, and the secrets that must not be printed with it. `secret` reads the one on standard input.
@@ -110,15 +185,6 @@ fn answer(
     let request = Request::new(arguments, &policy, secret)?;
     let report = explain(&request, policy);
     Ok((report, request.into_secrets()))
-}
-
-/// A configuration that the filter refuses.
-fn faulty(file: &str, faults: &[Fault]) -> Failure {
-    let faults = faults.iter().map(|fault| format!("\n  {fault}"));
-    Failure::new(format!(
-        "{file}: the filter refuses this configuration:{}",
-        faults.collect::<String>()
-    ))
 }
 
 /// What became of a request, in the filter's own types.

@@ -21,13 +21,14 @@ pub(crate) fn of(configuration: &Configuration) -> impl Fn(&str) -> Option<Strin
     }
 }
 
-enum Passed {
+/// Where the filter gets a variable from.
+pub(crate) enum Passed {
     Not,
     As(String),
     FromGateway,
 }
 
-fn passed_on(configuration: &Configuration, name: &str) -> Passed {
+pub(crate) fn passed_on(configuration: &Configuration, name: &str) -> Passed {
     let plugin = &configuration.plugin;
     let listed = |names: Option<&Node>| {
         let names = names.map_or(&[][..], Node::items);

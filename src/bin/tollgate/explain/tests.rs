@@ -65,8 +65,8 @@ fn claims(claims: &Value) -> String {
 fn asked(config: &Value, stdin: &str, line: &[&str]) -> Result<(Report, Vec<String>), String> {
     let line = ["tollgate", "config.json"].iter().chain(line);
     let line = Line::try_parse_from(line).map_err(|error| error.to_string())?;
-    let policy = config::compile(config.to_string().as_bytes(), &|_| None);
-    let policy = policy.map_err(|faults| format!("{faults:?}"))?;
+    let file = File::parse("config.json".to_owned(), &config.to_string());
+    let (policy, _) = policy(&file, &|_| None).map_err(|failure| format!("{failure:?}"))?;
     answer(&line.arguments, policy, &|| Ok(stdin.as_bytes().to_vec()))
         .map_err(|failure| format!("{failure:?}"))
 }
@@ -435,8 +435,10 @@ fn the_gateway_in_front_is_believed_with_its_secret_or_certificate_only() {
 #[test]
 fn the_server_gets_its_own_credential_unseen() {
     let config = with("credentials", json!({"forward": {"env": "VLLM_API_KEY"}}));
-    let environment = |name: &str| (name == "VLLM_API_KEY").then(|| "sk-server-secret".to_owned());
-    let policy = config::compile(config.to_string().as_bytes(), &environment).unwrap();
+    let file = File::parse("config.json".to_owned(), &config.to_string());
+    let variable = |name: &str| (name == "VLLM_API_KEY").then(|| "sk-server-secret".to_owned());
+    let (policy, unset) = policy(&file, &variable).unwrap();
+    assert_eq!(unset, Vec::<String>::new());
     let line = [
         "tollgate",
         "config.json",
@@ -566,4 +568,64 @@ fn a_key_is_hidden_wherever_it_stands() {
             }
         }
     }
+}
+
+#[test]
+fn a_configuration_is_found_where_check_finds_it() {
+    let plugin = json!({
+        "apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin", "metadata": {"name": "tollgate"},
+        "spec": {"pluginConfig": config()},
+    });
+    let said = json(&plugin, ACME, &["--key-stdin", "--model", "qwen-32b"]);
+    assert_eq!(said["verdict"], "allowed");
+    let two = format!("{plugin}\n---\n{plugin}");
+    let rows = [
+        (
+            "faulty",
+            with("fairness", json!({"from": ACME})).to_string(),
+            "config.json:1: fairness.from: ",
+        ),
+        (
+            "two",
+            two,
+            "expected one configuration of Tollgate, found 2",
+        ),
+        (
+            "none",
+            "{}".to_owned(),
+            "expected one configuration of Tollgate, found 0",
+        ),
+        ("no YAML", "{".to_owned(), "config.json:2: "),
+    ];
+    for (name, text, expected) in rows {
+        let file = File::parse("config.json".to_owned(), &text);
+        let message = policy(&file, &|_| None).map(|_| ()).unwrap_err();
+        let message = format!("{message:?}");
+        assert!(message.contains(expected), "{name}: {message}");
+        assert!(!message.contains(ACME), "{name}: {message}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_said_and_is_no_fault() {
+    let mut config = with(
+        "keysFrom",
+        json!([{"env": "TEAM_KEYS", "format": "plain", "tenant": "acme"}]),
+    );
+    config["credentials"] = json!({"forward": {"env": "VLLM_API_KEY"}});
+    let file = File::parse("config.json".to_owned(), &config.to_string());
+    let team = |name: &str| (name == "TEAM_KEYS").then(|| NARROW.replace("narrow", "team"));
+    let (_, unset) = policy(&file, &team).unwrap();
+    assert_eq!(unset, ["VLLM_API_KEY"]);
+    let (_, unset) = policy(&file, &|_| None).unwrap();
+    assert_eq!(unset, ["TEAM_KEYS", "VLLM_API_KEY"]);
+    let plugin = json!({
+        "apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin", "metadata": {"name": "tollgate"},
+        "spec": {"pluginConfig": config, "vmConfig": {"env": [
+            {"name": "TEAM_KEYS", "valueFrom": "HOST"}, {"name": "VLLM_API_KEY", "value": "sk-written-in-the-manifest"},
+        ]}},
+    });
+    let file = File::parse("plugin.yaml".to_owned(), &plugin.to_string());
+    let (_, unset) = policy(&file, &|_| None).unwrap();
+    assert_eq!(unset, ["TEAM_KEYS"]);
 }
