@@ -1,10 +1,11 @@
 //! `tollgate`: what an operator does beside the gateway.
 //!
-//! It exits with 0 if all is well, with 1 if what it looked at is not, and with 2 if it could not look: wrong arguments,
-//! or a file that cannot be read.
+//! It exits with 0 if all is well, with 1 if what it looked at is not, and with 2 if it could not look.
 
 mod check;
+mod completions;
 mod key;
+mod moment;
 mod output;
 mod source;
 mod yaml;
@@ -15,9 +16,15 @@ use clap::{Parser, Subcommand};
 
 use self::output::{Failure, Output, Verdict};
 
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  All is well
+  1  What was looked at is not: a fault, a denial, a key with a wrong checksum; with --strict, a warning
+  2  It could not be looked at: wrong arguments, a file that cannot be read or holds nothing to look at";
+
 /// Keys and configurations of Tollgate, the Envoy filter for LLM inference.
 #[derive(Parser)]
-#[command(name = "tollgate", version, arg_required_else_help = true)]
+#[command(name = "tollgate", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Arguments {
     /// Write JSON, for programs.
     #[arg(long, global = true)]
@@ -31,6 +38,7 @@ enum Task {
     #[command(subcommand)]
     Key(key::Task),
     Check(check::Arguments),
+    Completions(completions::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -50,5 +58,6 @@ fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
     match task {
         Task::Key(task) => key::run(task, output),
         Task::Check(arguments) => check::run(&arguments, output),
+        Task::Completions(arguments) => completions::run(&arguments, output),
     }
 }

@@ -53,12 +53,35 @@ impl Output {
         if text.is_empty() {
             return Ok(());
         }
-        match writeln!(io::stdout(), "{text}") {
+        self.write(&format!("{text}\n"))
+    }
+
+    /// Writes a text that is meant for no program of ours.
+    #[expect(
+        clippy::unused_self,
+        reason = "whoever writes has been given the output"
+    )]
+    pub(crate) fn write(&mut self, text: &str) -> Result<(), Failure> {
+        match io::stdout().write_all(text.as_bytes()) {
             // Who closes the pipe has read enough.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!(
                 "cannot write to standard output: {error}"
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// Writes a key to standard error, so that no file that takes the answer takes it too.
+    pub(crate) fn confide(&mut self, key: &str) -> Result<(), Failure> {
+        writeln!(
+            io::stderr(),
+            "The key, which is kept nowhere and not shown again:\n{key}"
+        )
+        .map_err(|error| Failure::new(format!("cannot write to standard error: {error}")))
+    }
+
+    /// Says on standard error what does not change the answer.
+    pub(crate) fn warn(&mut self, message: &str) {
+        let _ = writeln!(io::stderr(), "tollgate: warning: {message}");
     }
 }
