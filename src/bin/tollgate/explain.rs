@@ -9,7 +9,6 @@ mod request;
 mod secrets;
 mod who;
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -23,15 +22,14 @@ use tollgate::policy::Policy;
 use self::report::Report;
 use self::request::Request;
 use self::secrets::Hiding;
-use crate::check::environment::{self, Passed, passed_on};
+use crate::check::environment::Gateway;
 use crate::key;
-use crate::output::{Failure, Output, Verdict, remark};
+use crate::output::{Failure, Output, Verdict};
 use crate::source::File;
 
 /// Say what the filter does with a request, and why.
 ///
-/// Exits with 0 if the request passes, 1 if it is denied, and 2 if that cannot be told. Variables that the configuration
-/// names are read from the environment of this command, as far as they are set there.
+/// Exits with 0 if the request passes, 1 if it is denied, and 2 if that cannot be told.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -39,49 +37,55 @@ Examples:
   tollgate explain wasmplugin.yaml --claims payload.json --model llama-3.1-8b
   tollgate explain wasmplugin.yaml --method GET --path /v1/models --key-stdin < key")]
 pub(crate) struct Arguments {
-    /// The file with the configuration, as `check` reads it; `-` is standard input.
+    /// The file with the configuration, as `check` reads it; `-` is standard input
     pub(crate) file: PathBuf,
     /// Read the caller's key from standard input.
     ///
-    /// A key is never an argument: other users of the machine could see it there.
+    /// A key is never an argument: other users of the machine could see it there
     #[arg(long, conflicts_with = "proof_stdin")]
     pub(crate) key_stdin: bool,
-    /// The payload of the caller's token, as JSON. It is taken as verified: no signature is looked at.
+    /// The payload of the caller's token, as JSON. It is taken as verified: no signature is looked at
     #[arg(long, value_name = "FILE")]
     pub(crate) claims: Option<PathBuf>,
     /// Where `jwt_authn` leaves the payload (`payload_in_metadata`).
     ///
-    /// Omitted: where the configuration looks for this issuer.
+    /// Omitted: where the configuration looks for this issuer
     #[arg(long, value_name = "KEY", requires = "claims")]
     pub(crate) metadata_key: Option<String>,
-    /// Read the secret of the gateway in front (`trustedHeaders.proof`) from standard input.
+    /// Read the secret of the gateway in front (`trustedHeaders.proof`) from standard input
     #[arg(long)]
     pub(crate) proof_stdin: bool,
-    /// A name in the caller's verified client certificate (`trustedHeaders.proof`).
+    /// A name in the caller's verified client certificate (`trustedHeaders.proof`)
     #[arg(long, value_name = "NAME")]
     pub(crate) certificate_name: Option<String>,
-    /// The model that the body names.
+    /// The model that the body names
     #[arg(long, conflicts_with = "body")]
     pub(crate) model: Option<String>,
-    /// The path, with its query.
+    /// The path, with its query
     #[arg(long, default_value = "/v1/chat/completions")]
     pub(crate) path: String,
-    /// The method.
+    /// The method
     #[arg(long, default_value = "POST")]
     pub(crate) method: String,
-    /// A further header, `name: value`; may be given several times.
+    /// A further header, `name: value`; may be given several times
     #[arg(long = "header", value_name = "HEADER")]
     pub(crate) headers: Vec<String>,
-    /// A file with the whole body, in place of one with nothing but the model.
+    /// A file with the whole body, in place of one with nothing but the model
     #[arg(long, value_name = "FILE")]
     pub(crate) body: Option<PathBuf>,
-    /// The body asks for a stream.
+    /// The body asks for a stream
     #[arg(long, conflicts_with = "body")]
     pub(crate) stream: bool,
-    /// The moment of the request (RFC 3339). Omitted means now.
+    /// The moment of the request (RFC 3339). Omitted means now
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
-    /// Refused, so that nobody has to wonder why it is not there.
+    /// Take the gateway's variables from a file with lines `NAME=value`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// Take the gateway's variables from the environment of this command
+    #[arg(long, conflicts_with = "env_file")]
+    pub(crate) environment: bool,
+    /// Refused, so that nobody has to wonder why it is not there
     #[arg(long, hide = true)]
     pub(crate) key: Option<String>,
 }
@@ -96,11 +100,16 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
             "standard input cannot be both the configuration and a secret",
         ));
     }
+    let gateway = match &arguments.env_file {
+        Some(path) => Gateway::of_file(path)?,
+        None if arguments.environment => Gateway::of_process(),
+        None => Gateway::Assumed,
+    };
     let file = File::read(&arguments.file)?;
-    let (policy, unset) = policy(&file, &|name| std::env::var(name).ok())?;
-    for name in unset {
-        remark(&format!(
-            "the variable {name} is not set here: what the gateway has in it is not known"
+    let (policy, assumed) = policy(&file, &gateway)?;
+    for path in assumed {
+        output.warn(&format!(
+            "{path}: what the gateway has in this variable is not known here; see `--env-file` and `--environment`"
         ));
     }
     let (report, secrets) = answer(arguments, policy, &key::from_stdin)?;
@@ -113,14 +122,10 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     Ok(verdict)
 }
 
-/// The policy of the one configuration in a file, and the variables that it names and that are not set here. `variable`
-/// looks one up.
+/// The policy of the one configuration in a file, and the paths that name a variable whose value is not known.
 ///
 /// Fails with what `check` calls faults.
-fn policy(
-    file: &File,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<(Policy, Vec<String>), Failure> {
+fn policy(file: &File, gateway: &Gateway) -> Result<(Policy, Vec<String>), Failure> {
     let name = &file.name;
     let faulty = |faults: Vec<String>| {
         let faults = faults.join("\n");
@@ -142,18 +147,9 @@ fn policy(
             "{name}: expected one configuration of Tollgate, found {count}"
         )));
     };
-    let unset = RefCell::new(Vec::new());
-    let assumed = environment::of(configuration);
-    let environment = |name: &str| match passed_on(configuration, name) {
-        Passed::Not => None,
-        Passed::As(value) => Some(value),
-        Passed::FromGateway => variable(name).or_else(|| {
-            unset.borrow_mut().push(name.to_owned());
-            assumed(name)
-        }),
-    };
+    let environment = gateway.seen_by(configuration);
     match config::compile(configuration.text.as_bytes(), &environment) {
-        Ok(policy) => Ok((policy, unset.take())),
+        Ok(policy) => Ok((policy, gateway.assumes(configuration))),
         Err(faults) => faulty(
             faults
                 .iter()

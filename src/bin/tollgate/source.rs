@@ -55,12 +55,10 @@ pub(crate) struct Configuration {
     pub(crate) text: String,
     pub(crate) carrier: Carrier,
     /// The Kubernetes resource or the document that it is in.
-    #[expect(dead_code)]
     pub(crate) document: Rc<Node>,
     /// The object that loads the filter, in `lines`; for a configuration by itself, that itself.
     pub(crate) plugin: Rc<Node>,
     /// Where `plugin` stands.
-    #[expect(dead_code)]
     pub(crate) lines: Lines,
     /// The configuration itself, if it can be read, and where it stands.
     tree: Option<Rc<Node>>,

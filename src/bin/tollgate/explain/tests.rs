@@ -66,7 +66,7 @@ fn asked(config: &Value, stdin: &str, line: &[&str]) -> Result<(Report, Vec<Stri
     let line = ["tollgate", "config.json"].iter().chain(line);
     let line = Line::try_parse_from(line).map_err(|error| error.to_string())?;
     let file = File::parse("config.json".to_owned(), &config.to_string());
-    let (policy, _) = policy(&file, &|_| None).map_err(|failure| format!("{failure:?}"))?;
+    let (policy, _) = policy(&file, &Gateway::Assumed).map_err(|failure| format!("{failure:?}"))?;
     answer(&line.arguments, policy, &|| Ok(stdin.as_bytes().to_vec()))
         .map_err(|failure| format!("{failure:?}"))
 }
@@ -436,9 +436,8 @@ fn the_gateway_in_front_is_believed_with_its_secret_or_certificate_only() {
 fn the_server_gets_its_own_credential_unseen() {
     let config = with("credentials", json!({"forward": {"env": "VLLM_API_KEY"}}));
     let file = File::parse("config.json".to_owned(), &config.to_string());
-    let variable = |name: &str| (name == "VLLM_API_KEY").then(|| "sk-server-secret".to_owned());
-    let (policy, unset) = policy(&file, &variable).unwrap();
-    assert_eq!(unset, Vec::<String>::new());
+    let variable = ("VLLM_API_KEY".to_owned(), "sk-server-secret".to_owned());
+    let (policy, _) = policy(&file, &Gateway::Known([variable].into())).unwrap();
     let line = [
         "tollgate",
         "config.json",
@@ -599,7 +598,7 @@ fn a_configuration_is_found_where_check_finds_it() {
     ];
     for (name, text, expected) in rows {
         let file = File::parse("config.json".to_owned(), &text);
-        let message = policy(&file, &|_| None).map(|_| ()).unwrap_err();
+        let message = policy(&file, &Gateway::Assumed).map(|_| ()).unwrap_err();
         let message = format!("{message:?}");
         assert!(message.contains(expected), "{name}: {message}");
         assert!(!message.contains(ACME), "{name}: {message}");
@@ -607,25 +606,31 @@ fn a_configuration_is_found_where_check_finds_it() {
 }
 
 #[test]
-fn a_variable_that_is_not_set_is_said_and_is_no_fault() {
+fn keys_of_a_variable_are_known_if_the_variable_is() {
     let mut config = with(
         "keysFrom",
         json!([{"env": "TEAM_KEYS", "format": "plain", "tenant": "acme"}]),
     );
-    config["credentials"] = json!({"forward": {"env": "VLLM_API_KEY"}});
+    config["keys"] = json!([]);
     let file = File::parse("config.json".to_owned(), &config.to_string());
-    let team = |name: &str| (name == "TEAM_KEYS").then(|| NARROW.replace("narrow", "team"));
-    let (_, unset) = policy(&file, &team).unwrap();
-    assert_eq!(unset, ["VLLM_API_KEY"]);
-    let (_, unset) = policy(&file, &|_| None).unwrap();
-    assert_eq!(unset, ["TEAM_KEYS", "VLLM_API_KEY"]);
-    let plugin = json!({
-        "apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin", "metadata": {"name": "tollgate"},
-        "spec": {"pluginConfig": config, "vmConfig": {"env": [
-            {"name": "TEAM_KEYS", "valueFrom": "HOST"}, {"name": "VLLM_API_KEY", "value": "sk-written-in-the-manifest"},
-        ]}},
-    });
-    let file = File::parse("plugin.yaml".to_owned(), &plugin.to_string());
-    let (_, unset) = policy(&file, &|_| None).unwrap();
-    assert_eq!(unset, ["TEAM_KEYS"]);
+    let variable = ("TEAM_KEYS".to_owned(), ACME.to_owned());
+    let known = Gateway::Known([variable].into());
+    let none: [&str; 0] = [];
+    for (name, gateway, assumed, verdict) in [
+        ("known", &known, &none[..], true),
+        ("assumed", &Gateway::Assumed, &["keysFrom[0].env"], false),
+    ] {
+        let (policy, paths) = policy(&file, gateway).unwrap();
+        assert_eq!(paths, assumed, "{name}");
+        let line = [
+            "tollgate",
+            "config.json",
+            "--key-stdin",
+            "--model",
+            "qwen-32b",
+        ];
+        let line = Line::try_parse_from(line).unwrap();
+        let (report, _) = answer(&line.arguments, policy, &|| Ok(ACME.into())).unwrap();
+        assert_eq!(report.is_allowed(), verdict, "{name}");
+    }
 }
