@@ -69,7 +69,7 @@ test: test-core test-checks test-node test-host test-envoy ## run all tests
 
 .PHONY: test-core
 test-core: toolchain ## test the rules and the command, natively
-	cargo test --features command --lib --bins
+	cargo test --features command --lib --bins --test command
 
 .PHONY: test-checks
 test-checks: toolchain ## test what must hold for any input, on the corpora and mutations of them

@@ -126,16 +126,23 @@ fn findings(file: &File, gateway: &Gateway, clock: Clock) -> Vec<Finding> {
     findings
 }
 
+/// Path and message of each fault.
 fn faults(configuration: &Configuration, gateway: &Gateway) -> Vec<(String, String)> {
     let compiled = compile(
         configuration.text.as_bytes(),
         &gateway.seen_by(configuration),
     );
     let faults = compiled.err().unwrap_or_default();
-    let faults = faults.iter();
-    faults
-        .map(|fault| (fault.path().to_owned(), fault.message().to_owned()))
-        .collect()
+    let faults = faults.iter().map(|fault| {
+        let (path, message) = (fault.path(), fault.message());
+        let message = match environment::missing(configuration, path) {
+            Some(expected) if message.starts_with("the variable is unset") => expected.to_owned(),
+            _ if configuration.is_broken() => format!("not JSON: {message}"),
+            _ => message.to_owned(),
+        };
+        (path.to_owned(), message)
+    });
+    faults.collect()
 }
 
 #[cfg(test)]

@@ -76,30 +76,55 @@ impl Gateway {
         if matches!(self, Self::Known(_)) {
             return Vec::new();
         }
-        let parsed: Value = serde_json::from_str(&configuration.text).unwrap_or_default();
-        let keys = parsed["keysFrom"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .enumerate();
-        let keys = keys.map(|(index, source)| (format!("keysFrom[{index}].env"), &source["env"]));
-        let server = (
-            "credentials.forward.env".to_owned(),
-            &parsed["credentials"]["forward"]["env"],
-        );
-        keys.chain([server])
-            .filter(|(_, name)| {
-                let name = name.as_str();
-                name.is_some_and(|name| {
-                    matches!(passed_on(configuration, name), Passed::FromGateway)
-                })
-            })
+        let variables = variables(&configuration.text).into_iter();
+        variables
+            .filter(|(_, name)| matches!(passed_on(configuration, name), Passed::FromGateway))
             .map(|(path, _)| path)
             .collect()
     }
 }
 
-enum Passed {
+/// What is expected of the manifest, where it does not pass the variable on that `path` names.
+pub(crate) fn missing(configuration: &Configuration, path: &str) -> Option<&'static str> {
+    let variables = variables(&configuration.text);
+    let (_, name) = variables.iter().find(|(other, _)| other == path)?;
+    if !matches!(passed_on(configuration, name), Passed::Not) {
+        return None;
+    }
+    match configuration.carrier {
+        Carrier::Bare => None,
+        Carrier::WasmPlugin => {
+            Some("the manifest does not pass this variable on; expected it in `spec.vmConfig.env`")
+        }
+        Carrier::ExtensionPolicy => Some(
+            "the manifest does not pass this variable on; expected it in `env.hostKeys` of the filter",
+        ),
+        Carrier::Envoy => Some(
+            "the filter does not get this variable; expected it in `vm_config.environment_variables`",
+        ),
+    }
+}
+
+/// Path and name of each variable that a configuration asks for.
+fn variables(text: &str) -> Vec<(String, String)> {
+    let parsed: Value = serde_json::from_str(text).unwrap_or_default();
+    let keys = parsed["keysFrom"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate();
+    let keys = keys.map(|(index, source)| (format!("keysFrom[{index}].env"), &source["env"]));
+    let server = (
+        "credentials.forward.env".to_owned(),
+        &parsed["credentials"]["forward"]["env"],
+    );
+    keys.chain([server])
+        .filter_map(|(path, name)| Some((path, name.as_str()?.to_owned())))
+        .collect()
+}
+
+/// Where the filter gets a variable from.
+pub(crate) enum Passed {
     Not,
     As(String),
     FromGateway,

@@ -437,7 +437,7 @@ fn variable(carrier: Carrier, environment: &str, format: &str, gateway: &Gateway
             "apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: EnvoyExtensionPolicy\nspec: {{wasm: [{{name: tollgate, env: {environment}, config: {configuration}}}]}}"
         ),
         Carrier::Envoy => format!(
-            "{{name: tollgate, vm_config: {{environment_variables: {environment}}}, configuration: {{value: {configuration}}}}}"
+            "{{name: tollgate, vm_config: {{environment_variables: {environment}}}, configuration: {{'@type': type.googleapis.com/google.protobuf.Struct, value: {configuration}}}}}"
         ),
     };
     match findings_in(&text, gateway).as_slice() {
