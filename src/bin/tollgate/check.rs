@@ -127,7 +127,7 @@ fn findings(file: &File, gateway: &Gateway, clock: Clock) -> Vec<Finding> {
 }
 
 /// Path and message of each fault.
-fn faults(configuration: &Configuration, gateway: &Gateway) -> Vec<(String, String)> {
+pub(crate) fn faults(configuration: &Configuration, gateway: &Gateway) -> Vec<(String, String)> {
     let compiled = compile(
         configuration.text.as_bytes(),
         &gateway.seen_by(configuration),

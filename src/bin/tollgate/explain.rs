@@ -23,6 +23,7 @@ use self::report::Report;
 use self::request::Request;
 use self::secrets::Hiding;
 use crate::check::environment::Gateway;
+use crate::check::faults;
 use crate::key;
 use crate::output::{Failure, Output, Verdict};
 use crate::source::File;
@@ -150,15 +151,15 @@ fn policy(file: &File, gateway: &Gateway) -> Result<(Policy, Vec<String>), Failu
     let environment = gateway.seen_by(configuration);
     match config::compile(configuration.text.as_bytes(), &environment) {
         Ok(policy) => Ok((policy, gateway.assumes(configuration))),
-        Err(faults) => faulty(
-            faults
-                .iter()
-                .map(|fault| {
-                    let line = configuration.line_of(fault.path());
-                    told(name, line, fault.path(), fault.message())
-                })
-                .collect(),
-        ),
+        Err(_) => {
+            let faults = faults(configuration, gateway).into_iter();
+            let line = |path: &str| configuration.line_of(path);
+            faulty(
+                faults
+                    .map(|(path, message)| told(name, line(&path), &path, &message))
+                    .collect(),
+            )
+        }
     }
 }
 

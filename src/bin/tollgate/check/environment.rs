@@ -130,7 +130,7 @@ pub(crate) enum Passed {
     FromGateway,
 }
 
-fn passed_on(configuration: &Configuration, name: &str) -> Passed {
+pub(crate) fn passed_on(configuration: &Configuration, name: &str) -> Passed {
     let plugin = &configuration.plugin;
     let listed = |names: Option<&Node>| {
         let names = names.map_or(&[][..], Node::items);

@@ -231,7 +231,7 @@ fn says_of_each_denial_what_to_do() {
             "",
             &["--claims", &stray, "--model", "qwen-32b"],
             "403 unknown_tenant",
-            "Name the tenant in `tenants`, or give its issuer a `tenantFromGroup` or `defaultTenant`; a tenant claim that says something else is not overruled by them.",
+            "A tenant claim must name one of `tenants`. Without one, the tenant is that of `tenantFromGroup` or `defaultTenant`; the token's groups are none.",
         ),
         (
             "model of other groups",

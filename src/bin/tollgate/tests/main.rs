@@ -5,6 +5,8 @@ mod check;
 #[cfg(test)]
 mod completions;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod run;
