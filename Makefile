@@ -4,6 +4,7 @@
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 export TOLLGATE_WASM ?= $(abspath $(TARGET_DIR)/wasm32-wasip1/release/tollgate.wasm)
+export TOLLGATE_COMMAND ?= $(abspath $(TARGET_DIR)/release/tollgate)
 
 # What `make accuracy` replays: a folder with an INDEX.jsonl.
 RECORDINGS ?= tests/fixtures/recordings
@@ -93,7 +94,7 @@ test: test-core test-checks test-docs test-manifests test-node test-host test-re
 
 .PHONY: test-core
 test-core: toolchain ## test the rules and the command, natively
-	cargo test --features command --lib --bins
+	cargo test --features command --lib --bins --test command
 
 .PHONY: test-checks
 test-checks: toolchain ## test what must hold for any input, on the corpora and mutations of them
@@ -114,7 +115,7 @@ test-node: toolchain wasm-bindgen node ## test the same rules as WebAssembly, in
 	cargo test --lib --target wasm32-unknown-unknown
 
 .PHONY: test-host
-test-host: build ## test the built filter under a small host
+test-host: build command ## test the built filter under a small host, and that the command agrees with it
 	cargo test -p tollgate-tests --test host
 
 .PHONY: test-release

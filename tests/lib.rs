@@ -11,17 +11,33 @@ use serde_json::{Value, json};
 ///
 /// # Panics
 /// When it is not there: it has to be built first.
-#[allow(clippy::panic, reason = "a test cannot go on without the filter")]
 #[must_use]
 pub fn filter() -> PathBuf {
-    let default = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../target/wasm32-wasip1/release/tollgate.wasm"
-    );
-    let path =
-        std::env::var_os("TOLLGATE_WASM").map_or_else(|| PathBuf::from(default), PathBuf::from);
+    built(
+        "TOLLGATE_WASM",
+        "wasm32-wasip1/release/tollgate.wasm",
+        "make build",
+    )
+}
+
+/// The operator's command: `$TOLLGATE_COMMAND`, else where `make command` leaves it.
+///
+/// # Panics
+/// When it is not there: it has to be built first.
+#[must_use]
+pub fn command() -> PathBuf {
+    built("TOLLGATE_COMMAND", "release/tollgate", "make command")
+}
+
+#[allow(
+    clippy::panic,
+    reason = "a test cannot go on without what it is to test"
+)]
+fn built(variable: &str, default: &str, make: &str) -> PathBuf {
+    let target = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"));
+    let path = std::env::var_os(variable).map_or_else(|| target.join(default), PathBuf::from);
     path.canonicalize()
-        .unwrap_or_else(|error| panic!("{}: {error}; run `make build` first", path.display()))
+        .unwrap_or_else(|error| panic!("{}: {error}; run `{make}` first", path.display()))
 }
 
 /// Labels come first in the filter's metric names, each as `label=.=value;.;`: the tags of `envoy/local.yaml`.

@@ -145,6 +145,8 @@ fn without_values(message: &str) -> String {
         .any(|kind| message.starts_with(kind));
     match expected {
         _ if !tells_value => message.to_owned(),
+        Some(kind) if kind.starts_with("struct ") => "expected an object".to_owned(),
+        Some("a sequence") => "expected a list".to_owned(),
         Some(kind) => format!("expected {kind}"),
         None => "wrong kind of value".to_owned(),
     }

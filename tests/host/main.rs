@@ -16,6 +16,7 @@ mod accounting;
 mod configuration;
 mod cost;
 mod exchange;
+mod explain;
 mod faults;
 mod fixtures;
 mod gate;

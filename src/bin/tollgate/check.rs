@@ -1,37 +1,70 @@
 //! `tollgate check`: whether the filter will take a configuration, by the very code of the filter.
 
-mod environment;
+pub(crate) mod environment;
+mod placement;
 mod report;
+mod warnings;
 
 use std::path::PathBuf;
 
 use clap::Args;
 use tollgate::config::compile;
 
+use self::environment::Gateway;
 use self::report::{Finding, Report, Severity};
+use self::warnings::Clock;
+use crate::moment::{self, Days};
 use crate::output::{Failure, Output, Verdict};
 use crate::source::{Configuration, File};
 
 /// Say whether the filter will take the configurations in some files, and what is wrong with them.
 ///
 /// A file may be a configuration as YAML or JSON, an Istio WasmPlugin, an EnvoyExtensionPolicy, a bootstrap, listener or
-/// extension of Envoy, or anything that holds one of these.
+/// extension of Envoy, or anything that holds one of these. Each fault is one line, `FILE:LINE: path: what is wrong`, and
+/// never repeats a value.
+///
+/// Variables of the gateway's environment (`keysFrom`, `credentials.forward`) are taken as set where the manifest passes
+/// them on, since their values are the gateway's secrets.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// What to look at; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Exit with 1 for warnings too
+    #[arg(long)]
+    strict: bool,
+    /// Warn about keys that expire within so many days
+    #[arg(long, value_name = "DAYS", default_value = "30d")]
+    expiring_within: Days,
+    /// Take the gateway's variables from a file with lines `NAME=value`
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Take the gateway's variables from the environment of this command
+    #[arg(long, conflicts_with = "env_file")]
+    environment: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict, Failure> {
+    let gateway = match &arguments.env_file {
+        Some(path) => Gateway::of_file(path)?,
+        None if arguments.environment => Gateway::of_process(),
+        None => Gateway::Assumed,
+    };
+    let now = moment::now();
+    let clock = Clock {
+        now,
+        soon: arguments.expiring_within.after(now),
+    };
     let mut report = Report::default();
     let mut failures = Vec::new();
     for path in &arguments.files {
         match File::read(path) {
             Ok(file) => {
-                if let Some(failure) = check(&file, &mut report) {
-                    failures.push(failure);
+                if file.configurations.is_empty() && file.flaws.is_empty() {
+                    let message = format!("{}: holds no configuration of Tollgate", file.name);
+                    failures.push(Failure::new(message));
                 }
+                report.add(&file, findings(&file, &gateway, clock));
             }
             Err(failure) => failures.push(failure),
         }
@@ -39,13 +72,12 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     output.say(&report)?;
     match Failure::all(failures) {
         Some(failure) => Err(failure),
-        None if report.is_good() => Ok(Verdict::Good),
+        None if report.is_good(arguments.strict) => Ok(Verdict::Good),
         None => Ok(Verdict::Bad),
     }
 }
 
-/// Adds what was found in a file to the report, and says so where there is nothing to look at.
-fn check(file: &File, report: &mut Report) -> Option<Failure> {
+fn findings(file: &File, gateway: &Gateway, clock: Clock) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find = |severity, line, path: &str, message: &str| {
         findings.push(Finding {
@@ -60,9 +92,30 @@ fn check(file: &File, report: &mut Report) -> Option<Failure> {
         find(Severity::Fault, flaw.line, &flaw.path, &flaw.message);
     }
     for configuration in &file.configurations {
-        for (path, message) in faults(configuration) {
-            let line = configuration.line_of(&path);
-            find(Severity::Fault, line, &path, &message);
+        let faults = faults(configuration, gateway);
+        for (path, message) in &faults {
+            let line = configuration.line_of(path);
+            find(Severity::Fault, line, path, message);
+        }
+        for (line, path, message) in placement::warnings(configuration) {
+            find(Severity::Warning, line, &path, &message);
+        }
+        // What is wrong would be warned about once more.
+        if !faults.is_empty() {
+            continue;
+        }
+        for (path, message) in warnings::of(&configuration.text, clock) {
+            find(
+                Severity::Warning,
+                configuration.line_of(&path),
+                &path,
+                &message,
+            );
+        }
+        for path in gateway.assumes(configuration) {
+            let message =
+                "taken as set, its value is not looked at; see `--env-file` and `--environment`";
+            find(Severity::Note, configuration.line_of(&path), &path, message);
         }
     }
     for (line, name) in &file.others {
@@ -70,17 +123,27 @@ fn check(file: &File, report: &mut Report) -> Option<Failure> {
             format!("the WebAssembly filter `{name}` is none of Tollgate's; not looked at");
         find(Severity::Note, *line, "", &message);
     }
-    let nothing = file.configurations.is_empty() && file.flaws.is_empty();
-    report.add(file, findings);
-    nothing.then(|| Failure::new(format!("{}: holds no configuration of Tollgate", file.name)))
+    findings
 }
 
-fn faults(configuration: &Configuration) -> Vec<(String, String)> {
-    let environment = environment::of(configuration);
-    let compiled = compile(configuration.text.as_bytes(), &environment);
+/// Path and message of each fault.
+pub(crate) fn faults(configuration: &Configuration, gateway: &Gateway) -> Vec<(String, String)> {
+    let compiled = compile(
+        configuration.text.as_bytes(),
+        &gateway.seen_by(configuration),
+    );
     let faults = compiled.err().unwrap_or_default();
-    let faults = faults.iter();
-    faults
-        .map(|fault| (fault.path().to_owned(), fault.message().to_owned()))
-        .collect()
+    let faults = faults.iter().map(|fault| {
+        let (path, message) = (fault.path(), fault.message());
+        let message = match environment::missing(configuration, path) {
+            Some(expected) if message.starts_with("the variable is unset") => expected.to_owned(),
+            _ if configuration.is_broken() => format!("not JSON: {message}"),
+            _ => message.to_owned(),
+        };
+        (path.to_owned(), message)
+    });
+    faults.collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,12 +9,12 @@ mod request;
 mod secrets;
 mod who;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tollgate::access::Mode;
 use tollgate::arrival::Arrival;
-use tollgate::config::{self, Fault};
+use tollgate::config;
 use tollgate::denial::Denial;
 use tollgate::forward::{Changes, Forwarded};
 use tollgate::policy::Policy;
@@ -22,63 +22,71 @@ use tollgate::policy::Policy;
 use self::report::Report;
 use self::request::Request;
 use self::secrets::Hiding;
+use crate::check::environment::Gateway;
+use crate::check::faults;
 use crate::key;
 use crate::output::{Failure, Output, Verdict};
+use crate::source::File;
 
 /// Say what the filter does with a request, and why.
 ///
-/// Exits with 0 if the request passes, 1 if it is denied, and 2 if that cannot be told. Variables that the configuration
-/// names are read from the environment of this command.
+/// Exits with 0 if the request passes, 1 if it is denied, and 2 if that cannot be told.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  tollgate explain config.json --key-stdin --model llama-3.1-8b < key
-  tollgate explain config.json --claims payload.json --model llama-3.1-8b
-  tollgate explain config.json --method GET --path /v1/models --key-stdin < key")]
+  tollgate explain wasmplugin.yaml --key-stdin --model llama-3.1-8b < key
+  tollgate explain wasmplugin.yaml --claims payload.json --model llama-3.1-8b
+  tollgate explain wasmplugin.yaml --method GET --path /v1/models --key-stdin < key")]
 pub(crate) struct Arguments {
-    /// The configuration.
+    /// The file with the configuration, as `check` reads it; `-` is standard input
     pub(crate) file: PathBuf,
     /// Read the caller's key from standard input.
     ///
-    /// A key is never an argument: other users of the machine could see it there.
-    #[arg(long, conflicts_with_all = ["claims", "proof_stdin"])]
+    /// A key is never an argument: other users of the machine could see it there
+    #[arg(long, conflicts_with = "proof_stdin")]
     pub(crate) key_stdin: bool,
-    /// The payload of the caller's token, as JSON. It is taken as verified: no signature is looked at.
+    /// The payload of the caller's token, as JSON. It is taken as verified: no signature is looked at
     #[arg(long, value_name = "FILE")]
     pub(crate) claims: Option<PathBuf>,
     /// Where `jwt_authn` leaves the payload (`payload_in_metadata`).
     ///
-    /// Omitted: where the configuration looks for this issuer.
+    /// Omitted: where the configuration looks for this issuer
     #[arg(long, value_name = "KEY", requires = "claims")]
     pub(crate) metadata_key: Option<String>,
-    /// Read the secret of the gateway in front (`trustedHeaders.proof`) from standard input.
+    /// Read the secret of the gateway in front (`trustedHeaders.proof`) from standard input
     #[arg(long)]
     pub(crate) proof_stdin: bool,
-    /// A name in the caller's verified client certificate (`trustedHeaders.proof`).
+    /// A name in the caller's verified client certificate (`trustedHeaders.proof`)
     #[arg(long, value_name = "NAME")]
     pub(crate) certificate_name: Option<String>,
-    /// The model that the body names.
+    /// The model that the body names
     #[arg(long, conflicts_with = "body")]
     pub(crate) model: Option<String>,
-    /// The path, with its query.
+    /// The path, with its query
     #[arg(long, default_value = "/v1/chat/completions")]
     pub(crate) path: String,
-    /// The method.
+    /// The method
     #[arg(long, default_value = "POST")]
     pub(crate) method: String,
-    /// A further header, `name: value`; may be given several times.
+    /// A further header, `name: value`; may be given several times
     #[arg(long = "header", value_name = "HEADER")]
     pub(crate) headers: Vec<String>,
-    /// A file with the whole body, in place of one with nothing but the model.
+    /// A file with the whole body, in place of one with nothing but the model
     #[arg(long, value_name = "FILE")]
     pub(crate) body: Option<PathBuf>,
-    /// The body asks for a stream.
+    /// The body asks for a stream
     #[arg(long, conflicts_with = "body")]
     pub(crate) stream: bool,
-    /// The moment of the request (RFC 3339). Omitted means now.
+    /// The moment of the request (RFC 3339). Omitted means now
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
-    /// Refused, so that nobody has to wonder why it is not there.
+    /// Take the gateway's variables from a file with lines `NAME=value`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// Take the gateway's variables from the environment of this command
+    #[arg(long, conflicts_with = "env_file")]
+    pub(crate) environment: bool,
+    /// Refused, so that nobody has to wonder why it is not there
     #[arg(long, hide = true)]
     pub(crate) key: Option<String>,
 }
@@ -87,10 +95,24 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     if arguments.key.is_some() {
         return Err(request::no_secret_arguments("--key"));
     }
-    let text = std::fs::read(&arguments.file)
-        .map_err(|error| Failure::new(format!("{}: {error}", arguments.file.display())))?;
-    let policy = config::compile(&text, &|name| std::env::var(name).ok())
-        .map_err(|faults| faulty(&arguments.file.display().to_string(), &faults))?;
+    let reads_secret = arguments.key_stdin || arguments.proof_stdin;
+    if reads_secret && arguments.file == Path::new("-") {
+        return Err(Failure::new(
+            "standard input cannot be both the configuration and a secret",
+        ));
+    }
+    let gateway = match &arguments.env_file {
+        Some(path) => Gateway::of_file(path)?,
+        None if arguments.environment => Gateway::of_process(),
+        None => Gateway::Assumed,
+    };
+    let file = File::read(&arguments.file)?;
+    let (policy, assumed) = policy(&file, &gateway)?;
+    for path in assumed {
+        output.warn(&format!(
+            "{path}: what the gateway has in this variable is not known here; see `--env-file` and `--environment`"
+        ));
+    }
     let (report, secrets) = answer(arguments, policy, &key::from_stdin)?;
     let verdict = if report.is_allowed() {
         Verdict::Good
@@ -99,6 +121,56 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     };
     output.say(&Hiding::new(report, secrets))?;
     Ok(verdict)
+}
+
+/// The policy of the one configuration in a file, and the paths that name a variable whose value is not known.
+///
+/// Fails with what `check` calls faults.
+fn policy(file: &File, gateway: &Gateway) -> Result<(Policy, Vec<String>), Failure> {
+    let name = &file.name;
+    let faulty = |faults: Vec<String>| {
+        let faults = faults.join("\n");
+        Err(Failure::new(format!(
+            "{name}: the filter refuses this configuration\n{faults}"
+        )))
+    };
+    if !file.flaws.is_empty() {
+        let flaws = file.flaws.iter();
+        return faulty(
+            flaws
+                .map(|flaw| told(name, flaw.line, &flaw.path, &flaw.message))
+                .collect(),
+        );
+    }
+    let [configuration] = file.configurations.as_slice() else {
+        let count = file.configurations.len();
+        return Err(Failure::new(format!(
+            "{name}: expected one configuration of Tollgate, found {count}"
+        )));
+    };
+    let environment = gateway.seen_by(configuration);
+    match config::compile(configuration.text.as_bytes(), &environment) {
+        Ok(policy) => Ok((policy, gateway.assumes(configuration))),
+        Err(_) => {
+            let faults = faults(configuration, gateway).into_iter();
+            let line = |path: &str| configuration.line_of(path);
+            faulty(
+                faults
+                    .map(|(path, message)| told(name, line(&path), &path, &message))
+                    .collect(),
+            )
+        }
+    }
+}
+
+/// A fault as `check` says it.
+fn told(file: &str, line: usize, path: &str, message: &str) -> String {
+    let path = if path.is_empty() {
+        String::new()
+    } else {
+        format!("{path}: ")
+    };
+    format!("{file}:{line}: {path}{message}")
 }
 
 /// The answer, and the secrets that must not be printed with it. `secret` reads the one on standard input.
@@ -110,15 +182,6 @@ fn answer(
     let request = Request::new(arguments, &policy, secret)?;
     let report = explain(&request, policy);
     Ok((report, request.into_secrets()))
-}
-
-/// A configuration that the filter refuses.
-fn faulty(file: &str, faults: &[Fault]) -> Failure {
-    let faults = faults.iter().map(|fault| format!("\n  {fault}"));
-    Failure::new(format!(
-        "{file}: the filter refuses this configuration:{}",
-        faults.collect::<String>()
-    ))
 }
 
 /// What became of a request, in the filter's own types.

@@ -14,13 +14,13 @@ use tollgate::config::{self, RESERVED_NAMES, is_name, list_entries};
 use tollgate::identity::can_be_key;
 
 use crate::key;
-use crate::output::{Failure, Output, Verdict, remark};
+use crate::output::{Failure, Output, Verdict};
 
 /// The tenant of a list that names no users.
 const EVERYBODY: &str = "everybody";
 
-/// Hashes of shorter keys can be tried through. 22 characters of base64 hold 128 bits.
-const SHORT_KEY: usize = 20;
+/// What is as long hardly is a name.
+const LONG: usize = 20;
 
 /// Leaves room for a number behind a name.
 const LONGEST_NAME: usize = 100;
@@ -96,18 +96,18 @@ pub(crate) fn run(task: &Task, output: &mut Output) -> Result<Verdict, Failure> 
     let text = read(&source.file)?;
     let import = Import::new(&text, with_users, source.tenant.as_deref());
     if !import.faults.is_empty() {
-        import.faults.iter().for_each(|fault| remark(fault));
+        import.faults.iter().for_each(|fault| output.fault(fault));
         return Ok(Verdict::Bad);
     }
     let imported = import.configuration();
     // What the filter would refuse must not be handed out.
     if let Err(faults) = config::compile(imported.0.to_string().as_bytes(), &|_| None) {
         for fault in faults {
-            remark(&fault.to_string());
+            output.fault(&fault.to_string());
         }
         return Ok(Verdict::Bad);
     }
-    import.remarks.iter().for_each(|said| remark(said));
+    import.remarks.iter().for_each(|said| output.warn(said));
     output.say(&imported)?;
     Ok(Verdict::Good)
 }
@@ -249,9 +249,8 @@ impl Import {
                 }
                 None => known.insert(key, (place, owner.clone())),
             };
-            if key.len() < SHORT_KEY {
-                let length = key.len();
-                self.remark(place, &format!("a key of {length} bytes can be found from its hash by trying; give out a longer one"));
+            if let Some(doubt) = key::doubt(key.as_bytes()) {
+                self.remark(place, &doubt.to_string());
             }
             let count = counts.entry(owner.clone()).or_default();
             *count = count.saturating_add(1);
@@ -320,8 +319,7 @@ fn plain(user: &str) -> String {
 
 /// Whether the columns may stand the other way round. Keys must not become names, which are printed.
 fn looks_swapped(key: &str, user: &str) -> bool {
-    user.starts_with("sk-")
-        || (user.len() >= SHORT_KEY && user.len() > key.len() && !user.contains('@'))
+    user.starts_with("sk-") || (user.len() >= LONG && user.len() > key.len() && !user.contains('@'))
 }
 
 #[cfg(test)]

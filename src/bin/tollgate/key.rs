@@ -1,5 +1,8 @@
 //! `tollgate key`: keys, and the hashes that are configured of them.
 
+mod format;
+mod new;
+
 use std::fmt;
 use std::io::{self, Read};
 
@@ -7,6 +10,8 @@ use clap::Subcommand;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use self::format::Doubt;
+pub(crate) use self::format::doubt;
 use crate::output::{Failure, Output, Verdict};
 
 /// Longer keys are refused by the filter.
@@ -15,9 +20,11 @@ const LONGEST_KEY: u64 = 512;
 /// Make keys, and hash them.
 #[derive(Subcommand)]
 pub(crate) enum Task {
+    New(new::Arguments),
     /// Read a key from standard input, and print the `keyHash` that is configured of it.
     ///
-    /// A key is never an argument: other users of the machine could see it there.
+    /// A key is never an argument: other users of the machine could see it there. The hash of a key whose checksum is
+    /// wrong is printed too, with exit code 1: the key is cut or mistyped.
     Hash,
 }
 
@@ -25,6 +32,9 @@ pub(crate) enum Task {
 #[serde(rename_all = "camelCase")]
 struct Hash {
     key_hash: String,
+    /// What speaks against the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<Doubt>,
 }
 
 impl fmt::Display for Hash {
@@ -35,10 +45,21 @@ impl fmt::Display for Hash {
 
 pub(crate) fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
     match task {
+        Task::New(arguments) => new::run(arguments, output),
         Task::Hash => {
-            let key_hash = hash(&from_stdin()?);
-            output.say(&Hash { key_hash })?;
-            Ok(Verdict::Good)
+            let key = from_stdin()?;
+            let warning = doubt(&key);
+            if let Some(doubt) = warning {
+                output.warn(&doubt.to_string());
+            }
+            output.say(&Hash {
+                key_hash: hash(&key),
+                warning,
+            })?;
+            Ok(match warning {
+                Some(Doubt::Checksum) => Verdict::Bad,
+                Some(Doubt::Guessable) | None => Verdict::Good,
+            })
         }
     }
 }

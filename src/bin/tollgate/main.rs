@@ -1,12 +1,13 @@
 //! `tollgate`: what an operator does beside the gateway.
 //!
-//! It exits with 0 if all is well, with 1 if what it looked at is not, and with 2 if it could not look: wrong arguments,
-//! or a file that cannot be read.
+//! It exits with 0 if all is well, with 1 if what it looked at is not, and with 2 if it could not look.
 
 mod check;
+mod completions;
 mod explain;
 mod import;
 mod key;
+mod moment;
 mod output;
 mod source;
 mod yaml;
@@ -17,9 +18,15 @@ use clap::{Parser, Subcommand};
 
 use self::output::{Failure, Output, Verdict};
 
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  All is well
+  1  What was looked at is not: a fault, a denial, a key with a wrong checksum; with --strict, a warning
+  2  It could not be looked at: wrong arguments, a file that cannot be read or holds nothing to look at";
+
 /// Keys and configurations of Tollgate, the Envoy filter for LLM inference.
 #[derive(Parser)]
-#[command(name = "tollgate", version, arg_required_else_help = true)]
+#[command(name = "tollgate", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Arguments {
     /// Write JSON, for programs.
     #[arg(long, global = true)]
@@ -36,6 +43,7 @@ enum Task {
     Explain(Box<explain::Arguments>),
     #[command(subcommand)]
     Import(import::Task),
+    Completions(completions::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -57,5 +65,6 @@ fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
         Task::Check(arguments) => check::run(&arguments, output),
         Task::Explain(arguments) => explain::run(&arguments, output),
         Task::Import(task) => import::run(&task, output),
+        Task::Completions(arguments) => completions::run(&arguments, output),
     }
 }

@@ -33,12 +33,6 @@ impl Failure {
     }
 }
 
-/// Says something on standard error that is to be known beside the answer. If that cannot be written to, the answer has
-/// to do.
-pub(crate) fn remark(text: &str) {
-    let _ = writeln!(io::stderr(), "tollgate: {text}");
-}
-
 /// Standard output: text for people, or JSON for programs.
 pub(crate) struct Output {
     json: bool,
@@ -59,12 +53,40 @@ impl Output {
         if text.is_empty() {
             return Ok(());
         }
-        match writeln!(io::stdout(), "{text}") {
+        self.write(&format!("{text}\n"))
+    }
+
+    /// Writes a text that is meant for no program of ours.
+    #[expect(
+        clippy::unused_self,
+        reason = "whoever writes has been given the output"
+    )]
+    pub(crate) fn write(&mut self, text: &str) -> Result<(), Failure> {
+        match io::stdout().write_all(text.as_bytes()) {
             // Who closes the pipe has read enough.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!(
                 "cannot write to standard output: {error}"
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// Writes a key to standard error, so that no file that takes the answer takes it too.
+    pub(crate) fn confide(&mut self, key: &str) -> Result<(), Failure> {
+        writeln!(
+            io::stderr(),
+            "The key, which is kept nowhere and not shown again:\n{key}"
+        )
+        .map_err(|error| Failure::new(format!("cannot write to standard error: {error}")))
+    }
+
+    /// Says on standard error why there is no answer.
+    pub(crate) fn fault(&mut self, message: &str) {
+        let _ = writeln!(io::stderr(), "tollgate: {message}");
+    }
+
+    /// Says on standard error what does not change the answer.
+    pub(crate) fn warn(&mut self, message: &str) {
+        let _ = writeln!(io::stderr(), "tollgate: warning: {message}");
     }
 }

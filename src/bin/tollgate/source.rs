@@ -55,12 +55,10 @@ pub(crate) struct Configuration {
     pub(crate) text: String,
     pub(crate) carrier: Carrier,
     /// The Kubernetes resource or the document that it is in.
-    #[expect(dead_code)]
     pub(crate) document: Rc<Node>,
     /// The object that loads the filter, in `lines`; for a configuration by itself, that itself.
     pub(crate) plugin: Rc<Node>,
     /// Where `plugin` stands.
-    #[expect(dead_code)]
     pub(crate) lines: Lines,
     /// The configuration itself, if it can be read, and where it stands.
     tree: Option<Rc<Node>>,
@@ -101,6 +99,11 @@ impl Lines {
 }
 
 impl Configuration {
+    /// Whether the text is no JSON.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
     /// The line of the file where a fault with this path stands.
     pub(crate) fn line_of(&self, path: &str) -> usize {
         self.broken.unwrap_or_else(|| {
@@ -259,11 +262,12 @@ impl File {
         } = found;
         let line = lines.in_file(plugin.line);
         let ours = is_ours(&found);
-        let name = resource(document).unwrap_or_else(|| name.to_owned());
         if !ours {
-            self.others.push((line, name));
+            let own = plugin.member("name").and_then(|own| own.text());
+            self.others.push((line, own.unwrap_or(name).to_owned()));
             return;
         }
+        let name = resource(document).unwrap_or_else(|| name.to_owned());
         let kind = document.member("kind").and_then(|kind| kind.text());
         let mut configuration = Configuration {
             origin: format!("{} {name}", kind.unwrap_or("filter")),
@@ -277,10 +281,19 @@ impl File {
             line,
             broken: None,
         };
-        // Envoy has it in a `google.protobuf.Any`, the others as it is.
-        let written = match (carrier, written) {
-            (Carrier::Envoy, Some(any)) => any.member("value"),
-            (_, written) => written,
+        let written = match written {
+            Some(any) if carrier == Carrier::Envoy => {
+                let value = any.member("value");
+                if !is_any(any) {
+                    self.flaws.push(Flaw {
+                        line: lines.in_file(any.line),
+                        path: "configuration".to_owned(),
+                        message: ANY_EXPECTED.to_owned(),
+                    });
+                }
+                Some(value.unwrap_or(any))
+            }
+            written => written,
         };
         if let Some(written) = written {
             configuration.line = lines.in_file(written.line);
@@ -297,6 +310,21 @@ impl File {
             }
         }
         self.configurations.push(configuration);
+    }
+}
+
+const ANY_EXPECTED: &str = "expected `@type: type.googleapis.com/google.protobuf.StringValue` with JSON text in `value`, or `…/google.protobuf.Struct` with an object";
+
+/// Whether Envoy makes a configuration of this `google.protobuf.Any`.
+fn is_any(node: &Node) -> bool {
+    let kind = node.member("@type").and_then(|kind| kind.text());
+    let kind = kind
+        .and_then(|kind| kind.rsplit_once('/'))
+        .map(|(_, kind)| kind);
+    match (kind, node.member("value").map(|value| &value.value)) {
+        (Some("google.protobuf.StringValue"), Some(Value::Text(_))) => true,
+        (Some("google.protobuf.Struct"), Some(Value::Map(_))) => true,
+        _ => false,
     }
 }
 

@@ -1,33 +1,136 @@
 //! The environment that the filter would have. Values are the gateway's secrets and are not known here, so a variable
 //! that the gateway passes on counts as set, to something that can be read.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a `Value` is null where nothing is"
+)]
+
+use std::collections::HashMap;
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::output::Failure;
 use crate::source::{Carrier, Configuration};
 use crate::yaml::Node;
 
-/// What the filter would get for a variable. A manifest that does not pass it on makes it unset.
-pub(crate) fn of(configuration: &Configuration) -> impl Fn(&str) -> Option<String> {
-    let hashed = hash_lists(&configuration.text);
-    move |name| match passed_on(configuration, name) {
-        Passed::Not => None,
-        Passed::As(value) => Some(value),
-        Passed::FromGateway if hashed.iter().any(|other| other == name) => Some(format!(
-            "{name}=sha256:{}",
-            hex::encode(Sha256::digest(name))
-        )),
-        Passed::FromGateway => Some(format!("assumed-{name}")),
+/// The variables of the gateway.
+pub(crate) enum Gateway {
+    /// Each that is asked for is set, to something that can be read.
+    Assumed,
+    /// Those that were given, and no others.
+    Known(HashMap<String, String>),
+}
+
+impl Gateway {
+    /// Reads `NAME=value` lines, as `kubectl create secret --from-env-file` does.
+    pub(crate) fn of_file(path: &Path) -> Result<Self, Failure> {
+        let name = path.display();
+        let text = fs::read_to_string(path)
+            .map_err(|error| Failure::new(format!("{name}: cannot read: {error}")))?;
+        let lines = text.lines().map(str::trim_start).enumerate();
+        let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        let variables = lines.map(|(index, line)| {
+            let (variable, value) = line.split_once('=').ok_or_else(|| {
+                let line = index.saturating_add(1);
+                Failure::new(format!("{name}:{line}: expected `NAME=value`"))
+            })?;
+            Ok((variable.to_owned(), value.to_owned()))
+        });
+        Ok(Self::Known(variables.collect::<Result<_, Failure>>()?))
+    }
+
+    /// Those of this process.
+    pub(crate) fn of_process() -> Self {
+        let variables = env::vars_os();
+        let readable = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self::Known(variables.filter_map(readable).collect())
+    }
+
+    /// What the filter gets for a variable. A manifest that does not pass it on makes it unset.
+    pub(crate) fn seen_by(&self, configuration: &Configuration) -> impl Fn(&str) -> Option<String> {
+        let hashed = hash_lists(&configuration.text);
+        move |name| match (passed_on(configuration, name), self) {
+            (Passed::Not, _) => None,
+            (Passed::As(value), _) => Some(value),
+            (Passed::FromGateway, Self::Known(variables)) => variables.get(name).cloned(),
+            (Passed::FromGateway, Self::Assumed) if hashed.iter().any(|other| other == name) => {
+                Some(format!(
+                    "{name}=sha256:{}",
+                    hex::encode(Sha256::digest(name))
+                ))
+            }
+            (Passed::FromGateway, Self::Assumed) => Some(format!("assumed-{name}")),
+        }
+    }
+
+    /// The paths that name a variable whose value is assumed.
+    pub(crate) fn assumes(&self, configuration: &Configuration) -> Vec<String> {
+        if matches!(self, Self::Known(_)) {
+            return Vec::new();
+        }
+        let variables = variables(&configuration.text).into_iter();
+        variables
+            .filter(|(_, name)| matches!(passed_on(configuration, name), Passed::FromGateway))
+            .map(|(path, _)| path)
+            .collect()
     }
 }
 
-enum Passed {
+/// What is expected of the manifest, where it does not pass the variable on that `path` names.
+pub(crate) fn missing(configuration: &Configuration, path: &str) -> Option<&'static str> {
+    let variables = variables(&configuration.text);
+    let (_, name) = variables.iter().find(|(other, _)| other == path)?;
+    if !matches!(passed_on(configuration, name), Passed::Not) {
+        return None;
+    }
+    match configuration.carrier {
+        Carrier::Bare => None,
+        Carrier::WasmPlugin => {
+            Some("the manifest does not pass this variable on; expected it in `spec.vmConfig.env`")
+        }
+        Carrier::ExtensionPolicy => Some(
+            "the manifest does not pass this variable on; expected it in `env.hostKeys` of the filter",
+        ),
+        Carrier::Envoy => Some(
+            "the filter does not get this variable; expected it in `vm_config.environment_variables`",
+        ),
+    }
+}
+
+/// Path and name of each variable that a configuration asks for.
+fn variables(text: &str) -> Vec<(String, String)> {
+    let parsed: Value = serde_json::from_str(text).unwrap_or_default();
+    let keys = parsed["keysFrom"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate();
+    let keys = keys.map(|(index, source)| (format!("keysFrom[{index}].env"), &source["env"]));
+    let server = (
+        "credentials.forward.env".to_owned(),
+        &parsed["credentials"]["forward"]["env"],
+    );
+    keys.chain([server])
+        .filter_map(|(path, name)| Some((path, name.as_str()?.to_owned())))
+        .collect()
+}
+
+/// Where the filter gets a variable from.
+pub(crate) enum Passed {
     Not,
     As(String),
     FromGateway,
 }
 
-fn passed_on(configuration: &Configuration, name: &str) -> Passed {
+pub(crate) fn passed_on(configuration: &Configuration, name: &str) -> Passed {
     let plugin = &configuration.plugin;
     let listed = |names: Option<&Node>| {
         let names = names.map_or(&[][..], Node::items);

@@ -64,8 +64,10 @@ impl Report {
         self.findings.append(&mut findings);
     }
 
-    pub(crate) fn is_good(&self) -> bool {
-        self.files.iter().all(|file| file.faults == 0)
+    /// Without faults; if `strict`, without warnings too.
+    pub(crate) fn is_good(&self, strict: bool) -> bool {
+        let good = |file: &Looked| file.faults == 0 && !(strict && file.warnings > 0);
+        self.files.iter().all(good)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use tollgate::denial::Code;
-use tollgate::identity::can_be_key;
+use tollgate::identity::{can_be_key, verified};
 use tollgate::policy::Policy;
 
-use super::report::ModelAnswer;
+use super::report::{ModelAnswer, or_none};
 use super::request::Request;
 use super::who::Who;
 
@@ -42,9 +42,7 @@ pub(super) fn advice(
         Code::TooManyGroups => {
             "Have the issuer put fewer groups into the token: 64 at most are read.".to_owned()
         }
-        Code::UnknownTenant => {
-            "Name the tenant in `tenants`, or give its issuer a `tenantFromGroup` or `defaultTenant`; a tenant claim that says something else is not overruled by them.".to_owned()
-        }
+        Code::UnknownTenant => unknown_tenant(request, policy),
         Code::AmbiguousTenant => "The tenant claim must name one tenant.".to_owned(),
         Code::MissingPrincipal | Code::MalformedIdentity => {
             "Look at what the gateway in front writes into the header that the message names.".to_owned()
@@ -86,6 +84,19 @@ pub(super) fn advice(
         Code::UnsupportedEncoding => "Send the body without `content-encoding`.".to_owned(),
         Code::Internal => "A call of Envoy's failed; look at its log.".to_owned(),
     }
+}
+
+fn unknown_tenant(request: &Request, policy: &Policy) -> String {
+    let claims = |path: &[&str]| request.claim(path);
+    let issuer = verified(&policy.issuers, &claims).ok().flatten();
+    let Some(issuer) = issuer else {
+        return "Name the tenant in `tenants`, or set `trustedHeaders.defaultTenant`.".to_owned();
+    };
+    let groups = issuer.group_names(&claims).unwrap_or_default();
+    format!(
+        "A tenant claim must name one of `tenants`. Without one, the tenant is that of `tenantFromGroup` or `defaultTenant`; the token's groups are {}.",
+        or_none(&groups)
+    )
 }
 
 fn invalid(request: &Request) -> String {

@@ -299,11 +299,14 @@ impl fmt::Display for Report {
             )?;
         }
         writeln!(formatter)?;
-        let operation = self.operation.unwrap_or("none of the table");
+        let operation = self.operation.map_or_else(
+            || "no operation of the table".to_owned(),
+            |operation| format!("operation {operation}"),
+        );
         line(
             formatter,
             "request",
-            format_args!("{}, operation {operation}", self.request),
+            format_args!("{}, {operation}", self.request),
         )?;
         line(formatter, "who", &self.who)?;
         if let Some(model) = &self.model {
@@ -370,7 +373,7 @@ impl ModelAnswer {
     }
 }
 
-fn or_none(names: &[String]) -> String {
+pub(super) fn or_none(names: &[String]) -> String {
     if names.is_empty() {
         "none".to_owned()
     } else {

@@ -2,11 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tollgate::forward;
 use tollgate::headers::HeaderMap;
 use tollgate::identity::{Claim, METADATA, Source, payload};
@@ -14,6 +11,7 @@ use tollgate::operation::{self, ModelIn};
 use tollgate::policy::Policy;
 
 use super::Arguments;
+use crate::moment;
 use crate::output::Failure;
 
 /// Headers that hold secrets whatever is configured, beside the default sources of credentials.
@@ -83,7 +81,12 @@ impl Request {
         let mut request = Self {
             headers: headers.iter().cloned().collect(),
             body: Vec::new(),
-            now: moment(arguments.at.as_deref())?,
+            now: match &arguments.at {
+                None => moment::now(),
+                Some(at) => moment::parse(at).ok_or_else(|| {
+                    Failure::new("--at: expected an RFC 3339 date such as `2027-01-01T00:00:00Z`")
+                })?,
+            },
             model: arguments.model.clone(),
             streams: arguments.stream,
             line: format!("{} {}", arguments.method, arguments.path),
@@ -203,21 +206,6 @@ fn header(line: &str, policy: &Policy) -> Result<(String, String), Failure> {
 fn text(secret: Vec<u8>) -> Result<String, Failure> {
     String::from_utf8(secret)
         .map_err(|_| Failure::new("expected text on standard input, got bytes that are not UTF-8"))
-}
-
-fn moment(at: Option<&str>) -> Result<i64, Failure> {
-    match at {
-        Some(at) => OffsetDateTime::parse(at, &Rfc3339)
-            .map(OffsetDateTime::unix_timestamp)
-            .map_err(|_| {
-                Failure::new("--at: expected an RFC 3339 date such as `2027-01-01T00:00:00Z`")
-            }),
-        None => {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH);
-            let seconds = since.map(|since| since.as_secs()).unwrap_or_default();
-            Ok(i64::try_from(seconds).unwrap_or(i64::MAX))
-        }
-    }
 }
 
 fn token(arguments: &Arguments, policy: &Policy) -> Result<Option<(String, Value)>, Failure> {

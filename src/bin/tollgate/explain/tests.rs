@@ -65,8 +65,8 @@ fn claims(claims: &Value) -> String {
 fn asked(config: &Value, stdin: &str, line: &[&str]) -> Result<(Report, Vec<String>), String> {
     let line = ["tollgate", "config.json"].iter().chain(line);
     let line = Line::try_parse_from(line).map_err(|error| error.to_string())?;
-    let policy = config::compile(config.to_string().as_bytes(), &|_| None);
-    let policy = policy.map_err(|faults| format!("{faults:?}"))?;
+    let file = File::parse("config.json".to_owned(), &config.to_string());
+    let (policy, _) = policy(&file, &Gateway::Assumed).map_err(|failure| format!("{failure:?}"))?;
     answer(&line.arguments, policy, &|| Ok(stdin.as_bytes().to_vec()))
         .map_err(|failure| format!("{failure:?}"))
 }
@@ -231,7 +231,7 @@ fn says_of_each_denial_what_to_do() {
             "",
             &["--claims", &stray, "--model", "qwen-32b"],
             "403 unknown_tenant",
-            "Name the tenant in `tenants`, or give its issuer a `tenantFromGroup` or `defaultTenant`; a tenant claim that says something else is not overruled by them.",
+            "A tenant claim must name one of `tenants`. Without one, the tenant is that of `tenantFromGroup` or `defaultTenant`; the token's groups are none.",
         ),
         (
             "model of other groups",
@@ -435,8 +435,9 @@ fn the_gateway_in_front_is_believed_with_its_secret_or_certificate_only() {
 #[test]
 fn the_server_gets_its_own_credential_unseen() {
     let config = with("credentials", json!({"forward": {"env": "VLLM_API_KEY"}}));
-    let environment = |name: &str| (name == "VLLM_API_KEY").then(|| "sk-server-secret".to_owned());
-    let policy = config::compile(config.to_string().as_bytes(), &environment).unwrap();
+    let file = File::parse("config.json".to_owned(), &config.to_string());
+    let variable = ("VLLM_API_KEY".to_owned(), "sk-server-secret".to_owned());
+    let (policy, _) = policy(&file, &Gateway::Known([variable].into())).unwrap();
     let line = [
         "tollgate",
         "config.json",
@@ -565,5 +566,71 @@ fn a_key_is_hidden_wherever_it_stands() {
                 assert!(!said.contains(ACME), "{row:?}: {said}");
             }
         }
+    }
+}
+
+#[test]
+fn a_configuration_is_found_where_check_finds_it() {
+    let plugin = json!({
+        "apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin", "metadata": {"name": "tollgate"},
+        "spec": {"pluginConfig": config()},
+    });
+    let said = json(&plugin, ACME, &["--key-stdin", "--model", "qwen-32b"]);
+    assert_eq!(said["verdict"], "allowed");
+    let two = format!("{plugin}\n---\n{plugin}");
+    let rows = [
+        (
+            "faulty",
+            with("fairness", json!({"from": ACME})).to_string(),
+            "config.json:1: fairness.from: ",
+        ),
+        (
+            "two",
+            two,
+            "expected one configuration of Tollgate, found 2",
+        ),
+        (
+            "none",
+            "{}".to_owned(),
+            "expected one configuration of Tollgate, found 0",
+        ),
+        ("no YAML", "{".to_owned(), "config.json:2: "),
+    ];
+    for (name, text, expected) in rows {
+        let file = File::parse("config.json".to_owned(), &text);
+        let message = policy(&file, &Gateway::Assumed).map(|_| ()).unwrap_err();
+        let message = format!("{message:?}");
+        assert!(message.contains(expected), "{name}: {message}");
+        assert!(!message.contains(ACME), "{name}: {message}");
+    }
+}
+
+#[test]
+fn keys_of_a_variable_are_known_if_the_variable_is() {
+    let mut config = with(
+        "keysFrom",
+        json!([{"env": "TEAM_KEYS", "format": "plain", "tenant": "acme"}]),
+    );
+    config["keys"] = json!([]);
+    let file = File::parse("config.json".to_owned(), &config.to_string());
+    let variable = ("TEAM_KEYS".to_owned(), ACME.to_owned());
+    let known = Gateway::Known([variable].into());
+    let none: [&str; 0] = [];
+    for (name, gateway, assumed, verdict) in [
+        ("known", &known, &none[..], true),
+        ("assumed", &Gateway::Assumed, &["keysFrom[0].env"], false),
+    ] {
+        let (policy, paths) = policy(&file, gateway).unwrap();
+        assert_eq!(paths, assumed, "{name}");
+        let line = [
+            "tollgate",
+            "config.json",
+            "--key-stdin",
+            "--model",
+            "qwen-32b",
+        ];
+        let line = Line::try_parse_from(line).unwrap();
+        let (report, _) = answer(&line.arguments, policy, &|| Ok(ACME.into())).unwrap();
+        assert_eq!(report.is_allowed(), verdict, "{name}");
     }
 }

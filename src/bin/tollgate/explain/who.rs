@@ -3,13 +3,12 @@
 use std::fmt;
 
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tollgate::denial::{Code, Denial};
 use tollgate::identity::{Caller, Identity, Issuer, verified};
 use tollgate::policy::{GroupId, KeyTerms, Policy};
 
 use super::request::Request;
+use crate::moment;
 
 /// Who is asking.
 #[derive(Debug, Default, Serialize)]
@@ -131,12 +130,7 @@ fn claim_path(issuer: &Issuer) -> String {
 }
 
 fn terms(terms: &KeyTerms) -> String {
-    let date = |moment: i64| {
-        OffsetDateTime::from_unix_timestamp(moment)
-            .ok()
-            .and_then(|moment| moment.format(&Rfc3339).ok())
-            .unwrap_or_default()
-    };
+    let date = |moment| moment::format(moment).unwrap_or_default();
     let parts = [
         terms.disabled.then(|| "disabled".to_owned()),
         terms

@@ -1,8 +1,8 @@
 use super::*;
 
-const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
-const C: &str = "cccccccccccccccccccccccccccccccc";
+const A: &str = "sk-a-Xq81mzPw02LkRt5YvBn7GhJ3";
+const B: &str = "sk-b-Xq81mzPw02LkRt5YvBn7GhJ3";
+const C: &str = "sk-c-Xq81mzPw02LkRt5YvBn7GhJ3";
 
 /// Tenant, id and key of each entry, as far as the keys are known here.
 fn entries(import: &Import) -> Vec<String> {
@@ -108,7 +108,7 @@ fn lines_of_keys_and_users_become_keys_of_tenants() {
                 None,
                 &["demo demo-1 short"],
                 &[
-                    "line 1: a key of 5 bytes can be found from its hash by trying; give out a longer one",
+                    "line 1: the key is short enough to be guessed; expected at least 128 random bits",
                 ],
             ),
         ],

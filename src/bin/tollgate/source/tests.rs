@@ -133,7 +133,7 @@ fn finds_every_form_with_its_origin_text_and_lines() {
 #[test]
 fn a_filter_of_others_is_named_and_left_alone() {
     let file = File::parse("f".to_owned(), POLICY);
-    assert_eq!(file.others, [(6, "gate".to_owned())]);
+    assert_eq!(file.others, [(6, "other".to_owned())]);
     let foreign = FILTER.replace("tollgate", "waf").replace("keys", "rules");
     let file = File::parse("f".to_owned(), &foreign);
     assert!(file.configurations.is_empty());
@@ -189,5 +189,27 @@ fn every_configuration_of_the_repository_is_found() {
             (count, &[][..]),
             "{file}"
         );
+    }
+}
+
+#[test]
+fn what_envoy_takes_no_configuration_from_is_a_flaw() {
+    for (name, from, to) in [
+        (
+            "no type",
+            "      \"@type\": type.googleapis.com/google.protobuf.StringValue\n",
+            "",
+        ),
+        ("another type", "StringValue", "BytesValue"),
+        ("text as a struct", "StringValue", "Struct"),
+    ] {
+        let file = File::parse("f".to_owned(), &FILTER.replace(from, to));
+        let flaws: Vec<_> = file
+            .flaws
+            .iter()
+            .map(|flaw| (flaw.line, &*flaw.path, &*flaw.message))
+            .collect();
+        assert_eq!(flaws, [(7, "configuration", ANY_EXPECTED)], "{name}");
+        assert_eq!(file.configurations.len(), 1, "{name}");
     }
 }

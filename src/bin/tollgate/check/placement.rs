@@ -1,0 +1,204 @@
+//! How a manifest brings the filter into the gateway: what would let requests pass by it, or tokens not reach it.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a `Value` is null where nothing is"
+)]
+
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use crate::source::{Carrier, Configuration};
+use crate::yaml::Node;
+
+/// Line, path and message of each warning.
+pub(crate) fn warnings(configuration: &Configuration) -> Vec<(usize, String, String)> {
+    let tokens: Value = serde_json::from_str(&configuration.text).unwrap_or_default();
+    let mut placement = Placement {
+        configuration,
+        tokens: tokens["jwt"].as_array().cloned().unwrap_or_default(),
+        found: Vec::new(),
+    };
+    match configuration.carrier {
+        Carrier::Bare => {}
+        Carrier::WasmPlugin => placement.wasm_plugin(),
+        Carrier::ExtensionPolicy => placement.extension_policy(),
+        Carrier::Envoy => placement.envoy(),
+    }
+    placement.metadata_keys();
+    placement.found
+}
+
+struct Placement<'c> {
+    configuration: &'c Configuration,
+    /// The entries of `jwt`.
+    tokens: Vec<Value>,
+    found: Vec<(usize, String, String)>,
+}
+
+const PASSES: &str = "where the filter cannot run, every request passes; expected";
+
+impl Placement<'_> {
+    /// Warns about what `path` names in `node`, which `prefix` leads to.
+    fn warn(&mut self, node: &Node, prefix: &str, path: &str, message: impl Into<String>) {
+        let line = node.line_of(path).unwrap_or(node.line);
+        let line = self.configuration.lines.in_file(line);
+        self.found
+            .push((line, format!("{prefix}{path}"), message.into()));
+    }
+
+    fn wasm_plugin(&mut self) {
+        let plugin = &self.configuration.plugin;
+        let says = |name: &str| plugin.member(name).and_then(|value| value.text());
+        if says("failStrategy") == Some("FAIL_OPEN") {
+            self.warn(
+                plugin,
+                "spec.",
+                "failStrategy",
+                format!("{PASSES} `FAIL_RELOAD` or `FAIL_CLOSE`"),
+            );
+        }
+        if !self.tokens.is_empty() && says("phase") != Some("AUTHZ") {
+            self.warn(
+                plugin,
+                "spec.",
+                "phase",
+                "expected `AUTHZ`, where tokens have been verified",
+            );
+        }
+        let url = says("url").unwrap_or_default();
+        if !url.starts_with("file://")
+            && !url.contains("@sha256:")
+            && plugin.member("sha256").is_none()
+        {
+            self.warn(
+                plugin,
+                "spec.",
+                "url",
+                "nothing pins the code; expected `sha256`",
+            );
+        }
+    }
+
+    fn extension_policy(&mut self) {
+        let (document, plugin) = (&self.configuration.document, &self.configuration.plugin);
+        let plugins = document.at(&["spec", "wasm"]).map_or(&[][..], Node::items);
+        let index = plugins.iter().position(|other| Rc::ptr_eq(other, plugin));
+        let prefix = format!("spec.wasm[{}].", index.unwrap_or_default());
+        let spec = document.member("spec").map_or(document, |spec| spec);
+        let single = spec
+            .member("targetRef")
+            .map(|target| ("targetRef".to_owned(), target));
+        let several = ["targetRefs", "targetSelectors"]
+            .into_iter()
+            .flat_map(|name| {
+                let targets = spec.member(name).map_or(&[][..], |targets| targets.items());
+                let places = targets.iter().enumerate();
+                places.map(move |(index, target)| (format!("{name}[{index}]"), target))
+            });
+        let targets: Vec<_> = single.into_iter().chain(several).collect();
+        for (path, target) in targets {
+            let kind = target.member("kind").and_then(|kind| kind.text());
+            if kind.is_some_and(|kind| kind != "Gateway") {
+                self.warn(
+                    spec,
+                    "spec.",
+                    &format!("{path}.kind"),
+                    "other routes of the gateway lead around the filter; expected `Gateway`",
+                );
+            }
+            if target.member("sectionName").is_some() {
+                self.warn(spec, "spec.", &format!("{path}.sectionName"), "other listeners of the gateway lead around the filter; expected the whole Gateway");
+            }
+        }
+        if truth(plugin, "failOpen") {
+            self.warn(plugin, &prefix, "failOpen", format!("{PASSES} `false`"));
+        }
+        for source in ["http", "image"] {
+            let pinned = |code: &Node| {
+                let url = code.member("url").and_then(|url| url.text());
+                code.member("sha256").is_some() || url.is_some_and(|url| url.contains("@sha256:"))
+            };
+            if plugin
+                .at(&["code", source])
+                .is_some_and(|code| !pinned(code))
+            {
+                self.warn(
+                    plugin,
+                    &prefix,
+                    &format!("code.{source}"),
+                    "nothing pins the code; expected `sha256`",
+                );
+            }
+        }
+    }
+
+    fn envoy(&mut self) {
+        let plugin = &self.configuration.plugin;
+        for name in ["fail_open", "failOpen"] {
+            if truth(plugin, name) {
+                self.warn(
+                    plugin,
+                    "",
+                    name,
+                    format!("{PASSES} `failure_policy: FAIL_RELOAD`"),
+                );
+            }
+        }
+        for name in ["failure_policy", "failurePolicy"] {
+            if plugin.member(name).and_then(|policy| policy.text()) == Some("FAIL_OPEN") {
+                self.warn(plugin, "", name, format!("{PASSES} `FAIL_RELOAD`"));
+            }
+        }
+    }
+
+    /// Istio writes every payload under one name; what Envoy writes stands beside the filter, if it is in the file.
+    fn metadata_keys(&mut self) {
+        let configuration = self.configuration;
+        let mut written = Vec::new();
+        match configuration.carrier {
+            Carrier::WasmPlugin => written.push("payload"),
+            Carrier::Envoy => payload_names(&configuration.document, &mut written),
+            Carrier::Bare | Carrier::ExtensionPolicy => {}
+        }
+        if written.is_empty() {
+            return;
+        }
+        let tokens = std::mem::take(&mut self.tokens);
+        for (index, issuer) in tokens.iter().enumerate() {
+            if !written.iter().any(|name| issuer["metadataKey"] == *name) {
+                let path = format!("jwt[{index}].metadataKey");
+                let line = configuration.line_of(&path);
+                let names: Vec<String> = written.iter().map(|name| format!("`{name}`")).collect();
+                self.found.push((
+                    line,
+                    path,
+                    format!(
+                        "no payload is written there; expected {}",
+                        names.join(" or ")
+                    ),
+                ));
+            }
+        }
+    }
+}
+
+fn truth(node: &Node, name: &str) -> bool {
+    matches!(
+        node.member(name).map(|value| &value.value),
+        Some(crate::yaml::Value::Boolean(true))
+    )
+}
+
+/// What `jwt_authn` is told to write payloads to.
+fn payload_names<'n>(node: &'n Node, names: &mut Vec<&'n str>) {
+    for name in ["payload_in_metadata", "payloadInMetadata"] {
+        names.extend(node.member(name).and_then(|name| name.text()));
+    }
+    let items = node.items().iter();
+    let members = node.entries().iter().map(|entry| &entry.node);
+    for below in items.chain(members) {
+        payload_names(below, names);
+    }
+}

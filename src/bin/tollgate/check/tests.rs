@@ -1,0 +1,556 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::source::Carrier;
+
+const HASH: &str = "sha256:b0bc88b545cbe3fd0e4592279993b320c50eeb57091acc8715bcaddeae5ec074";
+/// 2026-01-01, and thirty days later.
+const CLOCK: Clock = Clock {
+    now: 1_767_225_600,
+    soon: 1_769_817_600,
+};
+
+/// A configuration that nothing is to be said about, with some members replaced.
+fn with(changes: &Value) -> String {
+    let mut configuration = json!({
+        "tenants": {"acme": {"groups": ["research"]}},
+        "keys": [{"id": "ci", "tenant": "acme", "keyHash": HASH}],
+        "models": {"llama": {"groups": ["research"]}}
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        configuration[name] = value.clone();
+    }
+    configuration.to_string()
+}
+
+fn key(changes: &Value) -> Value {
+    let mut key = json!({"id": "ci", "tenant": "acme", "keyHash": HASH});
+    for (name, value) in changes.as_object().unwrap() {
+        key[name] = value.clone();
+    }
+    json!([key])
+}
+
+/// The findings of a file, without its name.
+fn findings_in(text: &str, gateway: &Gateway) -> Vec<String> {
+    let file = File::parse("f".to_owned(), text);
+    assert!(!file.configurations.is_empty(), "{text}");
+    let findings = findings(&file, gateway, CLOCK).into_iter();
+    findings
+        .map(|finding| finding.to_string().split_off("f:".len()))
+        .collect()
+}
+
+/// What is said of a bare configuration on one line.
+fn said(text: &str) -> Vec<String> {
+    let findings = findings_in(text, &Gateway::Assumed).into_iter();
+    findings
+        .map(|finding| finding.strip_prefix("1: ").unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_configuration_that_means_what_it_says_gets_no_warning() {
+    let issuer = json!({"metadataKey": "payload", "issuer": "i", "groupsClaim": "groups", "defaultTenant": "acme"});
+    for (name, changes) in [
+        ("plain", json!({})),
+        (
+            "a late end",
+            json!({"keys": key(&json!({"expiresAt": "2026-01-31T00:00:01Z"}))}),
+        ),
+        (
+            "a past start",
+            json!({"keys": key(&json!({"notBefore": "2026-01-01T00:00:00Z"}))}),
+        ),
+        (
+            "a group of the key",
+            json!({"models": {"llama": {"groups": ["ci"]}}, "keys": key(&json!({"groups": ["ci"]}))}),
+        ),
+        (
+            "a group of tokens",
+            json!({"models": {"llama": {"groups": ["x", "research"]}}, "jwt": [issuer]}),
+        ),
+        (
+            "no group, on purpose",
+            json!({"models": {"*": {"access": "authenticated"}, "llama": {"groups": []}}}),
+        ),
+        (
+            "a narrowed key",
+            json!({"models": {"llama-*": {"access": "authenticated"}}, "keys": key(&json!({"models": ["llama-3*", "llama-2"]}))}),
+        ),
+        (
+            "a key for a path",
+            json!({"models": {"llama": {"groups": []}}, "extraPaths": [{"method": "POST", "path": "/tokenize", "groups": ["research"]}]}),
+        ),
+        (
+            "an anonymous model",
+            json!({"models": {"llama": {"access": "anonymous"}}}),
+        ),
+        (
+            "a tenant of tokens",
+            json!({"tenants": {"acme": {"groups": ["research"]}, "other-team": {}}, "jwt": [{"metadataKey": "p", "issuer": "i", "tenantClaim": "azp"}]}),
+        ),
+    ] {
+        assert_eq!(said(&with(&changes)), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn what_hardly_anybody_means_is_warned_about() {
+    let trusted = |rest: Value| {
+        let mut section = json!({"proof": {"header": "x-proof", "secretHash": HASH}, "principalHeader": "x-principal"});
+        for (name, value) in rest.as_object().unwrap() {
+            section[name] = value.clone();
+        }
+        section
+    };
+    let issuer = |rest: Value| {
+        let mut entry = json!({"metadataKey": "payload", "issuer": "i", "defaultTenant": "acme"});
+        for (name, value) in rest.as_object().unwrap() {
+            entry[name] = value.clone();
+        }
+        json!([entry])
+    };
+    for (name, changes, expected) in [
+        (
+            "an expired key",
+            json!({"keys": key(&json!({"expiresAt": "2026-01-01T00:00:00Z"}))}),
+            "keys[0].expiresAt: the key has expired",
+        ),
+        (
+            "a key that ends soon",
+            json!({"keys": key(&json!({"expiresAt": "2026-01-31T00:00:00Z"}))}),
+            "keys[0].expiresAt: the key expires soon",
+        ),
+        (
+            "a key of tomorrow",
+            json!({"keys": key(&json!({"notBefore": "2026-01-01T00:00:01Z"}))}),
+            "keys[0].notBefore: the key is not valid yet",
+        ),
+        (
+            "a key of no time",
+            json!({"keys": key(&json!({"notBefore": "2027-01-01T00:00:00Z", "expiresAt": "2027-01-01T00:00:00Z"}))}),
+            "keys[0].expiresAt: not after `notBefore`: the key is never valid",
+        ),
+        (
+            "a group of nobody",
+            json!({"models": {"llama": {"groups": ["research", "saels"]}}}),
+            "models.llama.groups[1]: nobody has this group",
+        ),
+        (
+            "a path for nobody",
+            json!({"extraPaths": [{"method": "POST", "path": "/tokenize", "groups": ["admins"]}]}),
+            "extraPaths[0].groups[0]: nobody has this group",
+        ),
+        (
+            "tokens without groups",
+            json!({"models": {"llama": {"groups": ["research", "staff"]}}, "jwt": issuer(json!({}))}),
+            "models.llama.groups[1]: nobody has this group",
+        ),
+        (
+            "a group without its prefix",
+            json!({"models": {"llama": {"groups": ["research", "kc:staff", "staff"]}}, "jwt": issuer(json!({"groupsClaim": "groups", "groupPrefix": "kc:"}))}),
+            "models.llama.groups[2]: nobody has this group",
+        ),
+        (
+            "a tenant by a group without its prefix",
+            json!({"jwt": issuer(json!({"groupsClaim": "groups", "groupPrefix": "kc:", "tenantFromGroup": [{"group": "staff", "tenant": "acme"}]}))}),
+            "jwt[0].tenantFromGroup[0].group: no token has this group; expected one that begins with `groupPrefix`",
+        ),
+        (
+            "a tenant by groups that are not read",
+            json!({"jwt": issuer(json!({"tenantFromGroup": [{"group": "staff", "tenant": "acme"}]}))}),
+            "jwt[0].tenantFromGroup[0].group: no token has groups; expected `groupsClaim` too",
+        ),
+        (
+            "a gateway in front without groups",
+            json!({"models": {"llama": {"groups": ["research", "staff"]}}, "trustedHeaders": trusted(json!({"defaultTenant": "acme"}))}),
+            "models.llama.groups[1]: nobody has this group",
+        ),
+        (
+            "a tenant of nobody",
+            json!({"tenants": {"acme": {"groups": ["research"]}, "globex": {}}}),
+            "tenants.globex: nobody belongs to this tenant",
+        ),
+        (
+            "a model without a rule",
+            json!({"keys": key(&json!({"models": ["llama", "qwen*"]}))}),
+            "keys[0].models[1]: no rule in `models` is for this",
+        ),
+        (
+            "a key without a model",
+            json!({"tenants": {"acme": {"groups": []}}, "models": {"llama": {"groups": []}}}),
+            "keys[0]: no rule in `models` admits this key",
+        ),
+        (
+            "everything for everybody",
+            json!({"models": {"*": {"access": "anonymous"}}}),
+            "models.*.access: everybody, with no identity, may use every model that has no rule of its own",
+        ),
+        (
+            "open",
+            json!({"mode": "open"}),
+            "mode: everybody may use every model, with no identity",
+        ),
+        (
+            "audit",
+            json!({"mode": "audit"}),
+            "mode: what would be refused passes, and is only counted",
+        ),
+    ] {
+        assert_eq!(
+            said(&with(&changes)),
+            [format!("warning: {expected}")],
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_gateway_in_front_may_bring_any_group() {
+    let changes = json!({
+        "models": {"llama": {"groups": ["research", "staff"]}},
+        "trustedHeaders": {
+            "proof": {"header": "x-proof", "secretHash": HASH},
+            "principalHeader": "x-principal",
+            "attributesHeader": "x-attributes",
+            "groupsAttribute": "groups",
+            "defaultTenant": "acme"
+        }
+    });
+    assert_eq!(said(&with(&changes)), Vec::<String>::new());
+}
+
+#[test]
+fn a_large_configuration_is_warned_about() {
+    let description =
+        |length| with(&json!({"keys": key(&json!({"description": "x".repeat(length)}))}));
+    let around = description(0).len();
+    assert_eq!(
+        said(&description((200 << 10) - around - 1)),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        said(&description((200 << 10) - around)),
+        [
+            "warning: 200 KiB; a Kubernetes resource holds 1.5 MiB at most, and `kubectl apply` without `--server-side` 256 KiB"
+        ]
+    );
+}
+
+const TOKENS: &str = "tenants: {acme: {}}\n    jwt: [{metadataKey: KEY, issuer: i, defaultTenant: acme}]\n    models: {'*': {access: authenticated}}\n";
+
+fn wasm_plugin(spec: &str, key: &str) -> String {
+    format!(
+        "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: tollgate}}\nspec:\n{spec}  pluginConfig:\n    {}",
+        TOKENS.replace("KEY", key)
+    )
+}
+
+#[test]
+fn a_wasm_plugin_that_lets_requests_or_tokens_pass_by_is_warned_about() {
+    const GOOD: &str = "  url: oci://a/tollgate@sha256:00\n  phase: AUTHZ\n";
+    for (name, spec, key, expected) in [
+        ("good", GOOD.to_owned(), "payload", &[][..]),
+        (
+            "a local file",
+            GOOD.replace("oci://a/tollgate@sha256:00", "file:///tollgate.wasm"),
+            "payload",
+            &[],
+        ),
+        (
+            "a digest beside",
+            GOOD.replace("@sha256:00", "\n  sha256: 00"),
+            "payload",
+            &[],
+        ),
+        (
+            "open",
+            format!("{GOOD}  failStrategy: FAIL_OPEN\n"),
+            "payload",
+            &[
+                "7: warning: spec.failStrategy: where the filter cannot run, every request passes; expected `FAIL_RELOAD` or `FAIL_CLOSE`",
+            ],
+        ),
+        (
+            "before the tokens",
+            GOOD.replace("AUTHZ", "AUTHN"),
+            "payload",
+            &["6: warning: spec.phase: expected `AUTHZ`, where tokens have been verified"],
+        ),
+        (
+            "no phase",
+            GOOD.replace("  phase: AUTHZ\n", ""),
+            "payload",
+            &["5: warning: spec.phase: expected `AUTHZ`, where tokens have been verified"],
+        ),
+        (
+            "not pinned",
+            GOOD.replace("@sha256:00", ":1.0"),
+            "payload",
+            &["5: warning: spec.url: nothing pins the code; expected `sha256`"],
+        ),
+        (
+            "another name",
+            GOOD.to_owned(),
+            "keycloak",
+            &["9: warning: jwt[0].metadataKey: no payload is written there; expected `payload`"],
+        ),
+    ] {
+        let found = findings_in(&wasm_plugin(&spec, key), &Gateway::Assumed);
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[test]
+fn an_extension_policy_that_can_be_bypassed_is_warned_about() {
+    let policy = |target: &str, plugin: &str| {
+        format!(
+            "apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: EnvoyExtensionPolicy\nmetadata: {{name: tollgate}}\nspec:\n  {target}\n  wasm:\n  - name: tollgate\n    {plugin}\n    config:\n      {}",
+            TOKENS.replace("    ", "      ").replace("KEY", "keycloak")
+        )
+    };
+    const GATEWAY: &str =
+        "targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: g}]";
+    const PINNED: &str = "code: {type: Image, image: {url: a, sha256: '00'}}";
+    let route = GATEWAY.replace("kind: Gateway", "kind: HTTPRoute");
+    let single = "targetRef: {kind: GRPCRoute, name: g}";
+    let section = GATEWAY.replace("name: g", "name: g, sectionName: https");
+    let chosen = "targetSelectors: [{kind: HTTPRoute, matchLabels: {a: b}}]";
+    let open = format!("{PINNED}\n    failOpen: true");
+    for (name, target, plugin, expected) in [
+        ("good", GATEWAY, PINNED, &[][..]),
+        (
+            "a route",
+            &route,
+            PINNED,
+            &[
+                "5: warning: spec.targetRefs[0].kind: other routes of the gateway lead around the filter; expected `Gateway`",
+            ],
+        ),
+        (
+            "a single target",
+            single,
+            PINNED,
+            &[
+                "5: warning: spec.targetRef.kind: other routes of the gateway lead around the filter; expected `Gateway`",
+            ],
+        ),
+        (
+            "chosen routes",
+            chosen,
+            PINNED,
+            &[
+                "5: warning: spec.targetSelectors[0].kind: other routes of the gateway lead around the filter; expected `Gateway`",
+            ],
+        ),
+        (
+            "a listener",
+            &section,
+            PINNED,
+            &[
+                "5: warning: spec.targetRefs[0].sectionName: other listeners of the gateway lead around the filter; expected the whole Gateway",
+            ],
+        ),
+        (
+            "open",
+            GATEWAY,
+            &open,
+            &[
+                "9: warning: spec.wasm[0].failOpen: where the filter cannot run, every request passes; expected `false`",
+            ],
+        ),
+        (
+            "not pinned",
+            GATEWAY,
+            "code: {type: HTTP, http: {url: a}}",
+            &["8: warning: spec.wasm[0].code.http: nothing pins the code; expected `sha256`"],
+        ),
+    ] {
+        assert_eq!(
+            findings_in(&policy(target, plugin), &Gateway::Assumed),
+            expected,
+            "{name}"
+        );
+    }
+}
+
+fn envoy(plugin: &str, providers: &str) -> String {
+    format!(
+        "http_filters:\n- name: jwt\n  typed_config: {{providers: {providers}}}\n- name: tollgate\n  typed_config:\n    config:\n      vm_config: {{code: {{}}}}\n{plugin}      configuration:\n        '@type': type.googleapis.com/google.protobuf.Struct\n        value:\n          {}",
+        TOKENS
+            .replace("    ", "          ")
+            .replace("KEY", "payload")
+    )
+}
+
+#[test]
+fn a_filter_of_envoy_that_lets_requests_or_tokens_pass_by_is_warned_about() {
+    for (name, plugin, providers, expected) in [
+        ("good", "", "{a: {payload_in_metadata: payload}}", &[][..]),
+        ("tokens verified elsewhere", "", "{}", &[]),
+        (
+            "fail_open",
+            "      fail_open: true\n",
+            "{}",
+            &[
+                "8: warning: fail_open: where the filter cannot run, every request passes; expected `failure_policy: FAIL_RELOAD`",
+            ],
+        ),
+        (
+            "a policy",
+            "      failure_policy: FAIL_OPEN\n",
+            "{}",
+            &[
+                "8: warning: failure_policy: where the filter cannot run, every request passes; expected `FAIL_RELOAD`",
+            ],
+        ),
+        (
+            "another name",
+            "",
+            "{a: {payload_in_metadata: claims}, b: {payload_in_metadata: b}}",
+            &[
+                "12: warning: jwt[0].metadataKey: no payload is written there; expected `claims` or `b`",
+            ],
+        ),
+    ] {
+        assert_eq!(
+            findings_in(&envoy(plugin, providers), &Gateway::Assumed),
+            expected,
+            "{name}"
+        );
+    }
+}
+
+const UNSET: &str = "fault";
+
+/// `set`, `assumed` or a fault, for the variable of `keysFrom` in a manifest that says `environment` of it.
+fn variable(carrier: Carrier, environment: &str, format: &str, gateway: &Gateway) -> &'static str {
+    const CONFIGURATION: &str = r#"{"tenants": {"acme": {}}, "keysFrom": [{"env": "KEYS", "format": "FORMAT", "tenant": "acme"}], "models": {"*": {"access": "authenticated"}}}"#;
+    let configuration = CONFIGURATION.replace("FORMAT", format);
+    let text = match carrier {
+        Carrier::Bare => configuration,
+        Carrier::WasmPlugin => format!(
+            "apiVersion: extensions.istio.io/v1\nkind: WasmPlugin\nmetadata: {{name: tollgate}}\nspec: {{sha256: a, vmConfig: {{env: {environment}}}, pluginConfig: {configuration}}}"
+        ),
+        Carrier::ExtensionPolicy => format!(
+            "apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: EnvoyExtensionPolicy\nspec: {{wasm: [{{name: tollgate, env: {environment}, config: {configuration}}}]}}"
+        ),
+        Carrier::Envoy => format!(
+            "{{name: tollgate, vm_config: {{environment_variables: {environment}}}, configuration: {{'@type': type.googleapis.com/google.protobuf.Struct, value: {configuration}}}}}"
+        ),
+    };
+    match findings_in(&text, gateway).as_slice() {
+        [] => "set",
+        [one] if one.contains("note: keysFrom[0].env: taken as set") => "assumed",
+        [one] if one.contains(": keysFrom[0].env") => UNSET,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_variable_is_set_where_the_manifest_passes_it_on() {
+    use Carrier::{Bare, Envoy, ExtensionPolicy, WasmPlugin};
+    let known = |value: &str| Gateway::Known([("KEYS".to_owned(), value.to_owned())].into());
+    let assumed = Gateway::Assumed;
+    let hash_list = format!("ci={HASH}");
+    for (name, carrier, environment, format, gateway, expected) in [
+        ("bare, keys", Bare, "", "plain", &assumed, "assumed"),
+        ("bare, hashes", Bare, "", "hashes", &assumed, "assumed"),
+        (
+            "bare, given",
+            Bare,
+            "",
+            "plain",
+            &known("sk-one,sk-two"),
+            "set",
+        ),
+        (
+            "bare, given hashes",
+            Bare,
+            "",
+            "hashes",
+            &known(&hash_list),
+            "set",
+        ),
+        (
+            "bare, given what is no list of hashes",
+            Bare,
+            "",
+            "hashes",
+            &known("sk-one"),
+            UNSET,
+        ),
+        (
+            "bare, not given",
+            Bare,
+            "",
+            "plain",
+            &Gateway::Known(Default::default()),
+            UNSET,
+        ),
+        (
+            "Istio, from the host",
+            WasmPlugin,
+            "[{name: KEYS, valueFrom: HOST}]",
+            "plain",
+            &assumed,
+            "assumed",
+        ),
+        (
+            "Istio, inline",
+            WasmPlugin,
+            "[{name: KEYS, value: sk-one}]",
+            "plain",
+            &assumed,
+            "set",
+        ),
+        (
+            "Istio, another",
+            WasmPlugin,
+            "[{name: OTHER, valueFrom: HOST}]",
+            "plain",
+            &known("sk-one"),
+            UNSET,
+        ),
+        (
+            "Envoy Gateway, listed",
+            ExtensionPolicy,
+            "{hostKeys: [KEYS]}",
+            "hashes",
+            &assumed,
+            "assumed",
+        ),
+        (
+            "Envoy Gateway, not listed",
+            ExtensionPolicy,
+            "{hostKeys: []}",
+            "plain",
+            &known("sk-one"),
+            UNSET,
+        ),
+        (
+            "Envoy, listed",
+            Envoy,
+            "{host_env_keys: [KEYS]}",
+            "plain",
+            &known("sk-one"),
+            "set",
+        ),
+        (
+            "Envoy, inline",
+            Envoy,
+            "{key_values: {KEYS: sk-one}}",
+            "plain",
+            &assumed,
+            "set",
+        ),
+        ("Envoy, not listed", Envoy, "{}", "plain", &assumed, UNSET),
+    ] {
+        assert_eq!(
+            variable(carrier, environment, format, gateway),
+            expected,
+            "{name}"
+        );
+    }
+}

@@ -1,0 +1,250 @@
+//! What the filter takes and hardly anybody means. It is only asked about a configuration without faults, and each
+//! warning holds whatever a token or a gateway in front may say.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a `Value` is null where nothing is"
+)]
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::moment;
+
+/// From here on it is time to think of what a Kubernetes resource can hold.
+const LARGE: usize = 200 << 10;
+
+/// The moments that keys are compared with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    pub(crate) now: i64,
+    /// Keys that end before are worth a warning.
+    pub(crate) soon: i64,
+}
+
+/// Path and message of each warning about a configuration.
+pub(crate) fn of(text: &str, clock: Clock) -> Vec<(String, String)> {
+    let configuration = serde_json::from_str(text).unwrap_or_default();
+    let mut warnings = Warnings {
+        configuration: &configuration,
+        found: Vec::new(),
+    };
+    warnings.size(text.len());
+    warnings.mode();
+    warnings.dates(clock);
+    if configuration["mode"] != "open" {
+        warnings.groups();
+        warnings.tenants();
+        warnings.models();
+    }
+    warnings.found
+}
+
+struct Warnings<'c> {
+    configuration: &'c Value,
+    found: Vec<(String, String)>,
+}
+
+/// The groups that somebody may have.
+struct Groups<'c> {
+    named: BTreeSet<&'c str>,
+    /// What the groups of an issuer's tokens begin with.
+    prefixes: Vec<&'c str>,
+    /// A gateway in front may say any.
+    any: bool,
+}
+
+impl Groups<'_> {
+    fn has(&self, group: &str) -> bool {
+        self.any
+            || self.named.contains(group)
+            || self.prefixes.iter().any(|prefix| group.starts_with(prefix))
+    }
+}
+
+impl<'c> Warnings<'c> {
+    fn warn(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.found.push((path.into(), message.into()));
+    }
+
+    fn size(&mut self, bytes: usize) {
+        if bytes >= LARGE {
+            let size = bytes / 1024;
+            self.warn("", format!("{size} KiB; a Kubernetes resource holds 1.5 MiB at most, and `kubectl apply` without `--server-side` 256 KiB"));
+        }
+    }
+
+    fn mode(&mut self) {
+        match self.configuration["mode"].as_str() {
+            Some("open") => self.warn("mode", "everybody may use every model, with no identity"),
+            Some("audit") => self.warn("mode", "what would be refused passes, and is only counted"),
+            _ => {}
+        }
+    }
+
+    fn dates(&mut self, clock: Clock) {
+        for (path, key) in list(self.configuration, "keys") {
+            let moment = |name: &str| key[name].as_str().and_then(moment::parse);
+            let (start, end) = (moment("notBefore"), moment("expiresAt"));
+            if start.is_some_and(|start| end.is_some_and(|end| end <= start)) {
+                self.warn(
+                    format!("{path}.expiresAt"),
+                    "not after `notBefore`: the key is never valid",
+                );
+                continue;
+            }
+            match end {
+                Some(end) if end <= clock.now => {
+                    self.warn(format!("{path}.expiresAt"), "the key has expired")
+                }
+                Some(end) if end <= clock.soon => {
+                    self.warn(format!("{path}.expiresAt"), "the key expires soon")
+                }
+                _ => {}
+            }
+            if start.is_some_and(|start| clock.now < start) {
+                self.warn(format!("{path}.notBefore"), "the key is not valid yet");
+            }
+        }
+    }
+
+    /// Groups in rules that nobody has.
+    fn groups(&mut self) {
+        let groups = self.groups_brought();
+        for (name, rule) in object(self.configuration, "models") {
+            for (path, group) in list(rule, "groups") {
+                if group.as_str().is_some_and(|group| !groups.has(group)) {
+                    self.warn(format!("models.{name}.{path}"), "nobody has this group");
+                }
+            }
+        }
+        for (at, extra) in list(self.configuration, "extraPaths") {
+            for (path, group) in list(extra, "groups") {
+                if group.as_str().is_some_and(|group| !groups.has(group)) {
+                    self.warn(format!("{at}.{path}"), "nobody has this group");
+                }
+            }
+        }
+        for (at, issuer) in list(self.configuration, "jwt") {
+            let prefix = issuer["groupPrefix"].as_str().unwrap_or_default();
+            for (path, rule) in list(issuer, "tenantFromGroup") {
+                let message = if issuer["groupsClaim"].is_null() {
+                    "no token has groups; expected `groupsClaim` too"
+                } else if rule["group"]
+                    .as_str()
+                    .is_some_and(|group| !group.starts_with(prefix))
+                {
+                    "no token has this group; expected one that begins with `groupPrefix`"
+                } else {
+                    continue;
+                };
+                self.warn(format!("{at}.{path}.group"), message);
+            }
+        }
+    }
+
+    fn groups_brought(&self) -> Groups<'c> {
+        let configuration = self.configuration;
+        let keys = list(configuration, "keys").chain(list(configuration, "keysFrom"));
+        let issuers = list(configuration, "jwt");
+        Groups {
+            named: keys.flat_map(|(_, key)| self.groups_of_key(key)).collect(),
+            prefixes: issuers
+                .filter(|(_, issuer)| !issuer["groupsClaim"].is_null())
+                .map(|(_, issuer)| issuer["groupPrefix"].as_str().unwrap_or_default())
+                .collect(),
+            any: !configuration["trustedHeaders"]["groupsAttribute"].is_null(),
+        }
+    }
+
+    /// The tenant's and its own.
+    fn groups_of_key(&self, key: &'c Value) -> impl Iterator<Item = &'c str> {
+        let tenant = &self.configuration["tenants"][key["tenant"].as_str().unwrap_or_default()];
+        let groups = list(tenant, "groups").chain(list(key, "groups"));
+        groups.filter_map(|(_, group)| group.as_str())
+    }
+
+    /// Tenants that nobody belongs to.
+    fn tenants(&mut self) {
+        let configuration = self.configuration;
+        let trusted = &configuration["trustedHeaders"];
+        let said = !trusted["tenantAttribute"].is_null()
+            || list(configuration, "jwt").any(|(_, issuer)| !issuer["tenantClaim"].is_null());
+        if said {
+            return;
+        }
+        let mut named: BTreeSet<&str> = trusted["defaultTenant"].as_str().into_iter().collect();
+        for (_, issuer) in list(configuration, "jwt") {
+            named.extend(issuer["defaultTenant"].as_str());
+            let rules = list(issuer, "tenantFromGroup");
+            named.extend(rules.filter_map(|(_, rule)| rule["tenant"].as_str()));
+        }
+        let keys = list(configuration, "keys").chain(list(configuration, "keysFrom"));
+        named.extend(keys.filter_map(|(_, key)| key["tenant"].as_str()));
+        for (name, _) in object(configuration, "tenants") {
+            if !named.contains(name) {
+                self.warn(format!("tenants.{name}"), "nobody belongs to this tenant");
+            }
+        }
+    }
+
+    /// Models that keys are narrowed to without a rule for them, and keys that no rule admits.
+    fn models(&mut self) {
+        let configuration = self.configuration;
+        let rules: Vec<(&str, &Value)> = object(configuration, "models").collect();
+        if configuration["models"]["*"]["access"] == "anonymous" {
+            self.warn(
+                "models.*.access",
+                "everybody, with no identity, may use every model that has no rule of its own",
+            );
+        }
+        for (at, key) in list(configuration, "keys") {
+            let limits: Vec<(String, &str)> = list(key, "models")
+                .filter_map(|(path, limit)| Some((path, limit.as_str()?)))
+                .collect();
+            for (path, limit) in &limits {
+                if !rules.iter().any(|(rule, _)| meet(rule, limit)) {
+                    self.warn(format!("{at}.{path}"), "no rule in `models` is for this");
+                }
+            }
+            let groups: BTreeSet<&str> = self.groups_of_key(key).collect();
+            let admits = |(name, rule): &(&str, &Value)| {
+                let member = list(rule, "groups")
+                    .any(|(_, group)| group.as_str().is_some_and(|group| groups.contains(group)));
+                let narrowed =
+                    key["models"].is_array() && !limits.iter().any(|(_, limit)| meet(name, limit));
+                (member || !rule["access"].is_null()) && !narrowed
+            };
+            let reaches = list(configuration, "extraPaths").any(|(_, extra)| {
+                list(extra, "groups")
+                    .any(|(_, group)| group.as_str().is_some_and(|group| groups.contains(group)))
+            });
+            if !reaches && !rules.iter().any(admits) {
+                self.warn(at, "no rule in `models` admits this key");
+            }
+        }
+    }
+}
+
+/// Whether some model fits both of two names or prefixes.
+fn meet(one: &str, other: &str) -> bool {
+    match (one.strip_suffix('*'), other.strip_suffix('*')) {
+        (None, None) => one == other,
+        (Some(prefix), None) => other.starts_with(prefix),
+        (None, Some(prefix)) => one.starts_with(prefix),
+        (Some(one), Some(other)) => one.starts_with(other) || other.starts_with(one),
+    }
+}
+
+/// The entries of a list, with their paths.
+fn list<'c>(holder: &'c Value, name: &str) -> impl Iterator<Item = (String, &'c Value)> {
+    let entries = holder[name].as_array().into_iter().flatten().enumerate();
+    let name = name.to_owned();
+    entries.map(move |(index, entry)| (format!("{name}[{index}]"), entry))
+}
+
+fn object<'c>(holder: &'c Value, name: &str) -> impl Iterator<Item = (&'c str, &'c Value)> {
+    let entries = holder[name].as_object().into_iter().flatten();
+    entries.map(|(name, entry)| (name.as_str(), entry))
+}

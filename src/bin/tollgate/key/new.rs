@@ -1,0 +1,141 @@
+//! `tollgate key new`: a key, and what is configured of it.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+use tollgate::config::compile;
+
+use super::{format, hash};
+use crate::moment::{self, End};
+use crate::output::{Failure, Output, Verdict};
+
+/// Make a key, and print the entry of `keys` that is configured of it.
+///
+/// The entry goes to standard output, which never has the key. The key goes to standard error, once, or to a file that
+/// only its owner can read.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The tenant that it belongs to
+    #[arg(long)]
+    tenant: String,
+    /// Its public name [default: the tenant and 8 random letters and digits]
+    #[arg(long)]
+    id: Option<String>,
+    /// When it ends: a number of days such as `90d`, or a date such as `2027-01-01T00:00:00Z` [default: never]
+    #[arg(long, value_name = "DAYS|DATE")]
+    expires: Option<End>,
+    /// What it begins with [default: `sk-` and the tenant]
+    #[arg(long)]
+    prefix: Option<String>,
+    /// Its groups, on top of the tenant's
+    #[arg(long, value_delimiter = ',')]
+    groups: Vec<String>,
+    /// Write the key to this file, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+/// An entry of `keys`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    id: String,
+    tenant: String,
+    key_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<String>,
+}
+
+/// YAML; its texts are quoted as in JSON, so that none is taken for a number or a date.
+impl fmt::Display for Entry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "- id: {}", json!(self.id))?;
+        write!(formatter, "\n  tenant: {}", json!(self.tenant))?;
+        write!(formatter, "\n  keyHash: {}", json!(self.key_hash))?;
+        if let Some(end) = &self.expires_at {
+            write!(formatter, "\n  expiresAt: {}", json!(end))?;
+        }
+        if !self.groups.is_empty() {
+            write!(formatter, "\n  groups: {}", json!(self.groups))?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Verdict, Failure> {
+    let now = moment::now();
+    let end = arguments.expires.map(|end| end.seen_from(now));
+    if end.is_some_and(|end| end <= now) {
+        return Err(Failure::new(
+            "--expires: the key would have expired already",
+        ));
+    }
+    let public = format::public()?;
+    let prefix = arguments
+        .prefix
+        .unwrap_or_else(|| format!("sk-{}", plain(&arguments.tenant)));
+    if prefix.is_empty() || prefix.len() > 200 || plain(&prefix) != prefix {
+        return Err(Failure::new(
+            "--prefix: expected 1 to 200 letters, digits, `.` and `-`",
+        ));
+    }
+    let key = format::make(&prefix, &public)?;
+    let entry = Entry {
+        id: arguments
+            .id
+            .unwrap_or_else(|| format!("{}-{public}", arguments.tenant)),
+        tenant: arguments.tenant,
+        key_hash: hash(key.as_bytes()),
+        expires_at: end.and_then(moment::format),
+        groups: arguments.groups,
+    };
+    refuse_faults(&entry)?;
+    match &arguments.key_file {
+        Some(path) => store(path, &key)?,
+        None => output.confide(&key)?,
+    }
+    output.say(&entry)?;
+    Ok(Verdict::Good)
+}
+
+/// What stands in a key is at home in every header.
+fn plain(text: &str) -> String {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '.' || letter == '-';
+    text.chars()
+        .map(|letter| if fits(letter) { letter } else { '-' })
+        .collect()
+}
+
+/// The filter's own word on the names.
+fn refuse_faults(entry: &Entry) -> Result<(), Failure> {
+    let tenants = json!({ (entry.tenant.as_str()): {} });
+    let models = json!({"*": {"access": "authenticated"}});
+    let configuration = json!({"tenants": tenants, "keys": [entry], "models": models});
+    let faults = compile(configuration.to_string().as_bytes(), &|_| None).err();
+    let messages: Vec<String> = faults.iter().flatten().map(ToString::to_string).collect();
+    if messages.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::new(messages.join("; ")))
+    }
+}
+
+/// Writes the key to a new file of its own.
+fn store(path: &Path, key: &str) -> Result<(), Failure> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(path).and_then(|mut file| {
+        writeln!(file, "{key}")?;
+        file.sync_all()
+    });
+    written.map_err(|error| Failure::new(format!("{}: cannot write: {error}", path.display())))
+}

@@ -1,0 +1,176 @@
+use std::env;
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::run::{tollgate, with_input};
+
+/// The key that a run confided.
+fn confided(errors: &str) -> &str {
+    let key = errors.strip_prefix("The key, which is kept nowhere and not shown again:\n");
+    key.unwrap().trim_end()
+}
+
+#[test]
+fn a_new_key_and_its_entry_fit_each_other() {
+    let ran = tollgate(&[
+        "key",
+        "new",
+        "--tenant",
+        "acme",
+        "--expires",
+        "2099-01-01T00:00:00Z",
+        "--groups",
+        "ci,night",
+    ]);
+    assert_eq!(ran.code, Some(0));
+    let key = confided(&ran.errors);
+    let public = key
+        .strip_prefix("sk-acme-")
+        .unwrap()
+        .split_once("_tg_")
+        .unwrap()
+        .0;
+    let hash = with_input(&["key", "hash"], &format!("{key}\n"));
+    assert_eq!((hash.errors.as_str(), hash.code), ("", Some(0)));
+    assert_eq!(
+        ran.output,
+        format!(
+            "- id: \"acme-{public}\"\n  tenant: \"acme\"\n  keyHash: \"{}\"\n  expiresAt: \"2099-01-01T00:00:00Z\"\n  groups: [\"ci\",\"night\"]\n",
+            hash.output.trim_end()
+        )
+    );
+    let configuration = format!(
+        "tenants: {{acme: {{}}}}\nmodels: {{'*': {{access: authenticated}}}}\nkeys:\n{}",
+        ran.output
+    );
+    let checked = with_input(&["check", "-"], &configuration);
+    assert_eq!(checked.output, "<stdin>: no faults, no warnings\n");
+}
+
+#[test]
+fn standard_output_never_has_the_key() {
+    let file = env::temp_dir().join(format!("tollgate-key-{}", std::process::id()));
+    let path = file.to_str().unwrap();
+    for arguments in [
+        &["key", "new", "--tenant", "acme"][..],
+        &["--json", "key", "new", "--tenant", "acme"],
+        &["key", "new", "--tenant", "acme", "--key-file", path],
+    ] {
+        let ran = tollgate(arguments);
+        assert!(
+            !ran.output.contains("_tg_"),
+            "{arguments:?}: {}",
+            ran.output
+        );
+    }
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_key_file_is_new_and_its_owners_alone() {
+    let file = env::temp_dir().join(format!("tollgate-key-file-{}", std::process::id()));
+    let path = file.to_str().unwrap();
+    let arguments = [
+        "--json",
+        "key",
+        "new",
+        "--tenant",
+        "acme",
+        "--id",
+        "ci",
+        "--prefix",
+        "gate.2",
+        "--key-file",
+        path,
+    ];
+    let ran = tollgate(&arguments);
+    assert_eq!((ran.errors.as_str(), ran.code), ("", Some(0)));
+    let key = fs::read_to_string(&file).unwrap();
+    assert!(key.starts_with("gate.2-"), "{key}");
+    let hash = with_input(&["key", "hash"], &key).output;
+    let entry: Value = serde_json::from_str(&ran.output).unwrap();
+    assert_eq!(
+        entry,
+        json!({"id": "ci", "tenant": "acme", "keyHash": hash.trim_end()})
+    );
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(
+            fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
+    let again = tollgate(&arguments);
+    assert_eq!((again.output.as_str(), again.code), ("", Some(2)));
+    assert_eq!(fs::read_to_string(&file).unwrap(), key);
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_key_that_nobody_could_use_is_not_made() {
+    for (name, arguments, error) in [
+        (
+            "a bad tenant",
+            &["--tenant", "a b"][..],
+            "tollgate: tenants.a b: the tenant's name must be 1 to 128 letters, digits and `._:/@+-`; keys[0].id: the key's id must be 1 to 128 letters, digits and `._:/@+-`\n",
+        ),
+        (
+            "a bad id",
+            &["--tenant", "acme", "--id", "ü"],
+            "tollgate: keys[0].id: the key's id must be 1 to 128 letters, digits and `._:/@+-`\n",
+        ),
+        (
+            "a bad prefix",
+            &["--tenant", "acme", "--prefix", "sk acme"],
+            "tollgate: --prefix: expected 1 to 200 letters, digits, `.` and `-`\n",
+        ),
+        (
+            "a past end",
+            &["--tenant", "acme", "--expires", "2020-01-01T00:00:00Z"],
+            "tollgate: --expires: the key would have expired already\n",
+        ),
+        (
+            "no days",
+            &["--tenant", "acme", "--expires", "0d"],
+            "tollgate: --expires: the key would have expired already\n",
+        ),
+    ] {
+        let ran = tollgate(&[&["key", "new"], arguments].concat());
+        assert_eq!(
+            (ran.output.as_str(), ran.errors.as_str(), ran.code),
+            ("", error, Some(2)),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_hash_comes_with_what_speaks_against_its_key() {
+    const DEMO: &str = "sha256:b0bc88b545cbe3fd0e4592279993b320c50eeb57091acc8715bcaddeae5ec074\n";
+    const CUT: &str = "tollgate: warning: the key is cut or mistyped: its checksum is wrong\n";
+    const SHORT: &str = "tollgate: warning: the key is short enough to be guessed; expected at least 128 random bits\n";
+    let hash = |input: &str| with_input(&["key", "hash"], input);
+    let demo = hash("sk-tollgate-acme-demo\n");
+    assert_eq!(
+        (demo.output.as_str(), demo.errors.as_str(), demo.code),
+        (DEMO, SHORT, Some(0))
+    );
+    assert_eq!(hash("sk-tollgate-acme-demo\r\n").output, DEMO);
+    let cut = hash("sk-acme-k3v9x2mq_tg_0123456789");
+    assert_eq!((cut.errors.as_str(), cut.code), (CUT, Some(1)));
+    let told: Value = serde_json::from_str(
+        &with_input(&["--json", "key", "hash"], "sk-acme-k3v9x2mq_tg_0").output,
+    )
+    .unwrap();
+    assert_eq!(told["warning"], "checksum");
+    for (name, input) in [
+        ("nothing", String::new()),
+        ("an empty line", "\n".to_owned()),
+        ("too long", "x".repeat(513)),
+    ] {
+        let ran = hash(&input);
+        assert_eq!((ran.output.as_str(), ran.code), ("", Some(2)), "{name}");
+    }
+}
