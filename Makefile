@@ -53,21 +53,22 @@ REVISION ?= $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/d
 SOURCE ?=
 
 .PHONY: release
-release: image ## build all that is released: filter, image, command, bills of materials, SHA256SUMS; in target/release-filter/
+release: image ## build all that is released, with its checksums: target/release-filter/
 	$(call release-cargo,$(HOST),--features command --bin tollgate)
 	cp $(RELEASE)/build/$(HOST)/release/tollgate $(RELEASE)/tollgate-$(HOST)
 	python3 release/sbom.py $(RELEASE)/tollgate.wasm $(RELEASE)/tollgate.wasm.cdx.json --target wasm32-wasip1
 	python3 release/sbom.py $(RELEASE)/tollgate-$(HOST) $(RELEASE)/tollgate-$(HOST).cdx.json \
 	  --target $(HOST) --features command
-	cd $(RELEASE) && $$(command -v sha256sum || echo shasum -a 256) tollgate.wasm tollgate.wasm.cdx.json tollgate-oci.tar \
-	  tollgate-$(HOST) tollgate-$(HOST).cdx.json | tee SHA256SUMS
+	cd $(RELEASE) && $$(command -v sha256sum || echo shasum -a 256) \
+	  tollgate.wasm tollgate.wasm.cdx.json tollgate-oci.tar tollgate-$(HOST) tollgate-$(HOST).cdx.json | tee SHA256SUMS
 
 .PHONY: image
 image: toolchain ## build the filter into an OCI image, and print its digest: target/release-filter/tollgate-oci
 	$(call release-cargo,wasm32-wasip1,--lib)
 	cp $(RELEASE)/build/wasm32-wasip1/release/tollgate.wasm $(RELEASE)/
-	@python3 release/oci.py $(RELEASE)/tollgate.wasm $(RELEASE)/tollgate-oci --version $$(cargo pkgid | sed 's/.*[@#]//') \
-	  --revision '$(REVISION)' --source '$(SOURCE)' | tee $(RELEASE)/tollgate-oci.digest
+	@python3 release/oci.py $(RELEASE)/tollgate.wasm $(RELEASE)/tollgate-oci \
+	  --version $$(cargo pkgid | sed 's/.*[@#]//') --revision '$(REVISION)' --source '$(SOURCE)' \
+	  | tee $(RELEASE)/tollgate-oci.digest
 
 .PHONY: reproducible
 reproducible: ## show that what is released does not depend on where it is built: twice, in other folders

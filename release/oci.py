@@ -82,10 +82,11 @@ def image(module, annotations):
     }
     described = add(MANIFEST, encode(manifest))
     # The name by which tools pick an image out of a layout.
-    named = {**described, "annotations": {"org.opencontainers.image.ref.name": annotations["org.opencontainers.image.version"]}}
+    name = {"org.opencontainers.image.ref.name": annotations["org.opencontainers.image.version"]}
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [{**described, "annotations": name}]}
     return described["digest"], {
         **blobs,
-        "index.json": encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": [named]}),
+        "index.json": encode(index),
         "oci-layout": encode({"imageLayoutVersion": "1.0.0"}),
     }
 

@@ -3,10 +3,10 @@
 
     sbom.py ARTIFACT OUTPUT --target TRIPLE [--features FEATURES]
 
-It names what is linked into ARTIFACT: the crates that `cargo tree` finds for that target and those features, with their
-licences and with the checksums of Cargo.lock, and Rust's standard library. What only runs while building or testing
-(procedural macros, build and development dependencies) is not in it. The same artifact gives the same bytes: there is no
-time in it, and the serial number follows from the artifact.
+It names what is linked into ARTIFACT: the crates that `cargo tree` finds for that target and those features, with
+their licences and with the checksums of Cargo.lock, and Rust's standard library. What only runs while building or
+testing (procedural macros, build and development dependencies) is not in it. The same artifact gives the same bytes:
+there is no time in it, and the serial number follows from the artifact.
 """
 
 import argparse
@@ -38,7 +38,8 @@ def main():
 
 def bill(artifact, target, features=""):
     root, crates, uses = linked(tree(target, features))
-    checksums = {(name, version): checksum for name, version, checksum in LOCKED.findall((ROOT / "Cargo.lock").read_text())}
+    locked = LOCKED.findall((ROOT / "Cargo.lock").read_text())
+    checksums = {(name, version): checksum for name, version, checksum in locked}
     digest = hashlib.sha256(artifact.read_bytes()).hexdigest()
 
     library = standard_library()
@@ -55,7 +56,7 @@ def bill(artifact, target, features=""):
         "metadata": {"component": main_component},
         "components": [library] + [component(crate, crates[crate], checksums[crate]) for crate in sorted(crates)],
         "dependencies": [
-            {"ref": reference(crate), "dependsOn": sorted({reference(used) for used in uses[crate]} | {library["bom-ref"]})}
+            {"ref": reference(crate), "dependsOn": sorted([library["bom-ref"], *map(reference, uses[crate])])}
             for crate in sorted(uses)
         ],
     }

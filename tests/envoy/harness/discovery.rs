@@ -73,19 +73,18 @@ impl Discovery {
 
     /// Puts another plugin configuration in the place of the one before.
     pub(super) fn publish(&self, config: &Value, version: usize) {
-        self.publish_with(&self.configuration, json!(config.to_string()), version);
+        let mut resource = self.resource.clone();
+        *resource.pointer_mut(&self.configuration).unwrap() = json!(config.to_string());
+        self.write(&resource, version);
     }
 
-    /// Puts another module in the place of the one before, with the configuration that Envoy started with.
-    pub(super) fn publish_module(&self, module: &[u8], version: usize) {
+    /// The same, with another module.
+    pub(super) fn publish_module(&self, module: &[u8], config: &Value, version: usize) {
         let file = self.folder.with_file_name(format!("{version}.wasm"));
         fs::write(&file, module).unwrap();
-        self.publish_with(&self.module, json!(file), version);
-    }
-
-    fn publish_with(&self, place: &str, value: Value, version: usize) {
         let mut resource = self.resource.clone();
-        *resource.pointer_mut(place).unwrap() = value;
+        *resource.pointer_mut(&self.configuration).unwrap() = json!(config.to_string());
+        *resource.pointer_mut(&self.module).unwrap() = json!(file);
         self.write(&resource, version);
     }
 

@@ -276,10 +276,10 @@ impl Gateway {
         self.refused_up_to(version)
     }
 
-    /// The same with another module, and the configuration that Envoy started with.
-    pub(crate) fn publish_module(&self, module: &[u8], version: usize) -> usize {
+    /// The same, with another module.
+    pub(crate) fn publish_module(&self, module: &[u8], config: &Value, version: usize) -> usize {
         let discovery = self.discovery.as_ref().unwrap();
-        discovery.publish_module(module, version);
+        discovery.publish_module(module, config, version);
         self.refused_up_to(version)
     }
 
