@@ -197,6 +197,10 @@ class Picture:
             for series in result:
                 values = {round(at): finite(float(value)) for at, value in series["values"]}
                 lines.append((legend(target, series["metric"]), [values.get(round(at)) for at in times]))
+        if not lines:
+            axes.axis("off")
+            axes.text(0.5, 0.4, "No data", ha="center", color="#5a6068")
+            return
         lines.sort(key=lambda line: line[0])
         dates = [datetime.datetime.fromtimestamp(at, datetime.timezone.utc) for at in times]
         colours = [plt.get_cmap("tab10")(i % 10) for i in range(len(lines))]
