@@ -148,6 +148,15 @@ fuzz: toolchain cargo-fuzz ## look for inputs that break the rules: TARGET=json 
 test-matrix: build ## the same in all supported versions of Envoy (VERSIONS="1.39.3 ..." for others), one line for each
 	@envoy/test-matrix.sh
 
+# What draws the picture.
+MATPLOTLIB_VERSION := 3.11.2
+
+.PHONY: picture
+picture: build ## draw examples/observability/dashboard.png from five minutes of real data
+	@{ [ -x $(VENV)/bin/pip ] || python3 -m venv $(VENV); } && \
+	  $(VENV)/bin/pip install --disable-pip-version-check --quiet matplotlib==$(MATPLOTLIB_VERSION)
+	$(VENV)/bin/python examples/observability/draw.py
+
 .PHONY: soak
 soak: build ## hold 10,000 streams open in Envoy, with aborts and reloads, for some minutes
 	@ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && \

@@ -18,7 +18,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-FOLDER = ROOT / "target" / "observability"
+# What a run leaves, by program.
+FOLDER = ROOT / "target" / "observability" / Path(sys.argv[0]).stem
 WASM = os.environ.get("TOLLGATE_WASM") or str(ROOT / "target/wasm32-wasip1/release/tollgate.wasm")
 
 sys.path.insert(0, str(ROOT / "envoy"))

@@ -235,6 +235,17 @@ class Observability(unittest.TestCase):
             self.assertTrue(named, expression)
             self.assertLessEqual(named, names, expression)
 
+    def test_every_way_to_scrape_keeps_and_renames_the_same_series(self):
+        def steps(name):
+            _, relabelling = re.split(r"metric_relabel_configs:|metricRelabelings:\n", (HERE / name).read_text())
+            steps = re.findall(r"(?:regex|target_?[lL]abel|replacement|action): (.+)", relabelling)
+            self.assertGreater(len(steps), 10, name)
+            return steps
+
+        ours = steps("prometheus.yml")
+        self.assertEqual(steps("istio.yaml"), ours)
+        self.assertEqual(steps("envoy-gateway.yaml"), ours)
+
     def test_every_rule_can_be_evaluated(self):
         for rule in self.rules():
             self.assertEqual(rule["health"], "ok", rule.get("lastError"))
