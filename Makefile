@@ -10,6 +10,7 @@ RECORDINGS ?= tests/fixtures/recordings
 
 TOOLS := target/tools
 VENV := $(TOOLS)/venv
+CLIENTS := $(TOOLS)/clients
 
 # The test runner must have the very version of the wasm-bindgen that the tests are built with.
 WASM_BINDGEN_VERSION = $(shell cargo pkgid wasm-bindgen | sed 's/.*[@\#]//')
@@ -22,7 +23,7 @@ NODE_VERSION := 24.19.0
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: toolchain ## build the filter: target/wasm32-wasip1/release/tollgate.wasm
@@ -64,7 +65,7 @@ run-rate-limit: build ## the same with budgets of tokens, charged through Envoy'
 ##@ Develop
 
 .PHONY: test
-test: test-core test-checks test-node test-host test-envoy ## run all tests
+test: test-core test-checks test-node test-host test-envoy test-clients ## run all tests
 
 .PHONY: test-core
 test-core: toolchain ## test the rules and the command, natively
@@ -88,6 +89,10 @@ test-host: build ## test the built filter under a small host
 test-envoy: build ## test the built filter in a real Envoy
 	ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && \
 	  cargo test -p tollgate-rate-limit --lib && cargo test -p tollgate-tests --test envoy
+
+.PHONY: test-clients
+test-clients: build clients ## test the gateway with the Python SDKs of OpenAI and Anthropic
+	$(CLIENTS)/bin/pytest tests/clients
 
 # Found inputs go to target/fuzz, the corpora in fuzz/corpus stay as they are. There is no unsafe code to be watched by a
 # sanitizer. The flags of libFuzzer are those of a nightly toolchain, which this variable makes of ours.
@@ -172,6 +177,14 @@ wasm-bindgen:
 	    install="cargo install wasm-bindgen-cli --version $$version --root $(TOOLS)" && \
 	    { $$install --locked || $$install; } && touch $$stamp; \
 	  fi
+
+.PHONY: clients
+clients:
+	@if ! cmp -s tests/clients/requirements.txt $(CLIENTS)/installed.txt; then \
+	  python3 -m venv --clear $(CLIENTS) && \
+	  $(CLIENTS)/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt && \
+	  cp tests/clients/requirements.txt $(CLIENTS)/installed.txt; \
+	fi
 
 .PHONY: cargo-fuzz
 cargo-fuzz:
