@@ -11,6 +11,7 @@ RECORDINGS ?= tests/fixtures/recordings
 
 TOOLS := target/tools
 VENV := $(TOOLS)/venv
+CLIENTS := $(TOOLS)/clients
 
 # The test runner must have the very version of the wasm-bindgen that the tests are built with.
 WASM_BINDGEN_VERSION = $(shell cargo pkgid wasm-bindgen | sed 's/.*[@\#]//')
@@ -24,7 +25,7 @@ CYCLONEDX_VERSION := 11.12.0
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / { printf "  %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: toolchain ## build the filter: target/wasm32-wasip1/release/tollgate.wasm
@@ -91,7 +92,7 @@ run-observability: ## run Prometheus on 127.0.0.1:9090, with rules and alerts, b
 ##@ Develop
 
 .PHONY: test
-test: test-core test-checks test-docs test-manifests test-node test-host test-release test-envoy test-observability ## run all tests
+test: test-core test-checks test-docs test-manifests test-node test-host test-release test-envoy test-clients test-observability ## run all tests
 
 .PHONY: test-core
 test-core: toolchain ## test the rules and the command, natively
@@ -131,6 +132,10 @@ test-envoy: build ## test the built filter in a real Envoy
 .PHONY: test-observability
 test-observability: build ## test metrics, rules and dashboard with a real Prometheus that scrapes a real Envoy
 	python3 examples/observability/test.py
+
+.PHONY: test-clients
+test-clients: build clients ## test the gateway with the Python SDKs of OpenAI and Anthropic
+	$(CLIENTS)/bin/pytest tests/clients
 
 # Found inputs go to target/fuzz, the corpora in fuzz/corpus stay as they are. There is no unsafe code to be watched by a
 # sanitizer. The flags of libFuzzer are those of a nightly toolchain, which this variable makes of ours.
@@ -224,6 +229,14 @@ wasm-bindgen:
 	    install="cargo install wasm-bindgen-cli --version $$version --root $(TOOLS)" && \
 	    { $$install --locked || $$install; } && touch $$stamp; \
 	  fi
+
+.PHONY: clients
+clients:
+	@if ! cmp -s tests/clients/requirements.txt $(CLIENTS)/installed.txt; then \
+	  python3 -m venv --clear $(CLIENTS) && \
+	  $(CLIENTS)/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt && \
+	  cp tests/clients/requirements.txt $(CLIENTS)/installed.txt; \
+	fi
 
 .PHONY: cargo-fuzz
 cargo-fuzz:

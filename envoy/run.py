@@ -10,6 +10,8 @@ Environment, all optional:
   TOLLGATE_ADMIN_PORT  port of Envoy's admin interface [9901]; 0 takes a free one
   TOLLGATE_HOST        address that Envoy listens on [127.0.0.1]
   TOLLGATE_WASM        the filter [target/wasm32-wasip1/release/tollgate.wasm]
+  TOLLGATE_CONFIG      a file with a configuration of the filter, to use instead of the bootstrap's
+  TOLLGATE_RUN         folder in the repository for logs and what else is written [target/run]
   ENVOY                the Envoy to run, see find-envoy.sh
 
 Python 3.8 or later, standard library only.
@@ -29,7 +31,7 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RUN = ROOT / "target" / "run"
+RUN = ROOT / (os.environ.get("TOLLGATE_RUN") or "target/run")
 # What can be run: each is a bootstrap beside this file.
 EXAMPLES = ("local", "rate-limit")
 
@@ -42,6 +44,12 @@ POLL_SECONDS = 0.1
 
 # A line of the bootstrap that may be changed says so at its end.
 MARKED = re.compile(r"^(?P<key>\s*[\w-]+:) \S+ # make run: (?P<name>.+)$", re.MULTILINE)
+
+# The filter's own configuration, in the block scalar that only it is written in.
+CONFIGURATION = re.compile(
+    r'(?P<before>\s+"@type": type\.googleapis\.com/google\.protobuf\.StringValue\n\s+value:) \|\n(?P<indent> +)\{\n'
+    r"(?:(?P=indent).*\n)+"
+)
 
 # How an entry of Envoy's log begins; one of these levels says why it does not work. An entry may have several lines.
 ENTRY = re.compile(r"^\[[^]]*\]\[\d+\]\[(?P<level>\w+)\]")
@@ -200,8 +208,9 @@ def start_server(processes, name, log, command):
         processes.watch("did not start")
 
 
-def write_bootstrap(bootstrap, values):
-    """Writes a copy of a bootstrap with other values on its marked lines; see the top of local.yaml."""
+def write_bootstrap(bootstrap, values, configuration=None):
+    """Writes a copy of a bootstrap with other values on its marked lines, see the top of local.yaml; where it is given,
+    with another configuration of the filter too."""
     used = set()
 
     def replace(line):
@@ -212,6 +221,12 @@ def write_bootstrap(bootstrap, values):
     text = MARKED.sub(replace, bootstrap.read_text())
     if used != set(values):
         raise Failure(f"{bootstrap.name} has no line marked {', '.join(sorted(set(values) - used))}")
+    if configuration is not None:
+        # A JSON string is YAML on one line.
+        value = json.dumps(configuration)
+        text, places = CONFIGURATION.subn(lambda block: f"{block['before']} {value}\n", text)
+        if places != 1:
+            raise Failure(f"{bootstrap.name} has {places} configurations of the filter, not one")
     path = RUN / "envoy.yaml"
     path.write_text(text)
     return path
@@ -265,7 +280,7 @@ def chat(base, model, credential, members=None, *, options="-iN"):
 
 def tries_of_local(base, admin):
     """What to try with local.yaml: expectation and command."""
-    token = "$(cat target/run/demo-token)"
+    token = f"$(cat {RUN.relative_to(ROOT)}/demo-token)"
     return [
         (
             "A key, streamed: 200, one event a token, then "
@@ -311,7 +326,7 @@ def tries_of_rate_limit(base, admin):
         ),
         ("A key of another tenant: 200", chat(base, LLAMA, GLOBEX)),
         ("No key: 401, and nobody is charged", chat(base, LLAMA, None)),
-        ("What the rate limit server was asked and told", "cat target/run/rate-limit.log"),
+        ("What the rate limit server was asked and told", f"cat {RUN.relative_to(ROOT)}/rate-limit.log"),
         (
             "What the rate limit filter did: `ok`, `over_limit`, and `error` where the server failed",
             f"curl -s '{admin}/stats?filter=ratelimit'",
@@ -382,7 +397,8 @@ def serve(processes, example):
         values.update({"RATE_LIMIT host": limiter_host, "RATE_LIMIT port": int(limiter_port)})
 
     bootstrap = ROOT / "envoy" / f"{example}.yaml"
-    configuration = write_bootstrap(bootstrap, values)
+    own = os.environ.get("TOLLGATE_CONFIG")
+    configuration = write_bootstrap(bootstrap, values, Path(own).read_text() if own else None)
     say("Starting Envoy")
     admin = f"http://127.0.0.1:{admin_port}"
     log = start_envoy(processes, envoy, configuration, admin)

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::options::Options;
 use crate::refusal::Refusal;
 use crate::request::{Length, Request};
+use crate::tools::{self, Call};
 use crate::usage::{UsageEvents, usage, with_usage};
 use crate::{sse, text};
 
@@ -25,46 +26,114 @@ pub(crate) async fn create(
 ) -> Result<Response, Refusal> {
     let request = Request::read(&options, &headers, &body)?;
     let prompt_tokens = text::count(request.messages()?);
-    let length = request.length(&["max_completion_tokens", "max_tokens"])?;
-    let choices = request.choices()?;
-    let usage_events = UsageEvents::read(&request)?;
-
-    if request.streams()? {
-        let chat = Chat {
-            request,
-            prompt_tokens,
-            length,
-            choices,
-            usage_events,
-        };
+    let chat = Chat {
+        prompt_tokens,
+        answer: Answer {
+            calls: tools::calls(&request, request.messages()?),
+            length: request.length(&["max_completion_tokens", "max_tokens"], prompt_tokens)?,
+        },
+        choices: request.choices()?,
+        usage_events: UsageEvents::read(&request)?,
+        request,
+    };
+    if chat.request.streams()? {
         return Ok(chat.stream(&options));
     }
 
-    sse::pause(options.token_delay, length.tokens).await;
+    sse::pause(options.token_delay, chat.answer.tokens()).await;
     let choice = |index: u64| {
         json!({
             "index": index,
-            "message": {"role": "assistant", "content": text::answer(length.tokens)},
+            "message": chat.answer.message(),
             "logprobs": null,
-            "finish_reason": length.finish_reason(),
+            "finish_reason": chat.answer.finish_reason(),
             "stop_reason": null,
         })
     };
     let reply = json!({
-        "id": request.id("chatcmpl-"),
+        "id": chat.request.id("chatcmpl-"),
         "object": "chat.completion",
-        "created": request.created,
-        "model": request.model,
-        "choices": (0..choices).map(choice).collect::<Vec<_>>(),
-        "usage": usage(prompt_tokens, length.tokens * choices),
+        "created": chat.request.created,
+        "model": chat.request.model,
+        "choices": (0..chat.choices).map(choice).collect::<Vec<_>>(),
+        "usage": chat.total(),
     });
     Ok(Json(reply).into_response())
+}
+
+/// What each choice says: calls of tools, else words.
+struct Answer {
+    calls: Vec<Call>,
+    length: Length,
+}
+
+impl Answer {
+    fn tokens(&self) -> u64 {
+        if self.calls.is_empty() {
+            self.length.tokens
+        } else {
+            tools::tokens(&self.calls)
+        }
+    }
+
+    fn finish_reason(&self) -> &'static str {
+        if self.calls.is_empty() {
+            self.length.finish_reason()
+        } else {
+            "tool_calls"
+        }
+    }
+
+    fn message(&self) -> Value {
+        if self.calls.is_empty() {
+            return json!({"role": "assistant", "content": text::answer(self.length.tokens)});
+        }
+        let calls = self.calls.iter().map(|call| {
+            json!({
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            })
+        });
+        json!({"role": "assistant", "content": null, "tool_calls": calls.collect::<Vec<_>>()})
+    }
+
+    /// The same as a stream has it: one delta is one token.
+    fn deltas(&self) -> impl Iterator<Item = Value> + Send + use<> {
+        let words = if self.calls.is_empty() {
+            self.length.tokens
+        } else {
+            0
+        };
+        let calls: Vec<Value> = (0_u64..)
+            .zip(&self.calls)
+            .flat_map(|(index, call)| call_deltas(index, call))
+            .collect();
+        (0..words)
+            .map(|position| json!({"content": text::token(position)}))
+            .chain(calls)
+    }
+}
+
+fn call_deltas(index: u64, call: &Call) -> impl Iterator<Item = Value> {
+    let opening = json!({
+        "index": index,
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": ""},
+    });
+    let pieces = call
+        .pieces()
+        .map(move |piece| json!({"index": index, "function": {"arguments": piece}}));
+    std::iter::once(opening)
+        .chain(pieces)
+        .map(|call| json!({"tool_calls": [call]}))
 }
 
 struct Chat {
     request: Request,
     prompt_tokens: u64,
-    length: Length,
+    answer: Answer,
     choices: u64,
     usage_events: UsageEvents,
 }
@@ -79,21 +148,24 @@ impl Chat {
             .collect();
         let mut closing = String::new();
         if self.usage_events.at_end {
-            let total = usage(self.prompt_tokens, self.length.tokens * self.choices);
-            closing += &sse::event(&with_usage(self.event(&json!([])), total));
+            closing += &sse::event(&with_usage(self.event(&json!([])), self.total()));
         }
         closing += sse::DONE;
 
-        let tokens = (0..self.length.tokens).map(move |position| {
-            let delta = json!({"content": text::token(position)});
-            let generated = position + 1;
-            let finish_reason =
-                (generated == self.length.tokens).then(|| self.length.finish_reason());
-            (0..self.choices)
-                .map(|index| sse::event(&self.chunk(index, &delta, generated, finish_reason)))
-                .collect()
-        });
+        let tokens = (1..)
+            .zip(self.answer.deltas())
+            .map(move |(generated, delta)| {
+                let finish_reason =
+                    (generated == self.answer.tokens()).then(|| self.answer.finish_reason());
+                (0..self.choices)
+                    .map(|index| sse::event(&self.chunk(index, &delta, generated, finish_reason)))
+                    .collect()
+            });
         sse::reply(opening, tokens, closing, options.token_delay)
+    }
+
+    fn total(&self) -> Value {
+        usage(self.prompt_tokens, self.answer.tokens() * self.choices)
     }
 
     /// One event of one choice, which has `generated` tokens so far.

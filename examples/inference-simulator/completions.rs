@@ -21,9 +21,11 @@ pub(crate) async fn create(
     body: Bytes,
 ) -> Result<Response, Refusal> {
     let request = Request::read(&options, &headers, &body)?;
+    let prompts = text::count_each(request.required("prompt")?);
+    let longest = prompts.iter().copied().max().unwrap_or(0);
     let completion = Completion {
-        prompts: text::count_each(request.required("prompt")?),
-        length: request.length(&["max_tokens"])?,
+        prompts,
+        length: request.length(&["max_tokens"], longest)?,
         choices_per_prompt: request.choices()?,
         usage_events: UsageEvents::read(&request)?,
         request,

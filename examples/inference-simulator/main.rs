@@ -8,7 +8,8 @@
 //!   -d '{"model": "llama-3.1-8b", "messages": [{"role": "user", "content": "Hello"}], "stream": true}'
 //! ```
 //!
-//! How it counts (see `text.rs`): one word is one token, in the prompt and in the answer.
+//! How it counts (see `text.rs`): one word is one token, in the prompt and in the answer. Who offers tools gets a call of
+//! each (see `tools.rs`), and who sends `x-simulator-status: 429`, or another status of an error, gets that error.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -18,6 +19,7 @@
 //! | `sse.rs` | server-sent events, one token at a time |
 //! | `usage.rs` | usage as OpenAI's older APIs report it, and when a stream does |
 //! | `text.rs` | words, and how they are counted |
+//! | `tools.rs` | calls of tools |
 //! | `options.rs` | the command line |
 #![expect(
     clippy::arithmetic_side_effects,
@@ -35,6 +37,7 @@ mod request;
 mod responses;
 mod sse;
 mod text;
+mod tools;
 mod usage;
 
 use std::io::{Write, stdout};

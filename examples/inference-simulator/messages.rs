@@ -15,6 +15,7 @@ use crate::options::Options;
 use crate::refusal::{AnthropicRefusal, Refusal};
 use crate::request::{Length, Request};
 use crate::sse::typed_event;
+use crate::tools::{self, Call};
 use crate::{sse, text};
 
 pub(crate) async fn create(
@@ -26,20 +27,105 @@ pub(crate) async fn create(
     let prompt_tokens = prompt_tokens(&request)?;
     // Anthropic's API insists on the limit.
     request.required("max_tokens")?;
-    let length = request.length(&["max_tokens"])?;
+    let answer = Answer {
+        calls: tools::calls(&request, request.messages()?),
+        length: request.length(&["max_tokens"], prompt_tokens)?,
+    };
     if request.streams()? {
-        return Ok(stream(&request, prompt_tokens, length, &options));
+        return Ok(stream(&request, prompt_tokens, &answer, &options));
     }
 
-    sse::pause(options.token_delay, length.tokens).await;
-    let content = json!([{"type": "text", "text": text::answer(length.tokens)}]);
+    sse::pause(options.token_delay, answer.tokens()).await;
     let reply = message(
         &request,
-        &content,
-        Some("max_tokens"),
-        &usage(prompt_tokens, length.tokens),
+        &answer.content(),
+        Some(answer.stop_reason()),
+        &usage(prompt_tokens, answer.tokens()),
     );
     Ok(Json(reply).into_response())
+}
+
+/// Calls of tools, else words.
+struct Answer {
+    calls: Vec<Call>,
+    length: Length,
+}
+
+impl Answer {
+    fn tokens(&self) -> u64 {
+        if self.calls.is_empty() {
+            self.length.tokens
+        } else {
+            tools::tokens(&self.calls)
+        }
+    }
+
+    fn stop_reason(&self) -> &'static str {
+        if self.calls.is_empty() {
+            "max_tokens"
+        } else {
+            "tool_use"
+        }
+    }
+
+    fn content(&self) -> Value {
+        if self.calls.is_empty() {
+            return json!([{"type": "text", "text": text::answer(self.length.tokens)}]);
+        }
+        let calls = self.calls.iter().map(|call| {
+            let input: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
+            tool_use(call, &input)
+        });
+        calls.collect()
+    }
+
+    /// The same as a stream has it, token by token: each block is opened with its first token and closed with its last.
+    fn tokens_of_blocks(&self) -> Box<dyn Iterator<Item = String> + Send> {
+        if self.calls.is_empty() {
+            let tokens = self.length.tokens;
+            let text = json!({"type": "text", "text": ""});
+            return Box::new((0..tokens).map(move |position| {
+                let delta = json!({"type": "text_delta", "text": text::token(position)});
+                let opening = (position == 0).then(|| block_start(0, &text));
+                let closing = (position + 1 == tokens).then(|| block_stop(0));
+                opening.unwrap_or_default() + &block_delta(0, &delta) + &closing.unwrap_or_default()
+            }));
+        }
+        let blocks: Vec<String> = (0..)
+            .zip(&self.calls)
+            .flat_map(|(index, call)| {
+                let opening = block_start(index, &tool_use(call, &json!({})));
+                let pieces = call.pieces().map(move |piece| {
+                    block_delta(
+                        index,
+                        &json!({"type": "input_json_delta", "partial_json": piece}),
+                    )
+                });
+                let mut tokens: Vec<String> = std::iter::once(opening).chain(pieces).collect();
+                if let Some(last) = tokens.last_mut() {
+                    *last += &block_stop(index);
+                }
+                tokens
+            })
+            .collect();
+        Box::new(blocks.into_iter())
+    }
+}
+
+fn tool_use(call: &Call, input: &Value) -> Value {
+    json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input})
+}
+
+fn block_start(index: u64, block: &Value) -> String {
+    typed_event(&json!({"type": "content_block_start", "index": index, "content_block": block}))
+}
+
+fn block_delta(index: u64, delta: &Value) -> String {
+    typed_event(&json!({"type": "content_block_delta", "index": index, "delta": delta}))
+}
+
+fn block_stop(index: u64) -> String {
+    typed_event(&json!({"type": "content_block_stop", "index": index}))
 }
 
 pub(crate) async fn count_tokens(
@@ -55,35 +141,21 @@ pub(crate) async fn count_tokens(
     })))
 }
 
-fn stream(request: &Request, prompt_tokens: u64, length: Length, options: &Options) -> Response {
+fn stream(request: &Request, prompt_tokens: u64, answer: &Answer, options: &Options) -> Response {
     let start = json!({"input_tokens": prompt_tokens, "output_tokens": 0});
-    let opening = [
-        json!({"type": "message_start", "message": message(request, &json!([]), None, &start)}),
-        json!({
-            "type": "content_block_start",
-            "index": 0,
-            "content_block": {"type": "text", "text": ""},
-        }),
-    ];
+    let opening =
+        json!({"type": "message_start", "message": message(request, &json!([]), None, &start)});
     let closing = [
-        json!({"type": "content_block_stop", "index": 0}),
         json!({
             "type": "message_delta",
-            "delta": {"stop_reason": "max_tokens", "stop_sequence": null},
-            "usage": usage(prompt_tokens, length.tokens),
+            "delta": {"stop_reason": answer.stop_reason(), "stop_sequence": null},
+            "usage": usage(prompt_tokens, answer.tokens()),
         }),
         json!({"type": "message_stop"}),
     ];
-    let tokens = (0..length.tokens).map(|position| {
-        typed_event(&json!({
-            "type": "content_block_delta",
-            "index": 0,
-            "delta": {"type": "text_delta", "text": text::token(position)},
-        }))
-    });
     sse::reply(
-        opening.iter().map(typed_event).collect(),
-        tokens,
+        typed_event(&opening),
+        answer.tokens_of_blocks(),
         closing.iter().map(typed_event).collect(),
         options.token_delay,
     )

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::options::Options;
 use crate::refusal::Refusal;
-use crate::request::unix_time;
+use crate::request::{CONTEXT_TOKENS, unix_time};
 
 pub(crate) async fn list(State(options): State<Arc<Options>>) -> Json<Value> {
     let models: Vec<Value> = options.models.iter().map(|name| card(name)).collect();
@@ -34,7 +34,7 @@ fn card(name: &str) -> Value {
         "owned_by": "vllm",
         "root": name,
         "parent": null,
-        "max_model_len": 131_072,
+        "max_model_len": CONTEXT_TOKENS,
         "permission": [],
     })
 }

@@ -23,6 +23,32 @@ impl Refusal {
         }
     }
 
+    /// 400: the prompt and what is to be generated do not fit into the context of `most` tokens.
+    pub(crate) fn too_long(prompt_tokens: u64, tokens: u64, most: u64) -> Self {
+        Self::bad_request(
+            format!(
+                "This model's maximum context length is {most} tokens. However, you requested {tokens} output tokens \
+                 and your prompt contains at least {prompt_tokens} input tokens. Please reduce the length of the \
+                 input prompt or the number of requested output tokens."
+            ),
+            Some("input_tokens"),
+        )
+    }
+
+    /// The error that the client wants to see.
+    pub(crate) fn asked_for(status: StatusCode) -> Self {
+        Self {
+            status,
+            kind: match status {
+                StatusCode::TOO_MANY_REQUESTS => "RateLimitError",
+                _ if status.is_server_error() => "InternalServerError",
+                _ => "BadRequestError",
+            },
+            message: "The error that was asked for.".to_owned(),
+            param: None,
+        }
+    }
+
     /// 404: no such model here.
     pub(crate) fn unknown_model(model: &str, known: &[String]) -> Self {
         Self {

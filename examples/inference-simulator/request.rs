@@ -3,15 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use crate::options::Options;
 use crate::refusal::Refusal;
 use crate::text;
 
-/// The longest answer, as a real server has a longest context.
-const MAX_TOKENS: u64 = 131_072;
+/// Prompt and answer together, as a real server has a longest context.
+pub(crate) const CONTEXT_TOKENS: u64 = 131_072;
 
 /// The most answers to one prompt.
 const MAX_CHOICES: u64 = 16;
@@ -47,6 +47,9 @@ impl Request {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Self, Refusal> {
+        if let Some(status) = failure(headers) {
+            return Err(Refusal::asked_for(status));
+        }
         let body: Value = serde_json::from_slice(body)
             .map_err(|error| Refusal::bad_request(format!("JSON decode error: {error}"), None))?;
         if !body.is_object() {
@@ -115,9 +118,16 @@ impl Request {
     }
 
     /// How much to generate: as much as the first of these members that is given, else what the server likes.
-    pub(crate) fn length(&self, members: &[&'static str]) -> Result<Length, Refusal> {
+    pub(crate) fn length(
+        &self,
+        members: &[&'static str],
+        prompt_tokens: u64,
+    ) -> Result<Length, Refusal> {
         for name in members {
-            if let Some(tokens) = self.number(name, MAX_TOKENS)? {
+            if let Some(tokens) = self.number(name, CONTEXT_TOKENS)? {
+                if prompt_tokens.saturating_add(tokens) > CONTEXT_TOKENS {
+                    return Err(Refusal::too_long(prompt_tokens, tokens, CONTEXT_TOKENS));
+                }
                 return Ok(Length {
                     tokens,
                     limited: true,
@@ -158,6 +168,13 @@ pub(crate) fn unix_time() -> u64 {
 
 fn missing(name: &'static str) -> Refusal {
     Refusal::bad_request(format!("{name}: Field required"), Some(name))
+}
+
+/// The error that a request asks for.
+fn failure(headers: &HeaderMap) -> Option<StatusCode> {
+    let status = headers.get("x-simulator-status")?;
+    let status = StatusCode::from_bytes(status.as_bytes()).ok()?;
+    (status.is_client_error() || status.is_server_error()).then_some(status)
 }
 
 fn id(headers: &HeaderMap) -> String {

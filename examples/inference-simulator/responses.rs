@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::options::Options;
 use crate::refusal::Refusal;
 use crate::request::{Length, Request};
+use crate::tools::{self, Call};
 use crate::{sse, text};
 
 pub(crate) async fn create(
@@ -23,29 +24,44 @@ pub(crate) async fn create(
     body: Bytes,
 ) -> Result<Response, Refusal> {
     let request = Request::read(&options, &headers, &body)?;
-    let prompt = text::count(request.required("input")?);
+    let input = request.required("input")?;
+    let prompt_tokens = text::count(input) + text::count(request.member("instructions"));
     let answer = Answer {
-        prompt_tokens: prompt + text::count(request.member("instructions")),
-        length: request.length(&["max_output_tokens"])?,
+        calls: tools::calls(&request, input),
+        prompt_tokens,
+        length: request.length(&["max_output_tokens"], prompt_tokens)?,
         item_id: request.id("msg_"),
         request,
     };
     if answer.request.streams()? {
         return Ok(answer.stream(&options));
     }
-    sse::pause(options.token_delay, answer.length.tokens).await;
+    sse::pause(options.token_delay, answer.tokens()).await;
     Ok(Json(answer.finished()).into_response())
 }
 
 struct Answer {
     request: Request,
+    /// Where there are none, the answer is words.
+    calls: Vec<Call>,
     prompt_tokens: u64,
     length: Length,
     item_id: String,
 }
 
 impl Answer {
+    fn tokens(&self) -> u64 {
+        if self.calls.is_empty() {
+            self.length.tokens
+        } else {
+            tools::tokens(&self.calls)
+        }
+    }
+
     fn stream(self, options: &Options) -> Response {
+        if !self.calls.is_empty() {
+            return self.stream_calls(options);
+        }
         let text = text::answer(self.length.tokens);
         let item_id = self.item_id.clone();
         let opening = [
@@ -117,6 +133,50 @@ impl Answer {
         )
     }
 
+    /// One event after the other: a call, each piece of its arguments, and the whole of it.
+    fn stream_calls(&self, options: &Options) -> Response {
+        let opening = [
+            json!({"type": "response.created", "response": self.started()}),
+            json!({"type": "response.in_progress", "response": self.started()}),
+        ];
+        let mut steps = Vec::new();
+        for (index, call) in (0..).zip(&self.calls) {
+            let item_id = item_id(call);
+            steps.push(json!({
+                "type": "response.output_item.added",
+                "output_index": index,
+                "item": function_call(call, "in_progress", ""),
+            }));
+            steps.extend(call.pieces().map(|piece| {
+                json!({
+                    "type": "response.function_call_arguments.delta",
+                    "item_id": item_id,
+                    "output_index": index,
+                    "delta": piece,
+                })
+            }));
+            steps.push(json!({
+                "type": "response.function_call_arguments.done",
+                "item_id": item_id,
+                "output_index": index,
+                "name": call.name,
+                "arguments": call.arguments,
+            }));
+            steps.push(json!({
+                "type": "response.output_item.done",
+                "output_index": index,
+                "item": function_call(call, "completed", &call.arguments),
+            }));
+        }
+        let completed = json!({"type": "response.completed", "response": self.finished()});
+        let mut numbers = 0..;
+        let mut next = |event| numbered(event, numbers.next().unwrap_or_default());
+        let opening: String = opening.into_iter().map(&mut next).collect();
+        let steps: Vec<String> = steps.into_iter().map(&mut next).collect();
+        let completed = next(completed);
+        sse::reply(opening, steps.into_iter(), completed, options.token_delay)
+    }
+
     /// The response before anything was generated.
     fn started(&self) -> Value {
         self.response("in_progress", &json!([]), &Value::Null)
@@ -124,14 +184,19 @@ impl Answer {
 
     /// The whole response.
     fn finished(&self) -> Value {
-        let content = json!([part(&text::answer(self.length.tokens))]);
         let usage = json!({
             "input_tokens": self.prompt_tokens,
             "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens": self.length.tokens,
+            "output_tokens": self.tokens(),
             "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": self.prompt_tokens + self.length.tokens,
+            "total_tokens": self.prompt_tokens + self.tokens(),
         });
+        if !self.calls.is_empty() {
+            let calls = self.calls.iter();
+            let items = calls.map(|call| function_call(call, "completed", &call.arguments));
+            return self.response("completed", &items.collect(), &usage);
+        }
+        let content = json!([part(&text::answer(self.length.tokens))]);
         let status = if self.length.limited {
             "incomplete"
         } else {
@@ -154,8 +219,8 @@ impl Answer {
             "incomplete_details": incomplete_details,
             "output": output,
             "parallel_tool_calls": true,
-            "tool_choice": "none",
-            "tools": [],
+            "tool_choice": "auto",
+            "tools": self.request.member("tools").as_array().cloned().unwrap_or_default(),
             "usage": usage,
         })
     }
@@ -169,6 +234,21 @@ impl Answer {
             "content": content,
         })
     }
+}
+
+fn function_call(call: &Call, status: &str, arguments: &str) -> Value {
+    json!({
+        "id": item_id(call),
+        "type": "function_call",
+        "call_id": call.id,
+        "name": call.name,
+        "arguments": arguments,
+        "status": status,
+    })
+}
+
+fn item_id(call: &Call) -> String {
+    format!("fc_{}", call.id)
 }
 
 fn part(text: &str) -> Value {
