@@ -4,9 +4,9 @@
 //! credential that fails never falls through to another one, and never to anonymous.
 
 mod api_key;
-mod credentials;
-mod jwt;
-mod trusted_headers;
+pub(crate) mod credentials;
+pub(crate) mod jwt;
+pub(crate) mod trusted_headers;
 
 use std::rc::Rc;
 

@@ -6,7 +6,7 @@
 //! A reply is read as what it is, not only as what it calls itself: JSON where an event stream was announced and the
 //! reverse are recognised by their first byte.
 
-mod members;
+pub(crate) mod members;
 mod reading;
 mod repeat;
 mod seen;
@@ -22,7 +22,7 @@ use crate::usage::{Usage, sum};
 pub const MAX_MEMORY: usize = 16 * 1024;
 
 /// The longest `metadata` header that is read. Envoy takes 60 KiB of reply headers unless told otherwise.
-const MAX_METADATA: usize = 64 * 1024;
+pub(crate) const MAX_METADATA: usize = 64 * 1024;
 
 /// What the request asked for, as far as metering cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

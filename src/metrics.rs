@@ -20,7 +20,7 @@ pub const ANONYMOUS: &str = "anonymous";
 pub const OTHER: &str = "other";
 
 /// Model names beyond the configured ones (they match a `prefix*` or `*`) that get a label of their own.
-const MAX_FURTHER_MODELS: usize = 100;
+pub(crate) const MAX_FURTHER_MODELS: usize = 100;
 
 /// How Envoy keeps a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

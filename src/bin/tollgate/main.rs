@@ -5,6 +5,7 @@
 
 mod key;
 mod output;
+mod schema;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,8 @@ struct Arguments {
 enum Task {
     #[command(subcommand)]
     Key(key::Task),
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
 }
 
 fn main() -> ExitCode {
@@ -45,5 +48,6 @@ fn main() -> ExitCode {
 fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
     match task {
         Task::Key(task) => key::run(task, output),
+        Task::Schema => schema::run(output),
     }
 }
