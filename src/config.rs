@@ -79,7 +79,7 @@ pub(crate) struct Config<'a> {
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "bool"))]
     pub(crate) hide_denied_models: Option<&'a RawValue>,
-    /// What the scheduler shares out by.
+    /// By what the scheduler shares out.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "FairnessConfig"))]
     pub(crate) fairness: Option<&'a RawValue>,
@@ -256,7 +256,7 @@ pub(crate) struct IssuerConfig {
     /// Asked in order when no tenant claim is present: the first group that the token has names the tenant.
     #[serde(default)]
     pub(crate) tenant_from_group: Vec<TenantFromGroupConfig>,
-    /// Tenant of tokens that name none. Omitted means that they are refused.
+    /// Tenant of tokens that name none. Omitted means refused.
     #[serde(default)]
     pub(crate) default_tenant: Option<String>,
     /// Put before each group of this issuer, so that two issuers' groups cannot be confused.

@@ -13,6 +13,7 @@ use crate::policy::Policy;
 
 /// What a request may ask an inference server for, as the `operation` label says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "command", derive(clap::ValueEnum))]
 pub enum Operation {
     /// OpenAI chat completions.
     Chat,

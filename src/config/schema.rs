@@ -169,6 +169,7 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("jwt[].groupsClaim", claim()),
         ("jwt[].tenantClaim", claim()),
         ("jwt[].userClaim", claim()),
+        ("jwt[].tenantFromGroup", json!({"default": []})),
         (
             "trustedHeaders",
             json!({"anyOf": [{"required": ["tenantAttribute"]}, {"required": ["defaultTenant"]}]}),
