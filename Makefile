@@ -186,11 +186,16 @@ fmt: toolchain ## format the code
 	cargo fmt --all
 
 .PHONY: lint
-lint: toolchain ## check format, lints and documentation
+lint: toolchain ## check format, lints, documentation and its links
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo clippy --lib --target wasm32-wasip1 -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	python3 docs/links.py
+
+.PHONY: docs
+docs: toolchain ## write the tables of docs/reference.md anew, from the code
+	TOLLGATE_ACCEPT=1 cargo test --features command --lib reference::
 
 .PHONY: doc
 doc: toolchain ## build the documentation of the code: target/doc/tollgate

@@ -4,10 +4,14 @@
 //! which cannot be invalid. Lists and maps are read entry by entry from their raw text, so that a fault in one entry
 //! does not hide the faults of the next.
 
-mod compile;
+pub(crate) mod compile;
 mod faults;
 mod metering;
+#[cfg(feature = "command")]
+pub(crate) mod schema;
 
+#[cfg(feature = "command")]
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -18,88 +22,126 @@ use serde_json::value::RawValue;
 pub use compile::{RESERVED_NAMES, compile, is_name, list_entries};
 pub use faults::Fault;
 pub(crate) use metering::{MeteringConfig, StreamUsageConfig};
+#[cfg(feature = "command")]
+pub use schema::schema;
 
 /// The whole configuration. Each section stays raw text until `compile` reads it, with its own faults.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Config<'a> {
+    /// The tenants, by name. A name becomes metric label, fairness id and log field: 1 to 128 letters, digits and
+    /// `._:/@+-`; not `unknown`, `anonymous` or `other`.
     #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "BTreeMap<String, TenantConfig>"))]
     pub(crate) tenants: Option<&'a RawValue>,
+    /// API keys, each known by its hash alone.
     #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "Vec<KeyConfig<'_>>"))]
     pub(crate) keys: Option<&'a RawValue>,
+    /// More keys, from variables of the filter's environment.
     #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "Vec<KeysFromConfig>"))]
     pub(crate) keys_from: Option<&'a RawValue>,
+    /// Where credentials are looked for, and what becomes of them.
     #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "CredentialsConfig"))]
     pub(crate) credentials: Option<&'a RawValue>,
+    /// The issuers of tokens that Envoy's `jwt_authn` verifies, and what is read from their payload.
     #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "Vec<IssuerConfig>"))]
     pub(crate) jwt: Option<&'a RawValue>,
+    /// Identity set in headers by an authenticating gateway in front, such as Models-as-a-Service. With its proof it is
+    /// the only identity; without, all these headers are stripped and count for nothing.
     #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "TrustedHeadersConfig<'_>"))]
     pub(crate) trusted_headers: Option<&'a RawValue>,
+    /// A rule for each model: an exact name, `prefix*` or `*`. The exact name beats the longest prefix. A model without a
+    /// rule is refused.
     #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "BTreeMap<String, ModelConfig>"))]
     pub(crate) models: Option<&'a RawValue>,
+    /// The header in which a gateway in front repeats the model. Where present, its rule is checked before the body is
+    /// read, and it must be single and agree with the body.
     #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "ModelHeaderConfig"))]
     pub(crate) model_header: Option<&'a RawValue>,
+    /// Paths outside the table of operations, for these groups, in every mode. The body is not judged.
     #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "Vec<ExtraPathConfig>"))]
     pub(crate) extra_paths: Option<&'a RawValue>,
+    /// Paths that need no identity; they come before the table of operations.
     #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "Vec<PublicPathConfig>"))]
     pub(crate) public_paths: Option<&'a RawValue>,
-    /// A model that is not allowed answers 404 `model_not_found`, as one that is not there. Omitted means false.
+    /// A model that the caller may not use answers 404 `model_not_found`, like one that is not there. Metrics and logs
+    /// still say `model_not_allowed`.
     #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "bool"))]
     pub(crate) hide_denied_models: Option<&'a RawValue>,
+    /// By what the scheduler shares out.
     #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "FairnessConfig"))]
     pub(crate) fairness: Option<&'a RawValue>,
-    /// Omitted means `enforce`.
+    /// Whether refusals stand.
     #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "ModeConfig"))]
     pub(crate) mode: Option<&'a RawValue>,
+    /// What is done to count tokens, and with the counts.
     #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "MeteringConfig"))]
     pub(crate) metering: Option<&'a RawValue>,
 }
 
-/// One tenant: `"acme": {"groups": ["research"], "objective": "interactive"}`.
+/// One tenant.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct TenantConfig {
-    /// Groups of every key of the tenant; tokens and gateways in front bring their own. Omitted means none.
+    /// Groups of all keys of the tenant. Tokens and gateways in front bring their own.
     #[serde(default)]
     pub(crate) groups: Vec<String>,
-    /// The `InferenceObjective` that its requests are scheduled by. Omitted means no header.
+    /// The `InferenceObjective` that its requests are scheduled by. Same characters as the name. Omitted means no header.
     #[serde(default)]
     pub(crate) objective: Option<String>,
 }
 
 /// One API key, known by its hash alone.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct KeyConfig<'a> {
-    /// A public name, unique among all keys; the fairness id where `fairness.from` is `key`.
+    /// Public name of the key, unique; the fairness id where `fairness.from` is `key`. Same characters as a tenant's
+    /// name.
     #[serde(borrow)]
     pub(crate) id: std::borrow::Cow<'a, str>,
-    /// The tenant it belongs to.
+    /// The tenant that it belongs to: a name in `tenants`.
     #[serde(borrow)]
     pub(crate) tenant: std::borrow::Cow<'a, str>,
-    /// `sha256:` and 64 hex digits of the SHA-256 of the key's exact bytes; or `maas:` and the hash that
-    /// Models-as-a-Service keeps of its `sk-oai-{id}_{secret}` keys.
+    /// `sha256:` and 64 hex digits of the SHA-256 of the key's exact bytes: `printf %s "$KEY" | sha256sum`. Each once.
+    /// Use random keys of 128 bits or more. Or `maas:` and the hash that Models-as-a-Service keeps: of the id, a NUL and
+    /// the secret of a key `sk-oai-{id}_{secret}`.
     #[serde(borrow)]
     pub(crate) key_hash: std::borrow::Cow<'a, str>,
-    /// RFC 3339; from this moment on the key is refused. Omitted means never.
+    /// RFC 3339. From this moment on the key is refused. Omitted means never.
     #[serde(default)]
     pub(crate) expires_at: Option<String>,
-    /// RFC 3339; before this moment the key is refused. Omitted means no lower limit.
+    /// RFC 3339. Before this moment the key is refused. Omitted means no limit.
     #[serde(default)]
     pub(crate) not_before: Option<String>,
-    /// A disabled key stays listed but is refused.
+    /// A disabled key is refused with `expired_credential`, and not as unknown.
     #[serde(default)]
     pub(crate) disabled: bool,
-    /// For the operator's eyes only.
+    /// For your eyes only.
     #[serde(default, rename = "description")]
     pub(crate) _description: Option<String>,
-    /// Groups of the key on top of the tenant's.
+    /// Groups on top of the tenant's.
     #[serde(default)]
     pub(crate) groups: Vec<String>,
     /// The `InferenceObjective` that its requests are scheduled by. Omitted means the tenant's.
     #[serde(default)]
     pub(crate) objective: Option<String>,
-    /// Narrows the models: names or `prefix*`. Omitted means no further limit; an empty list allows nothing.
+    /// Narrows what the groups allow: names, `prefix*` or `*`. `[]` allows nothing. Omitted means no further limit.
     #[serde(default)]
     pub(crate) models: Option<Vec<String>>,
 }
@@ -108,23 +150,28 @@ pub(crate) struct KeyConfig<'a> {
 /// what stands between commas or ends of lines, without the white space around it; empty entries are skipped. A variable
 /// that begins with `[` is read as a JSON list of strings.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct KeysFromConfig {
-    /// The variable's name. Unset and empty are faults: a gateway that lost its keys must not start.
+    /// The variable of the filter's environment (`vm_config.environment_variables`): 1 to 100 letters, digits and `_`.
+    /// Entries are separated by commas or ends of lines, or are a JSON list. Unset and empty are refused, since a gateway
+    /// that lost its keys must not start. A change needs a restart.
     pub(crate) env: String,
+    /// What the entries are.
     pub(crate) format: KeysFormat,
-    /// The tenant of all keys in it.
+    /// The tenant of these keys: a name in `tenants`.
     pub(crate) tenant: String,
-    /// Groups of all keys in it, on top of the tenant's.
+    /// Groups of these keys on top of the tenant's.
     #[serde(default)]
     pub(crate) groups: Vec<String>,
 }
 
 /// What an entry of such a variable is.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum KeysFormat {
-    /// A key. Its id is the variable's name and its place: `TEAM_KEYS-1`, `TEAM_KEYS-2`, …
+    /// Keys, with the ids `NAME-1`, `NAME-2`, … of the variable's name.
     Plain,
     /// `id=hash`, the hash written as in `keyHash`.
     Hashes,
@@ -132,18 +179,20 @@ pub(crate) enum KeysFormat {
 
 /// Where credentials are looked for, and what becomes of them.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CredentialsConfig {
-    /// Omitted means `Authorization: Bearer`, `x-api-key` and `api-key`.
+    /// Headers that may carry a credential. All of them are stripped. Given, the list replaces the default.
     #[serde(default)]
     pub(crate) sources: Option<Vec<SourceConfig>>,
-    /// Omitted means `strip`.
+    /// What the server gets of a credential. All other credentials are stripped, and on public paths all of the client's.
     #[serde(default)]
     pub(crate) forward: Option<ForwardConfig>,
 }
 
 /// What the upstream gets of a credential: `"strip"`, `"keep"` or `{"env": "VLLM_API_KEY"}`.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(
     untagged,
     expecting = "expected `strip`, `keep` or an object with `env`"
@@ -154,58 +203,70 @@ pub(crate) enum ForwardConfig {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ForwardName {
     /// Nothing.
     Strip,
-    /// The one header that proved who the caller is, as it came.
+    /// The one header that proved who the caller is, as it came; for a token, `jwt_authn` must be reading it from a
+    /// header of `credentials.sources`.
     Keep,
 }
 
-/// The upstream's own key instead, from a variable of the gateway's environment.
+/// The server's own key, as `Authorization: Bearer`, with every admitted request but a preflight.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ForwardEnvironment {
+    /// The variable of the filter's environment that holds the server's key.
     pub(crate) env: String,
 }
 
 /// One header that may carry a credential, bare or after a scheme such as `Bearer`.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct SourceConfig {
+    /// Name of the header, each once.
     pub(crate) header: String,
+    /// Scheme before the credential, in any letter case. Omitted means a bare value.
     #[serde(default)]
     pub(crate) scheme: Option<String>,
 }
 
 /// One issuer whose tokens Envoy's `jwt_authn` verifies, and what is read from their payload.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct IssuerConfig {
-    /// `payload_in_metadata` of the provider (Istio: `payload`; Envoy Gateway: the provider's name).
+    /// `payload_in_metadata` of the provider in `jwt_authn` (Istio: `payload`; Envoy Gateway: the provider's name).
     pub(crate) metadata_key: String,
-    /// The exact `iss` claim.
+    /// The exact `iss` claim. Each pair of `metadataKey` and `issuer` once.
     pub(crate) issuer: String,
+    /// Where the groups are: a claim's name, or a list of names for a nested one (`["realm_access", "roles"]`). The claim
+    /// is a list, or a string of words between spaces or commas. Omitted means no groups.
     #[serde(default)]
     pub(crate) groups_claim: Option<ClaimPath>,
+    /// Where the tenant's name is. Two names are refused, and so is a null or a name that is not in `tenants`.
     #[serde(default)]
     pub(crate) tenant_claim: Option<ClaimPath>,
-    /// Read where `fairness.from` is `user`.
+    /// Where the user's name is, read where `fairness.from` is `user`.
     #[serde(default)]
     pub(crate) user_claim: Option<ClaimPath>,
     /// Asked in order when no tenant claim is present: the first group that the token has names the tenant.
     #[serde(default)]
     pub(crate) tenant_from_group: Vec<TenantFromGroupConfig>,
-    /// The tenant of tokens that name none.
+    /// Tenant of tokens that name none. Omitted means refused.
     #[serde(default)]
     pub(crate) default_tenant: Option<String>,
-    /// Put before every group of this issuer, so that two issuers' groups cannot be confused.
+    /// Put before each group of this issuer, so that two issuers' groups cannot be confused.
     #[serde(default)]
     pub(crate) group_prefix: String,
 }
 
 /// A claim's place in the payload: `"groups"`, or `["realm_access", "roles"]` for a nested one.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "expected a claim name or a list of claim names")]
 pub(crate) enum ClaimPath {
     Name(String),
@@ -214,9 +275,12 @@ pub(crate) enum ClaimPath {
 
 /// `{"group": "research-team", "tenant": "acme"}`.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct TenantFromGroupConfig {
+    /// The group, written with `groupPrefix`.
     pub(crate) group: String,
+    /// The tenant of its members: a name in `tenants`.
     pub(crate) tenant: String,
 }
 
@@ -224,116 +288,147 @@ pub(crate) struct TenantFromGroupConfig {
 /// only identity; without, all these headers are stripped and count for nothing. With it they pass to the upstream, save
 /// the proof, and save names that the filter strips from everybody (`x-gateway-…`).
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct TrustedHeadersConfig<'a> {
+    /// What proves the gateway in front: a shared secret in a header, known by its hash, or its client certificate.
     pub(crate) proof: GatewayProofConfig,
-    /// Says who the caller is; without it 401.
+    /// The header that says who the caller is; without it 401.
     pub(crate) principal_header: String,
-    /// A JSON object from the name of an attribute to its values: a list, or one value.
+    /// The header with a JSON object from the name of an attribute to its values: a list, or one value.
     #[serde(default)]
     pub(crate) attributes_header: Option<String>,
-    /// An object from a header to the attribute whose values it carries: a JSON list, a JSON string, or plain text that is
-    /// one value. They follow those of `attributesHeader`.
+    /// Headers of one attribute each: `{"x-maas-group": "groups"}`. A JSON list, a JSON string, or text that is one
+    /// value. The values follow those of `attributesHeader`.
     #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "BTreeMap<String, String>"))]
     pub(crate) attribute_headers: Option<&'a RawValue>,
-    /// The attribute whose values are the groups. Omitted means no groups.
+    /// The attribute whose values are the groups, 64 at most. Omitted means no groups.
     #[serde(default)]
     pub(crate) groups_attribute: Option<String>,
     /// The attribute whose one value is the tenant.
     #[serde(default)]
     pub(crate) tenant_attribute: Option<String>,
-    /// The tenant of callers without such a value.
+    /// Tenant of callers for whom none is said.
     #[serde(default)]
     pub(crate) default_tenant: Option<String>,
 }
 
 /// What shows that a request comes from the gateway in front: a secret in a header, or a client certificate.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct GatewayProofConfig {
+    /// The header with the shared secret, which is stripped.
     #[serde(default)]
     pub(crate) header: Option<String>,
-    /// `sha256:` and 64 hex digits of the secret in `header`.
+    /// `sha256:` and 64 hex digits of the SHA-256 of the secret in `header`.
     #[serde(default)]
     pub(crate) secret_hash: Option<String>,
-    /// Any of these is the first URI (if there is a `://` in it) or the first DNS name of the certificate.
+    /// Any of these is the first URI (if there is a `://` in it) or the first DNS name of the client certificate.
     #[serde(default)]
     pub(crate) client_certificate_san: Option<Vec<String>>,
-    /// Must be `true`: the operator's word that Envoy lets no unverified certificate in.
+    /// Your word, `true`, that Envoy lets no unverified client certificate in.
     #[serde(default)]
     pub(crate) client_certs_verified: bool,
 }
 
 /// Who may use a model: members of `groups`, or everybody that `access` says.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ModelConfig {
+    /// Members of one of these groups may use it. `[]`: nobody.
     #[serde(default)]
     pub(crate) groups: Option<Vec<String>>,
+    /// Access without a list of groups, said out loud.
     #[serde(default)]
     pub(crate) access: Option<AccessConfig>,
-    /// Omitted means that of `metering`.
+    /// `metering.streamUsage` for this model. Omitted means that of `metering`.
     #[serde(default)]
     pub(crate) stream_usage: Option<StreamUsageConfig>,
 }
 
 /// Access without a list of groups, said out loud.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum AccessConfig {
+    /// Everybody, without a credential as well.
     Anonymous,
+    /// Every identity.
     Authenticated,
 }
 
 /// The header in which a gateway in front repeats the model.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ModelHeaderConfig {
+    /// Name of the header.
     pub(crate) name: String,
+    /// Refuse requests without it.
     #[serde(default)]
     pub(crate) required: bool,
 }
 
 /// A path outside the table of operations, for members of `groups`.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ExtraPathConfig {
+    /// The method, in upper case.
     pub(crate) method: String,
+    /// The exact path, without a query, plainly written.
     pub(crate) path: String,
+    /// Members of one of these groups may use it.
     pub(crate) groups: Vec<String>,
 }
 
 /// A path that needs no identity.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct PublicPathConfig {
+    /// The method, in upper case.
     pub(crate) method: String,
+    /// The exact path, without a query, plainly written.
     pub(crate) path: String,
 }
 
 /// What the fairness id is made from.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FairnessConfig {
+    /// What the fairness id is.
     pub(crate) from: FairnessFrom,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum FairnessFrom {
+    /// The tenant's name.
     Tenant,
+    /// The key's `id`; none for tokens.
     Key,
+    /// Of a token its `userClaim`, of `trustedHeaders` the principal; none for keys.
     User,
-    /// `{"attribute": "subscription"}`: an attribute of `trustedHeaders`.
+    /// The first value of this attribute of `trustedHeaders`.
     Attribute(String),
 }
 
 /// Whether refusals stand.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ModeConfig {
+    /// They stand.
     Enforce,
+    /// Those for who is asking, or for which model, are counted and logged, and the request passes.
     Audit,
+    /// There are none on these grounds.
     Open,
 }
 

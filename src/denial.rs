@@ -11,51 +11,60 @@ use serde::Serialize;
 use crate::headers::HeaderMap;
 use crate::model::ModelName;
 
-/// Why a request is refused.
+/// Why a request is refused. What each says here stands in the reference, beside [`Code::remedy`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "command", derive(clap::ValueEnum))]
 pub enum Code {
-    /// No credential was sent to a path that needs one.
+    /// No credential was sent, and the request, its model or its extra path needs one.
     MissingCredential,
-    /// The credential is not a configured key, and no verified token stands for it.
+    /// The key is unknown; the proof of `trustedHeaders` is wrong; the token was not verified; or the header is empty,
+    /// too long or has another scheme.
     InvalidCredential,
-    /// The key is known, but it is past its `expiresAt`, before its `notBefore`, or disabled.
+    /// The key is past its `expiresAt`, before its `notBefore`, or disabled.
     ExpiredCredential,
-    /// Two different credentials were sent.
+    /// Two different credentials were sent, or two verified tokens, or a header of `trustedHeaders` twice.
     AmbiguousCredential,
-    /// The gateway verified the token, but its issuer is not in the configuration.
+    /// The token was verified, but its `iss` is not in `jwt`, or is null.
     UnlistedIssuer,
-    /// The token, or the gateway in front, names more groups than are read.
+    /// A claim has more than 64 entries, or the gateway in front names more than 64 groups.
     TooManyGroups,
-    /// The token, or the gateway in front, names a tenant that is not configured, or none where one is needed.
+    /// The token, or the gateway in front, leads to no tenant of the configuration.
     UnknownTenant,
-    /// The token, or the gateway in front, names several tenants.
+    /// The tenant claim, or `tenantAttribute`, has several names.
     AmbiguousTenant,
-    /// The gateway in front has proved itself, but does not say who is asking.
+    /// The gateway in front has proved itself, and its `principalHeader` is missing or empty.
     MissingPrincipal,
-    /// The gateway in front has proved itself, but what it says of the caller cannot be read.
+    /// The gateway in front has proved itself, and its `attributesHeader` is no JSON object, or names an attribute
+    /// twice; or a header is no text.
     MalformedIdentity,
-    /// The identity may not use this model.
+    /// The identity may not use the model, or the model has no rule.
     ModelNotAllowed,
-    /// What a client is told instead of [`Code::ModelNotAllowed`] where `hideDeniedModels` is set: it cannot tell a model
-    /// that it may not use from one that is not there.
+    /// The same as `model_not_allowed` with `hideDeniedModels`: the reply alone says so, metrics and logs say
+    /// `model_not_allowed`.
     ModelNotFound,
-    /// Method and path are not in the table of operations, or the identity may not use them.
+    /// Method and path are not in the table of operations; it is an upgrade; an extra path is for other groups; or the
+    /// model in the path is no model name.
     OperationNotAllowed,
-    /// The request names no model.
+    /// The body or a required header names no usable model: absent, empty, no string, over 256 characters, other
+    /// characters than letters, digits and `._:/@+-`.
     MissingModel,
-    /// Header and body disagree on the model, or the model is named more than once.
+    /// Header and body disagree; the header is repeated or holds no model name; or the body names the model twice, in
+    /// another letter case or up to a NUL as well, or in a form as a file or `model[]`.
     AmbiguousModel,
-    /// The body is not one JSON document that every reader reads alike.
+    /// It is not one complete JSON object in UTF-8, is more than 128 levels deep, or bytes follow it; or, of an upload,
+    /// no complete and plainly written form.
     MalformedBody,
-    /// The path is written in a way that two readers may read differently.
+    /// There is a `%`, `\`, `;`, an empty or a dot segment in the path.
     MalformedPath,
-    /// Readers may differ on whether the body asks for a stream, or for its usage.
+    /// Of a chat or completion request whose usage may have to be asked for: `stream` or `include_usage` is neither
+    /// true, false nor null, `stream_options` neither an object nor null, or one of them is there twice or in another
+    /// letter case as well.
     AmbiguousStream,
-    /// The request is to be answered in the background, where its tokens cannot be counted.
+    /// The Responses API is asked with `background`, and it is not plainly `false` or null.
     BackgroundNotAllowed,
-    /// The body is encoded (`content-encoding`), so it cannot be judged.
+    /// The body has a `content-encoding`.
     UnsupportedEncoding,
-    /// Envoy refused a call that the filter depends on; the request stops here, unseen by the upstream.
+    /// Envoy refused a call that the decision depends on; the request stops here, unseen by the server.
     Internal,
 }
 
@@ -132,6 +141,43 @@ impl Code {
             Self::ModelNotFound => 404,
             Self::UnsupportedEncoding => 415,
             Self::Internal => 500,
+        }
+    }
+
+    /// What to do about it, for the reference.
+    #[cfg(feature = "command")]
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::MissingCredential => "Send a key or a token.",
+            Self::InvalidCredential => {
+                "Check the key. For a token, check issuer, audience, expiry and signature against what `jwt_authn` expects."
+            }
+            Self::ExpiredCredential => "Ask the operator for a new one.",
+            Self::AmbiguousCredential => "Send one.",
+            Self::UnlistedIssuer => "Add the issuer, or do not let `jwt_authn` accept it.",
+            Self::TooManyGroups => {
+                "Let the identity provider, or the gateway in front, send fewer groups."
+            }
+            Self::UnknownTenant => {
+                "Add the tenant, or set `defaultTenant` (for tokens `tenantFromGroup` too)."
+            }
+            Self::AmbiguousTenant => "Name one.",
+            Self::MissingPrincipal => "Mend the gateway in front.",
+            Self::MalformedIdentity => "Mend the gateway in front.",
+            Self::ModelNotAllowed => {
+                "Ask the operator, who checks `models`, groups and the `models` of the key."
+            }
+            Self::ModelNotFound => "The same.",
+            Self::OperationNotAllowed => "Check the path; see `extraPaths`.",
+            Self::MissingModel => "Name the model.",
+            Self::AmbiguousModel => "Name it once.",
+            Self::MalformedBody => "Send valid JSON, or the form as client libraries write it.",
+            Self::MalformedPath => "Write the path plainly.",
+            Self::AmbiguousStream => "Send each once, as it is documented.",
+            Self::BackgroundNotAllowed => "Leave it out; see `metering.allowBackground`.",
+            Self::UnsupportedEncoding => "Send it as it is.",
+            Self::Internal => "Report it: this should never happen.",
         }
     }
 

@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::config;
+use crate::config::{self, Fault};
 use crate::headers::HeaderMap;
 use crate::identity::Claim;
 use crate::policy::Policy;
@@ -49,10 +49,24 @@ pub(crate) fn policy_in(
     config: &serde_json::Value,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Policy {
-    match config::compile(config.to_string().as_bytes(), environment) {
+    match compile(config.to_string().as_bytes(), environment) {
         Ok(policy) => policy,
         Err(faults) => panic!("the configuration has faults: {faults:?}"),
     }
+}
+
+/// Compiles a configuration, and holds the schema against what comes of it.
+pub(crate) fn compile(
+    text: &[u8],
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Policy, Vec<Fault>> {
+    let compiled = config::compile(text, environment);
+    #[cfg(all(feature = "command", not(target_family = "wasm")))]
+    {
+        let faults = compiled.as_ref().map_or_else(Vec::as_slice, |_| &[]);
+        config::schema::tests::agrees(text, faults);
+    }
+    compiled
 }
 
 /// The headers of a `POST` to chat completions with these further ones.

@@ -9,7 +9,7 @@
 //! [RFC 7578]: https://www.rfc-editor.org/rfc/rfc7578
 //! [RFC 2046 section 5.1]: https://www.rfc-editor.org/rfc/rfc2046#section-5.1
 
-mod part;
+pub(crate) mod part;
 
 use memchr::memmem;
 
@@ -19,7 +19,10 @@ use crate::headers::{HeaderMap, Occurrence};
 use crate::model::ModelName;
 
 /// Bytes that one part's headers may take.
-const MAX_HEADERS: usize = 4096;
+pub(crate) const MAX_HEADERS: usize = 4096;
+
+/// Longest boundary, in bytes: RFC 2046 has no longer one.
+pub(crate) const MAX_BOUNDARY: usize = 70;
 
 /// How much of a frame is looked at in one go, so that a large frame is not copied as a whole.
 const STEP: usize = 16 * 1024;
@@ -47,7 +50,7 @@ impl Boundary {
             .trim_matches(' ')
             .eq_ignore_ascii_case("multipart/form-data")
             && name.eq_ignore_ascii_case("boundary");
-        let fits = (1..=70).contains(&value.len()) && value.bytes().all(plain);
+        let fits = (1..=MAX_BOUNDARY).contains(&value.len()) && value.bytes().all(plain);
         (is_form && fits).then(|| Self(value.into()))
     }
 

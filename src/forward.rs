@@ -16,11 +16,11 @@ use crate::rewrite::{ask, models};
 
 /// Names that begin so are ours, the gateway's or the scheduler's. Compared in lower case with `_` read as `-`, since
 /// servers that turn headers into variables (CGI, WSGI) cannot tell the two apart.
-const OWNED_PREFIXES: [&str; 4] = ["x-llm-d-", "x-gateway-", "x-slo-", "x-tollgate-"];
+pub(crate) const OWNED_PREFIXES: [&str; 4] = ["x-llm-d-", "x-gateway-", "x-slo-", "x-tollgate-"];
 
 /// Headers by which a client could change the method, or Envoy's retries, timeouts and statistics
 /// (Envoy: "HTTP header manipulation" and the router filter's request headers).
-const OWNED_NAMES: [&str; 14] = [
+pub(crate) const OWNED_NAMES: [&str; 14] = [
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
@@ -42,11 +42,11 @@ pub const FAIRNESS: [&str; 2] = [
     "x-llm-d-inference-fairness-id",
     "x-gateway-inference-fairness-id",
 ];
-const OBJECTIVE: [&str; 2] = [
+pub(crate) const OBJECTIVE: [&str; 2] = [
     "x-llm-d-inference-objective",
     "x-gateway-inference-objective",
 ];
-const TENANT: &str = "x-tollgate-tenant";
+pub(crate) const TENANT: &str = "x-tollgate-tenant";
 
 const CONTENT_LENGTH: &str = "content-length";
 
@@ -54,7 +54,7 @@ const CONTENT_LENGTH: &str = "content-length";
 pub const AUTHORIZATION: &str = "authorization";
 
 /// Query parameters in which clients put credentials.
-const SECRET_PARAMETERS: [&str; 2] = ["access_token", "api_key"];
+pub(crate) const SECRET_PARAMETERS: [&str; 2] = ["access_token", "api_key"];
 
 /// What has to be written to the request's headers before it may go on.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -295,9 +295,12 @@ pub(crate) fn is_ours(name: &str) -> bool {
     ours.any(|header| same_name(name.as_bytes(), header))
 }
 
+/// Longest user or attribute that becomes a fairness id, in bytes.
+pub(crate) const MAX_FAIRNESS: usize = 128;
+
 /// What may be a header value that the scheduler uses as a metrics label.
 fn is_safe_value(text: &str) -> bool {
-    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    (1..=MAX_FAIRNESS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The path without the parameters that carry credentials; `None` where there are none.

@@ -4,10 +4,10 @@
 //! credential that fails never falls through to another one, and never to anonymous.
 
 mod api_key;
-mod credentials;
-mod jwt;
+pub(crate) mod credentials;
+pub(crate) mod jwt;
 pub mod payload;
-mod trusted_headers;
+pub(crate) mod trusted_headers;
 
 use std::rc::Rc;
 

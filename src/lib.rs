@@ -33,6 +33,9 @@ pub mod model;
 pub mod operation;
 pub mod policy;
 pub mod record;
+#[cfg(test)]
+#[cfg(feature = "command")]
+mod reference;
 pub mod rewrite;
 pub mod sse;
 pub mod usage;

@@ -6,7 +6,7 @@
 //! A reply is read as what it is, not only as what it calls itself: JSON where an event stream was announced and the
 //! reverse are recognised by their first byte.
 
-mod members;
+pub(crate) mod members;
 mod reading;
 mod repeat;
 mod seen;
@@ -22,7 +22,7 @@ use crate::usage::{Usage, sum};
 pub const MAX_MEMORY: usize = 16 * 1024;
 
 /// The longest `metadata` header that is read. Envoy takes 60 KiB of reply headers unless told otherwise.
-const MAX_METADATA: usize = 64 * 1024;
+pub(crate) const MAX_METADATA: usize = 64 * 1024;
 
 /// What the request asked for, as far as metering cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,16 +50,17 @@ pub enum End {
 
 /// Where the numbers in [`Metered::usage`] come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "command", derive(clap::ValueEnum))]
 pub enum Source {
-    /// The server's final numbers.
+    /// The server's final numbers, also if the client left afterwards.
     Reported,
     /// The server's numbers, but not its last: a lower bound.
     Partial,
-    /// The server said nothing; [`Metered::estimate`] is from what was seen.
+    /// The server said nothing; `charge_tokens` is a guess from the text that passed.
     Estimated,
-    /// Tokens were to be expected, and nothing is known.
+    /// Tokens were to be expected, and nothing is known. Not zero.
     None,
-    /// No tokens were to be expected, or an error took their place.
+    /// No tokens were to be expected: denied, lists, token counting, errors, images and audio without reported tokens.
     NotApplicable,
 }
 
@@ -79,16 +80,17 @@ impl Source {
 
 /// Why a successful generating request has no final numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "command", derive(clap::ValueEnum))]
 pub enum Missing {
     /// The reply was whole, and did not say.
     NoUsage,
     /// The reply was cut before it said.
     Aborted,
-    /// The body is compressed.
+    /// The body is encoded.
     Encoded,
     /// The body, or an event of it, is broken JSON.
     ParseError,
-    /// A usage object exceeded its cap.
+    /// A usage object is longer than what is read of one.
     TooLarge,
     /// The server answers later, elsewhere (`background: true` of the Responses API).
     Background,

@@ -20,7 +20,7 @@ pub const ANONYMOUS: &str = "anonymous";
 pub const OTHER: &str = "other";
 
 /// Model names beyond the configured ones (they match a `prefix*` or `*`) that get a label of their own.
-const MAX_FURTHER_MODELS: usize = 100;
+pub(crate) const MAX_FURTHER_MODELS: usize = 100;
 
 /// How Envoy keeps a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,42 +33,52 @@ pub enum Kind {
     Histogram,
 }
 
-/// A metric: `tollgate_` and the name.
+/// A metric. What each says here, when it moves and by what, stands in the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "command", derive(clap::ValueEnum))]
 pub enum Metric {
-    /// Requests by how they ended.
+    /// At the end of each request.
     Requests,
-    /// Tokens that servers reported.
+    /// By what the server reported, lower bounds included, or else another filter (`usage_source` `reported`, `partial`
+    /// or `gateway`). `type` is `input`, which contains cached tokens, or `output`, which contains reasoning.
     Tokens,
-    /// Parts of the tokens above: cached input, cache creation, reasoning.
+    /// By the parts of the above that the server tells. `type` is `cached_input`, `cache_creation_input` or
+    /// `reasoning`.
     TokenDetails,
-    /// Tokens guessed from what was seen, never mixed with reported ones.
+    /// By a guess from the text that passed, where a generating request has no final numbers; for charts, not for
+    /// bills. With `partial` both this and `tollgate_tokens_total` move, so do not add them up. `type` is `output`.
     EstimatedTokens,
-    /// Generating requests without final usage, by reason.
+    /// With each generating request answered 2xx without final numbers.
     UsageMissing,
-    /// Requests of which another filter counted other tokens than the server reported.
+    /// With each request of which the server reported one count and another filter found another one; the server's is
+    /// used.
     UsageDisagreements,
-    /// Requests that Envoy sent to the upstream more than once.
+    /// With each request that names a model and that Envoy sent to a server more than once. Only the last attempt's
+    /// tokens are seen.
     RetriedRequests,
-    /// Refusals by code, those that `mode: audit` only notes included.
+    /// With each denial; with `mode: audit`, with each that would have been one.
     Denials,
-    /// From the request's headers to the first generated content, in milliseconds.
+    /// With the first generated text of a streamed reply: the time since the request's headers.
     TimeToFirstToken,
-    /// From the request's headers to the end, in milliseconds.
+    /// At the end of each request that was not denied and names a model in its body: the time since its headers.
     RequestDuration,
-    /// Between two generated tokens on average, in milliseconds.
+    /// The time from the first text of a streamed reply to its end, over the output tokens but one, where they are
+    /// known.
     TimePerOutputToken,
-    /// Label values folded into `other`.
+    /// With each request whose model was folded into `other`. `label` is `model`.
     LabelOverflow,
-    /// Keys in the configuration.
+    /// With each configuration.
     ConfiguredKeys,
-    /// Tenants in the configuration.
+    /// With each configuration.
     ConfiguredTenants,
-    /// The first 32 bits of the configuration's SHA-256: equal on all gateways that run the same one.
+    /// With each configuration: the first 32 bits of its SHA-256, equal on all gateways that run the same one.
     ConfigHash,
-    /// When the next key expires, in seconds since the epoch, as it was when the configuration was taken up; 0 for never.
+    /// With each configuration: the soonest `expiresAt`, in seconds since the epoch, that lay ahead when the
+    /// configuration was taken up; 0 if no key expires. `tollgate_next_key_expiry_seconds - time()` is the time that is
+    /// left; once it is negative, that key has expired, and the one after it shows with the next configuration.
+    /// Disabled keys do not count.
     NextKeyExpiry,
-    /// Whether refusals stand: 0 `enforce`, 1 `audit`, 2 `open`.
+    /// With each configuration: 0 `enforce`, 1 `audit`, 2 `open`.
     Mode,
 }
 
@@ -110,6 +120,31 @@ impl Metric {
             | Self::NextKeyExpiry
             | Self::Mode => Kind::Gauge,
             _ => Kind::Counter,
+        }
+    }
+
+    /// The names of its labels, in their order.
+    #[cfg(feature = "command")]
+    #[must_use]
+    pub const fn labels(self) -> &'static [&'static str] {
+        match self {
+            Self::Requests => &["tenant", "model", "operation", "outcome"],
+            Self::Tokens | Self::TokenDetails | Self::EstimatedTokens => {
+                &["tenant", "model", "type"]
+            }
+            Self::UsageMissing => &["tenant", "model", "reason"],
+            Self::UsageDisagreements
+            | Self::RetriedRequests
+            | Self::TimeToFirstToken
+            | Self::RequestDuration
+            | Self::TimePerOutputToken => &["tenant", "model"],
+            Self::Denials => &["tenant", "code"],
+            Self::LabelOverflow => &["label"],
+            Self::ConfiguredKeys
+            | Self::ConfiguredTenants
+            | Self::ConfigHash
+            | Self::NextKeyExpiry
+            | Self::Mode => &[],
         }
     }
 }

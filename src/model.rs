@@ -16,6 +16,11 @@ use crate::form::{Boundary, Form};
 use crate::json::{Grammar, Paths, Progress, Scanner, Wanted};
 use crate::rewrite::ask::{ADDED_LENGTH, Ask, Edit};
 
+/// Longest name of a model, in bytes.
+pub(crate) const MAX_NAME: usize = 256;
+/// What the name of a model, a tenant, a key or an objective holds beside letters and digits.
+pub(crate) const NAME_MARKS: &str = "._:/@+-";
+
 /// A model's name: 1 to 256 letters, digits and `._:/@+-`, after unescaping. Nothing else can be a header value, a path
 /// segment and a JSON string without some escaping on which readers may differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +30,7 @@ impl ModelName {
     /// Checks a name. `None` where a character or the length is out of bounds.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@+-".contains(&byte);
-        ((1..=256).contains(&text.len()) && text.bytes().all(safe)).then(|| Self(text.into()))
+        is_name(text, MAX_NAME).then(|| Self(text.into()))
     }
 
     /// The name.
@@ -36,10 +40,16 @@ impl ModelName {
     }
 }
 
+/// Whether this is 1 to `longest` letters, digits and [`NAME_MARKS`].
+pub(crate) fn is_name(text: &str, longest: usize) -> bool {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || NAME_MARKS.as_bytes().contains(&byte);
+    (1..=longest).contains(&text.len()) && text.bytes().all(safe)
+}
+
 /// Every escape of a 256-byte name fits: six bytes for each character, and the quotes.
 pub(crate) const MODEL: Wanted = Wanted {
     path: &["model"],
-    cap: 256 * 6 + 2,
+    cap: MAX_NAME * 6 + 2,
 };
 /// In every list of wanted members the model is the first.
 const FIRST: usize = 0;

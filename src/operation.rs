@@ -13,6 +13,7 @@ use crate::policy::Policy;
 
 /// What a request may ask an inference server for, as the `operation` label says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "command", derive(clap::ValueEnum))]
 pub enum Operation {
     /// OpenAI chat completions.
     Chat,
@@ -164,7 +165,7 @@ pub enum ModelIn {
 /// body names the model that is to work. Native routes that name none (`/generate`, `/completion`, `/infill`) serve
 /// whatever model runs there, so no rule for a model could be held against them; an operator may list them in
 /// `extraPaths`.
-const INFERENCE: [(&str, Operation); 26] = [
+pub(crate) const INFERENCE: [(&str, Operation); 26] = [
     ("/v1/chat/completions", Operation::Chat),
     ("/v1/completions", Operation::Completions),
     ("/v1/responses", Operation::Responses),
@@ -194,7 +195,7 @@ const INFERENCE: [(&str, Operation); 26] = [
 ];
 
 /// Prefixes under which gateways serve the same APIs.
-const PREFIXES: [&str; 3] = ["/openai", "/anthropic", "/cohere"];
+pub(crate) const PREFIXES: [&str; 3] = ["/openai", "/anthropic", "/cohere"];
 
 /// An exact method and path from the configuration.
 #[derive(Debug, PartialEq, Eq)]

@@ -14,6 +14,9 @@ use crate::model::ModelName;
 use crate::operation::Operation;
 use crate::usage::Usage;
 
+/// What `usage_source` says of the numbers of another filter.
+pub(crate) const BY_GATEWAY: &str = "gateway";
+
 /// Moments in nanoseconds since the epoch.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
@@ -245,14 +248,20 @@ impl Record {
     /// left out, save `charge_tokens`, which a rate limit needs on every request.
     #[must_use]
     pub fn filter_state(&self) -> Vec<(&'static str, Cow<'_, str>)> {
+        let known = |(name, value): (_, Option<_>)| Some((name, value?));
+        self.entries().into_iter().filter_map(known).collect()
+    }
+
+    /// Every entry, with its value where that is known.
+    pub(crate) fn entries(&self) -> [(&'static str, Option<Cow<'_, str>>); 9] {
         let usage = &self.metered.usage;
         let source = if self.by_gateway {
-            "gateway"
+            BY_GATEWAY
         } else {
             self.metered.source.as_str()
         };
         let code = |denial: &Denial| Cow::from(denial.code().as_str());
-        let entries = [
+        [
             ("tollgate.tenant", self.tenant.as_deref().map(Cow::from)),
             (
                 "tollgate.model",
@@ -268,11 +277,7 @@ impl Record {
             ("tollgate.outcome", Some(self.outcome.as_str().into())),
             ("tollgate.denial", self.denial.as_ref().map(code)),
             ("tollgate.would_deny", self.noted.as_ref().map(code)),
-        ];
-        entries
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)))
-            .collect()
+        ]
     }
 
     /// What was decided against the request, whether it stood or not.

@@ -4,7 +4,7 @@
 //! and everything else are as good as absent. It must never take a number from another place than the documented ones:
 //! texts and tool arguments contain counts as well.
 
-mod tally;
+pub(crate) mod tally;
 
 pub(crate) use self::tally::{Finality, Tally};
 

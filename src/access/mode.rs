@@ -6,13 +6,17 @@ use crate::identity::Caller;
 /// What becomes of a refusal that concerns who asks and which model, and nothing else: a body or path that cannot be
 /// judged, an operation outside the table and a stripped header stay what they are in every mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "command", derive(clap::ValueEnum))]
 pub enum Mode {
-    /// It stands.
+    /// They stand. For everyday use.
     #[default]
     Enforce,
-    /// It is counted and logged, and the request passes: as anonymous where the identity failed.
+    /// What would be refused is counted under its code in `tollgate_denials_total`, written to
+    /// `wasm.tollgate.would_deny`, and passes: as anonymous, without identity headers, where the identity failed. The
+    /// configuration needs all that `enforce` needs. For watching before enforcing.
     Audit,
-    /// There is none: everybody may use everything that the table of operations holds.
+    /// There are none on these grounds, and none is counted. Neither keys nor models have to be configured; a caller who
+    /// proves an identity has it all the same. For a gateway that has no keys yet.
     Open,
 }
 

@@ -19,11 +19,20 @@ use super::{
     MeteringConfig, ModeConfig, ModelConfig, ModelHeaderConfig, PublicPathConfig, TenantConfig,
 };
 use crate::access::{ExtraPath, Mode, ModelEntry, ModelPattern, ModelRules, Rule, StreamUsage};
+use crate::metrics::{ANONYMOUS, OTHER, UNKNOWN};
 use crate::operation::PathRule;
 use crate::policy::{Fairness, GroupSet, Groups, Metering, ModelHeader, Policy, Tenant};
 
 /// Names that metrics use for what has no tenant or model of its own.
-pub const RESERVED_NAMES: [&str; 3] = ["unknown", "anonymous", "other"];
+pub const RESERVED_NAMES: [&str; 3] = [UNKNOWN, ANONYMOUS, OTHER];
+
+/// Where Envoy AI Gateway repeats the model.
+pub(crate) const DEFAULT_MODEL_HEADER: &str = "x-ai-eg-model";
+
+/// Longest name of a tenant, a key or an objective, in bytes.
+pub(crate) const MAX_NAME: usize = 128;
+/// Longest name of a variable of the environment, in bytes.
+pub(crate) const MAX_VARIABLE: usize = 100;
 
 /// Reads the plugin configuration. `environment` looks up a variable of the gateway's environment, for the keys that
 /// are kept there.
@@ -131,7 +140,7 @@ impl Compiler<'_> {
     /// A variable of the gateway's environment. The name is not repeated in a fault: it may be a key in the wrong place.
     fn variable(&mut self, path: &str, name: &str) -> Option<String> {
         let letters = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if name.is_empty() || name.len() > 100 || !name.bytes().all(letters) {
+        if name.is_empty() || name.len() > MAX_VARIABLE || !name.bytes().all(letters) {
             self.fault(
                 path,
                 "expected the name of a variable: 1 to 100 letters, digits and `_`",
@@ -245,7 +254,7 @@ impl Compiler<'_> {
             .and_then(|raw| read(raw.get(), "modelHeader", &mut self.faults));
         match written {
             None => ModelHeader {
-                name: "x-ai-eg-model".into(),
+                name: DEFAULT_MODEL_HEADER.into(),
                 required: false,
             },
             Some(header) => ModelHeader {
@@ -376,8 +385,7 @@ impl Compiler<'_> {
 /// may are reserved for what has no name of its own.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
-    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@+-".contains(&byte);
-    (1..=128).contains(&text.len()) && text.bytes().all(safe)
+    crate::model::is_name(text, MAX_NAME)
 }
 
 fn sorted(mut groups: Vec<crate::policy::GroupId>) -> GroupSet {
@@ -386,12 +394,15 @@ fn sorted(mut groups: Vec<crate::policy::GroupId>) -> GroupSet {
     groups.into()
 }
 
+/// What a token holds beside letters and digits.
+pub(crate) const TOKEN_MARKS: &str = "!#$%&'*+.^_`|~-";
+
 /// RFC 9110, section 5.6.2: what a method, a header name and a scheme are made of.
 fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+            .all(|byte| byte.is_ascii_alphanumeric() || TOKEN_MARKS.as_bytes().contains(&byte))
 }
 
 fn fingerprint(text: &str) -> u32 {

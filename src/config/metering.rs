@@ -7,52 +7,62 @@ use crate::access::StreamUsage;
 use crate::gateway_counts::GatewayCounts;
 use crate::policy::Metering;
 
+/// Longest metadata key of a cost, in bytes.
+pub(crate) const MAX_COST_KEY: usize = 128;
+
 /// What is done about the usage of a stream that the client has not asked for.
 #[derive(Clone, Copy, Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum StreamUsageConfig {
-    /// Ask the server for it, and hide the event that it comes in.
+    /// Ask the server for it, and hide the event from the client.
     Inject,
-    /// Leave the request as it is. Without `usage` in the reply, there is an estimate at best.
+    /// Leave the request as it is. Without `usage` in the reply there is an estimate at best.
     Observe,
 }
 
 /// What is done to count tokens, and with the counts.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct MeteringConfig {
     /// Write the counts to filter state, for the access log and Envoy's own rate limit.
     #[serde(default)]
     pub(crate) filter_state: bool,
-    /// Whose counts are used where the server's are not known. Omitted means Envoy AI Gateway's, under its usual keys.
+    /// Whose counts stand in where the server's are not known.
     #[serde(default)]
     pub(crate) gateway_counts: Option<GatewayCountsConfig>,
-    /// Omitted means `inject`.
+    /// What is done about chat and completion streams whose client has not asked for their usage.
     #[serde(default)]
     pub(crate) stream_usage: Option<StreamUsageConfig>,
-    /// Remove `accept-encoding` from requests for inference: an encoded reply cannot be counted. Omitted means true.
+    /// Remove `accept-encoding` from requests for inference: an encoded reply cannot be counted. `false` needs
+    /// `streamUsage: observe`, here and in `models`.
     #[serde(default)]
     pub(crate) strip_accept_encoding: Option<bool>,
-    /// Let the Responses API be asked with `background: true`, although nothing can be counted of the answer.
+    /// Let the Responses API be asked with `"background": true`, although nothing can be counted of an answer that is
+    /// fetched later.
     #[serde(default)]
     pub(crate) allow_background: bool,
 }
 
 /// `{"aiGateway": {"input": "llm_input_token", "output": "llm_output_token"}}` or `"aiProtocolManager"`.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum GatewayCountsConfig {
-    /// The metadata keys of its costs.
+    /// Those of Envoy AI Gateway, by the `metadataKey` of its costs.
     AiGateway(CostKeys),
+    /// Those of Envoy's own filter of that name.
     AiProtocolManager,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CostKeys {
-    /// The key of the cost of type `InputToken`.
+    /// The `metadataKey` of the cost of type `InputToken`.
     pub(crate) input: String,
-    /// The key of the cost of type `OutputToken`.
+    /// The `metadataKey` of the cost of type `OutputToken`.
     pub(crate) output: String,
 }
 
@@ -88,7 +98,9 @@ impl GatewayCountsConfig {
             Self::AiGateway(keys) => keys,
         };
         let mut key = |field, key: String| {
-            if !(1..=128).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            if !(1..=MAX_COST_KEY).contains(&key.len())
+                || !key.bytes().all(|byte| byte.is_ascii_graphic())
+            {
                 faults.push(Fault::new(
                     format!("metering.gatewayCounts.aiGateway.{field}"),
                     "expected 1 to 128 visible ASCII characters",

@@ -5,7 +5,7 @@ mod environment;
 mod trusted_headers;
 
 use super::*;
-use crate::fixtures::{ACME_KEY, demo, key_hash, policy};
+use crate::fixtures::{ACME_KEY, compile, demo, key_hash, policy};
 use crate::gateway_counts::GatewayCounts;
 
 fn faults(config: &Value) -> Vec<String> {
@@ -248,11 +248,11 @@ fn encoded_replies_and_usage_that_is_hidden_do_not_go_together() {
 #[wasm_bindgen_test(unsupported = test)]
 fn refuses_what_is_written_twice() {
     assert_eq!(
-        faults_of(r#"{"keys":[],"keys":[],"models":{}}"#),
+        faults_of(r#"{"mode":"open","keys":[],"keys":[]}"#),
         ["duplicate field `keys`"]
     );
     let text =
-        r#"{"keys":[],"models":{"m":{"access":"anonymous"},"m":{"access":"authenticated"}}}"#;
+        r#"{"mode":"open","models":{"m":{"access":"anonymous"},"m":{"access":"authenticated"}}}"#;
     assert_eq!(
         faults_of(text),
         ["models.m: written twice; expected each name once"]

@@ -1,10 +1,10 @@
 //! One part of a form: what its headers say, and the value of the part that names the model.
 
 use crate::denial::Code;
-use crate::model::ModelName;
+use crate::model::{MAX_NAME, ModelName};
 
-/// Longest model name, in bytes.
-const MAX_MODEL: usize = 256;
+/// Longest name of a field, in bytes.
+pub(crate) const MAX_FIELD_NAME: usize = 64;
 
 /// A part that is being read.
 #[derive(Debug, Default)]
@@ -76,7 +76,7 @@ impl Part {
         let length = u64::try_from(content.len()).unwrap_or(u64::MAX);
         self.length = self.length.saturating_add(length);
         if self.is_model {
-            if self.value.len().saturating_add(content.len()) > MAX_MODEL {
+            if self.value.len().saturating_add(content.len()) > MAX_NAME {
                 return Err(Code::MissingModel);
             }
             self.value.extend_from_slice(content);
@@ -146,7 +146,7 @@ impl<'a> Field<'a> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte);
         // A field of this name tells HTML5 readers how to decode the others.
         let fits = |name: &&str| {
-            (1..=64).contains(&name.len())
+            (1..=MAX_FIELD_NAME).contains(&name.len())
                 && name.bytes().all(plain)
                 && !name.eq_ignore_ascii_case("_charset_")
         };

@@ -8,7 +8,7 @@ use crate::headers::HeaderMap;
 
 /// Longest credential that is looked at, in bytes. Real keys are below 200; tokens are longer, but they are verified
 /// by `jwt_authn` and never hashed here.
-const MAX_KEY_LENGTH: usize = 512;
+pub(crate) const MAX_KEY_LENGTH: usize = 512;
 
 /// A header that may carry a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::denial::Code;
 use crate::policy::{Fairness, GroupId, Policy, Tenant};
 
 /// Groups read from one identity. One with more is refused rather than half read.
-pub(super) const MAX_GROUPS: usize = 64;
+pub(crate) const MAX_GROUPS: usize = 64;
 
 /// Where `jwt_authn` leaves payloads: the path of Envoy's attribute, before the metadata key.
 pub const METADATA: [&str; 3] = [

@@ -19,7 +19,7 @@ use crate::headers::{HeaderMap, Occurrence};
 use crate::policy::{Digest, Fairness, Policy, Tenant};
 
 /// Longest secret that is hashed, in bytes.
-const MAX_SECRET_LENGTH: usize = 512;
+pub(crate) const MAX_SECRET_LENGTH: usize = 512;
 
 /// The headers of the gateway in front, all names in lower case.
 #[derive(Debug)]

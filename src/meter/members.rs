@@ -3,9 +3,9 @@
 use crate::json::Wanted;
 
 /// A usage object of the reply as a whole; the details of some servers hold a number per turn.
-const USAGE_CAP: usize = 2048;
+pub(crate) const USAGE_CAP: usize = 2048;
 /// A usage object of a part of the reply.
-const PART_CAP: usize = 1024;
+pub(crate) const PART_CAP: usize = 1024;
 /// Numbers, literals and type names.
 const WORD_CAP: usize = 48;
 

@@ -29,22 +29,23 @@ mod flag {
 
 /// How a request ended, as the `outcome` label says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "command", derive(clap::ValueEnum))]
 pub enum Outcome {
-    /// The upstream's reply went out whole.
+    /// The reply went out whole.
     Ok,
     /// Refused by this filter.
     Denied,
     /// The client went away first.
     ClientAborted,
-    /// The reply is a 4xx.
+    /// The reply is a 4xx, also where Envoy itself or another filter answered.
     Upstream4xx,
-    /// The reply is a 5xx.
+    /// The reply is a 5xx, also where Envoy itself or another filter answered.
     Upstream5xx,
-    /// The connection to the upstream broke.
+    /// The connection to the server broke.
     UpstreamReset,
     /// A timeout of Envoy's ended it.
     Timeout,
-    /// The inference scheduler dropped it and said so.
+    /// The inference scheduler dropped it, and said so in `x-llm-d-request-dropped-reason`.
     DroppedByScheduler,
 }
 

@@ -39,8 +39,22 @@ fn moved(record: &Record) -> Vec<String> {
     let movements = record.movements(&mut Labels::default());
     movements
         .iter()
-        .map(|movement| format!("{} {}", movement.series.name(), movement.value))
+        .map(|movement| {
+            let name = movement.series.name();
+            #[cfg(feature = "command")]
+            assert_eq!(labels(&name), movement.series.metric().labels(), "{name}");
+            format!("{name} {}", movement.value)
+        })
         .collect()
+}
+
+/// The names of the labels in the name of a series.
+#[cfg(feature = "command")]
+fn labels(name: &str) -> Vec<&str> {
+    let labels = name
+        .split(";.;")
+        .filter_map(|label| label.split_once("=.="));
+    labels.map(|(label, _)| label).collect()
 }
 
 const OK: Ending = Ending {

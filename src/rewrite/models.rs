@@ -29,7 +29,7 @@ pub const REPLY_HEADERS: [(&str, &str); 2] = [
 ];
 
 /// Reply headers that describe the bytes of the unfiltered list.
-const OUTDATED: [&str; 9] = [
+pub(crate) const OUTDATED: [&str; 9] = [
     "accept-ranges",
     "content-digest",
     "content-encoding",

@@ -19,7 +19,7 @@ const SERVER_KEY: &str = "sk-server-0123456789";
 /// `printf %s gateway-secret | sha256sum`
 const SECRET_HASH: &str = "sha256:1e0baae50a6e2006d894f9e64c53a1317e6032f4ba67df08199d5378c5948ce6";
 
-/// The names that only the filter, the gateway and the scheduler may say, as README.md lists them.
+/// The names that only the filter, the gateway and the scheduler may say, as docs/reference.md lists them.
 const OWNED: [&str; 4] = ["x-llm-d-", "x-gateway-", "x-slo-", "x-tollgate-"];
 const OWNED_NAMES: [&str; 14] = [
     "x-http-method",

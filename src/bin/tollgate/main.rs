@@ -9,6 +9,7 @@ mod import;
 mod key;
 mod moment;
 mod output;
+mod schema;
 mod source;
 mod yaml;
 
@@ -44,6 +45,8 @@ enum Task {
     #[command(subcommand)]
     Import(import::Task),
     Completions(completions::Arguments),
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
 }
 
 fn main() -> ExitCode {
@@ -66,5 +69,6 @@ fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
         Task::Explain(arguments) => explain::run(&arguments, output),
         Task::Import(task) => import::run(&task, output),
         Task::Completions(arguments) => completions::run(&arguments, output),
+        Task::Schema => schema::run(output),
     }
 }

@@ -1,0 +1,276 @@
+//! The JSON Schema of the configuration, for editors.
+//!
+//! What serde knows comes from the types that read the configuration: names, kinds, what is required, and the doc
+//! comments as descriptions. The rest is in [`rules`]: patterns, limits and defaults, from the constants that `compile`
+//! uses, and what must stand together. What needs a look at another place of the configuration (tenants that are named,
+//! names that must be unique) or of the environment, no schema can say.
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use super::Config;
+use super::compile::{DEFAULT_MODEL_HEADER, MAX_NAME, MAX_VARIABLE, RESERVED_NAMES, TOKEN_MARKS};
+use super::metering::MAX_COST_KEY;
+use crate::model::{self, NAME_MARKS};
+
+/// The schema, in the dialect of 2020-12. It is stricter than the filter in one thing: null, which the filter takes for
+/// an optional member that is not there, is refused.
+#[must_use]
+pub fn schema() -> Value {
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let schema = settings
+        .into_generator()
+        .into_root_schema_for::<Config<'_>>();
+    let mut schema = schema.to_value();
+    tidy(&mut schema);
+    for (path, rule) in rules() {
+        if let (Some(Value::Object(place)), Value::Object(rule)) = (find(&mut schema, path), rule) {
+            place.extend(rule);
+        }
+    }
+    schema
+}
+
+/// What stands at a path such as `keys[].models[]` or `tenants.NAME.groups`.
+fn find<'a>(schema: &'a mut Value, path: &str) -> Option<&'a mut Value> {
+    let steps = path.replace("[]", ".[]");
+    let mut steps = steps.split('.').filter(|step| !step.is_empty());
+    steps.try_fold(schema, |schema, step| match step {
+        "[]" => schema.get_mut("items"),
+        "NAME" => schema.get_mut("additionalProperties"),
+        name => {
+            if schema.get("properties").is_some() {
+                return schema.get_mut("properties")?.get_mut(name);
+            }
+            // One of several forms: the one that has such a member.
+            let forms = ["anyOf", "oneOf"]
+                .into_iter()
+                .find(|forms| schema.get(forms).is_some())?;
+            let mut forms = schema.get_mut(forms)?.as_array_mut()?.iter_mut();
+            forms.find_map(|form| form.get_mut("properties")?.get_mut(name))
+        }
+    })
+}
+
+/// Makes lines of doc comments one, and leaves out null and the formats of Rust's numbers.
+fn tidy(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if members.get("default") == Some(&Value::Null) {
+                members.remove("default");
+            }
+            if let Some(Value::String(text)) = members.get_mut("description") {
+                *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            }
+            without_null(members);
+            members.values_mut().for_each(tidy);
+        }
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        _ => {}
+    }
+}
+
+fn without_null(members: &mut Map<String, Value>) {
+    let null = json!("null");
+    if let Some(Value::Array(types)) = members.get_mut("type") {
+        types.retain(|kind| *kind != null);
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            members.insert("type".to_owned(), only);
+        }
+    }
+    let Some(Value::Array(forms)) = members.get_mut("anyOf") else {
+        return;
+    };
+    forms.retain(|form| form.get("type") != Some(&null));
+    if let [Value::Object(only)] = forms.as_mut_slice() {
+        let only = std::mem::take(only);
+        members.remove("anyOf");
+        for (name, value) in only {
+            // What the field says goes before what its type says.
+            members.entry(name).or_insert(value);
+        }
+    }
+}
+
+fn name() -> Value {
+    json!({
+        "pattern": format!("^[A-Za-z0-9{NAME_MARKS}]{{1,{MAX_NAME}}}$"),
+        "not": {"enum": RESERVED_NAMES},
+    })
+}
+
+fn model_pattern() -> String {
+    let longest = model::MAX_NAME;
+    format!(r"^(?:\*|[A-Za-z0-9{NAME_MARKS}]{{1,{longest}}}\*?)$")
+}
+
+fn variable() -> Value {
+    json!({"pattern": format!("^[A-Za-z0-9_]{{1,{MAX_VARIABLE}}}$")})
+}
+
+fn token() -> Value {
+    json!({"pattern": format!("^[A-Za-z0-9{TOKEN_MARKS}]+$")})
+}
+
+fn method() -> Value {
+    json!({"pattern": format!("^[A-Z0-9{TOKEN_MARKS}]+$"), "examples": ["GET", "POST"]})
+}
+
+/// As [`is_plain_path`](crate::operation::is_plain_path) has it.
+fn plain_path() -> Value {
+    let segment = r#"(?!\.\.?(?:/|$))[!"$&-.0-:<->@-\[\]-~]+"#;
+    json!({"pattern": format!("^/(?:{segment}/)*(?:{segment})?$"), "examples": ["/health"]})
+}
+
+/// A claim's name, or the names on the way to it.
+fn claim() -> Value {
+    let name = json!({"type": "string", "pattern": r"^[^\u0000]+$"});
+    json!({"anyOf": [name, {"type": "array", "minItems": 1, "items": name}]})
+}
+
+fn cost_key() -> Value {
+    json!({"pattern": format!("^[!-~]{{1,{MAX_COST_KEY}}}$")})
+}
+
+/// What is true of the configuration beyond what its types say, by path.
+fn rules() -> Vec<(&'static str, Value)> {
+    let date = || json!({"format": "date-time", "examples": ["2027-01-01T00:00:00Z"]});
+    let filled = || json!({"minLength": 1});
+    vec![
+        ("", whole()),
+        ("tenants", json!({"propertyNames": name()})),
+        ("tenants.NAME.objective", name()),
+        ("keys[].id", name()),
+        (
+            "keys[].keyHash",
+            json!({"pattern": "^(?:sha256|maas):[0-9A-Fa-f]{64}$"}),
+        ),
+        ("keys[].expiresAt", date()),
+        ("keys[].notBefore", date()),
+        ("keys[].objective", name()),
+        ("keys[].models[]", json!({"pattern": model_pattern()})),
+        ("keysFrom[].env", variable()),
+        (
+            "credentials.sources",
+            json!({"minItems": 1, "default": [
+                {"header": "authorization", "scheme": "Bearer"},
+                {"header": "x-api-key"},
+                {"header": "api-key"},
+            ]}),
+        ),
+        ("credentials.sources[].header", token()),
+        ("credentials.sources[].scheme", token()),
+        ("credentials.forward", json!({"default": "strip"})),
+        ("credentials.forward.env", variable()),
+        ("jwt[].metadataKey", filled()),
+        ("jwt[].issuer", filled()),
+        ("jwt[].groupsClaim", claim()),
+        ("jwt[].tenantClaim", claim()),
+        ("jwt[].userClaim", claim()),
+        ("jwt[].tenantFromGroup", json!({"default": []})),
+        (
+            "trustedHeaders",
+            json!({"anyOf": [{"required": ["tenantAttribute"]}, {"required": ["defaultTenant"]}]}),
+        ),
+        ("trustedHeaders.proof", proof()),
+        ("trustedHeaders.proof.header", token()),
+        (
+            "trustedHeaders.proof.secretHash",
+            json!({"pattern": "^sha256:[0-9A-Fa-f]{64}$"}),
+        ),
+        (
+            "trustedHeaders.proof.clientCertificateSan",
+            json!({"minItems": 1}),
+        ),
+        ("trustedHeaders.proof.clientCertificateSan[]", filled()),
+        ("trustedHeaders.principalHeader", token()),
+        ("trustedHeaders.attributesHeader", token()),
+        (
+            "trustedHeaders.attributeHeaders",
+            json!({"propertyNames": token(), "default": {}}),
+        ),
+        (
+            "models",
+            json!({"propertyNames": {"pattern": model_pattern(), "not": {"enum": RESERVED_NAMES}}}),
+        ),
+        (
+            "models.NAME",
+            json!({"oneOf": [{"required": ["groups"]}, {"required": ["access"]}]}),
+        ),
+        ("modelHeader.name", token()),
+        (
+            "modelHeader",
+            json!({"default": {"name": DEFAULT_MODEL_HEADER}}),
+        ),
+        ("extraPaths[].method", method()),
+        ("extraPaths[].path", plain_path()),
+        ("publicPaths[].method", method()),
+        ("publicPaths[].path", plain_path()),
+        ("fairness", json!({"default": {"from": "tenant"}})),
+        ("hideDeniedModels", json!({"default": false})),
+        ("mode", json!({"default": "enforce"})),
+        ("metering.streamUsage", json!({"default": "inject"})),
+        ("metering.stripAcceptEncoding", json!({"default": true})),
+        (
+            "metering.gatewayCounts",
+            json!({"default":
+            {"aiGateway": {"input": "llm_input_token", "output": "llm_output_token"}}}),
+        ),
+        ("metering.gatewayCounts.aiGateway.input", cost_key()),
+        ("metering.gatewayCounts.aiGateway.output", cost_key()),
+    ]
+}
+
+/// Whoever is to be identified needs something that identifies, and models; and an encoded reply hides no usage.
+fn whole() -> Value {
+    let some = |section: &str, least: &str| json!({"required": [section], "properties": {section: {least: 1}}});
+    let encoded = json!({
+        "required": ["metering"],
+        "properties": {"metering": {
+            "required": ["stripAcceptEncoding"],
+            "properties": {"stripAcceptEncoding": {"const": false}},
+        }},
+    });
+    let observed = json!({"properties": {"streamUsage": {"const": "observe"}}});
+    let metering = json!({"allOf": [observed, {"required": ["streamUsage"]}]});
+    json!({
+        "title": "Configuration of Tollgate",
+        "allOf": [
+            {
+                "if": {"not": {"required": ["mode"], "properties": {"mode": {"const": "open"}}}},
+                "then": {
+                    "allOf": [some("models", "minProperties")],
+                    "anyOf": [
+                        some("keys", "minItems"),
+                        some("keysFrom", "minItems"),
+                        some("jwt", "minItems"),
+                        {"required": ["trustedHeaders"]},
+                    ],
+                },
+            },
+            {
+                "if": encoded,
+                "then": {"properties": {"metering": metering, "models": {"additionalProperties": observed}}},
+            },
+        ],
+    })
+}
+
+/// A secret in a header, or a client certificate; not both.
+fn proof() -> Value {
+    let secret = json!(["header", "secretHash"]);
+    let certificate = json!(["clientCertificateSan", "clientCertsVerified"]);
+    json!({"oneOf": [
+        {"required": secret, "properties": {"clientCertificateSan": false}},
+        {
+            "required": certificate,
+            "properties": {"header": false, "secretHash": false, "clientCertsVerified": {"const": true}},
+        },
+    ]})
+}
+
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
+pub(crate) mod tests;

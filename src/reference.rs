@@ -1,0 +1,368 @@
+//! The tables of `docs/reference.md`, from the code: a test that fails where the page says something else.
+//!
+//! Between `<!-- generated: NAME -->` and `<!-- end -->` stands what the function of that name makes; the rest of the
+//! page is written by hand. What a variant means is its doc comment, which clap hands out, with all variants there are.
+
+mod configuration;
+mod limits;
+
+use std::path::Path;
+use std::{env, fs};
+
+use clap::ValueEnum;
+
+use crate::access::Mode;
+use crate::denial::{Code, Denial};
+use crate::forward::{FAIRNESS, OBJECTIVE, OWNED_NAMES, OWNED_PREFIXES, SECRET_PARAMETERS, TENANT};
+use crate::meter::{self, Missing};
+use crate::metrics::{Kind, Metric};
+use crate::operation::{INFERENCE, ModelIn, Operation};
+use crate::record::{BY_GATEWAY, Ending, Outcome, Record, Times};
+use crate::rewrite::{ask, models};
+
+/// A name, and what makes the text.
+type Table = (&'static str, fn() -> String);
+
+/// What may stand on the page, each once.
+const TABLES: [Table; 14] = [
+    ("configuration", configuration::tables),
+    ("denials", denials),
+    ("denied reply", denied_reply),
+    ("filter state", filter_state),
+    ("headers removed", headers_removed),
+    ("headers set", headers_set),
+    ("limits", limits::limits),
+    ("metrics", metrics),
+    ("modes", modes),
+    ("operations", operations),
+    ("outcome", outcomes),
+    ("path prefixes", path_prefixes),
+    ("reason", reasons),
+    ("usage_source", usage_sources),
+];
+
+#[test]
+fn the_reference_says_what_the_code_does() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let fresh = filled(&page);
+    if env::var_os("TOLLGATE_ACCEPT").is_some() {
+        fs::write(&path, fresh).unwrap();
+    } else {
+        let stale = page
+            .lines()
+            .zip(fresh.lines())
+            .find(|(old, new)| old != new);
+        assert!(
+            page == fresh,
+            "docs/reference.md is not what the code says; run `make docs`: {stale:#?}"
+        );
+    }
+}
+
+/// The page with its tables made anew.
+fn filled(page: &str) -> String {
+    let mut parts = page.split("<!-- generated: ");
+    let mut fresh = parts.next().unwrap_or_default().to_owned();
+    let mut tables = TABLES.to_vec();
+    for part in parts {
+        let (name, rest) = part.split_once(" -->").unwrap();
+        let (_, rest) = rest.split_once("<!-- end -->").unwrap();
+        let at = tables.iter().position(|(known, _)| *known == name);
+        let (_, table) =
+            tables.remove(at.unwrap_or_else(|| panic!("no table `{name}`, or a second one")));
+        fresh.push_str(&format!(
+            "<!-- generated: {name} -->\n\n{}\n<!-- end -->{rest}",
+            table()
+        ));
+    }
+    assert!(tables.is_empty(), "not on the page: {tables:?}");
+    fresh
+}
+
+/// A table in Markdown.
+fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let line = |cells: [String; N]| format!("| {} |\n", cells.join(" | ")).replace("  ", " ");
+    let mut text = line(head.map(str::to_owned));
+    text.push_str(&format!("{}|\n", "|---".repeat(N)));
+    for row in rows {
+        text.push_str(&line(row.map(|cell| cell.replace('|', "\\|"))));
+    }
+    text
+}
+
+/// What the doc comment of a variant says.
+fn doc(variant: &impl ValueEnum) -> String {
+    let help = variant
+        .to_possible_value()
+        .and_then(|value| value.get_help().cloned());
+    // clap takes the last full stop away.
+    format!("{}.", help.unwrap())
+}
+
+fn code(text: &str) -> String {
+    format!("`{text}`")
+}
+
+fn codes<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    texts.into_iter().map(code).collect::<Vec<_>>().join(", ")
+}
+
+/// All variants by their names, with what they mean.
+fn variants<T: ValueEnum>(head: [&str; 2], name: impl Fn(&T) -> &'static str) -> String {
+    let row = |variant: &T| [code(name(variant)), doc(variant)];
+    table(head, T::value_variants().iter().map(row))
+}
+
+fn modes() -> String {
+    variants(
+        ["`mode`", "refusals for who is asking, or for which model"],
+        |mode: &Mode| mode.as_str(),
+    )
+}
+
+fn outcomes() -> String {
+    variants(["`outcome`", "meaning"], |outcome: &Outcome| {
+        outcome.as_str()
+    })
+}
+
+fn reasons() -> String {
+    variants(["`reason`", "meaning"], |missing: &Missing| {
+        missing.as_str()
+    })
+}
+
+fn usage_sources() -> String {
+    let mut rows = variants(["`usage_source`", "meaning"], |source: &meter::Source| {
+        source.as_str()
+    });
+    rows.push_str(&format!(
+        "| `{BY_GATEWAY}` | The numbers of [another filter](#the-counts-of-another-filter); the server's final ones are not known here. |\n"
+    ));
+    rows
+}
+
+fn denials() -> String {
+    let row = |denial: &Code| {
+        [
+            code(denial.as_str()),
+            denial.status().to_string(),
+            doc(denial),
+            denial.remedy().to_owned(),
+        ]
+    };
+    table(
+        ["code", "status", "when", "what to do"],
+        Code::value_variants().iter().map(row),
+    )
+}
+
+fn denied_reply() -> String {
+    let headers = Denial::from(Code::InvalidCredential).headers(Some("the request's id"));
+    let row = |(name, value): (&str, &str)| {
+        let value = match name {
+            "x-tollgate-code" => "the code".to_owned(),
+            "www-authenticate" => format!(
+                "{}, with 401; without `error` where no credential was sent",
+                code(value)
+            ),
+            "x-request-id" | "request-id" => value.to_owned(),
+            _ => code(value),
+        };
+        [code(name), value]
+    };
+    table(["header", "value"], headers.into_iter().map(row))
+}
+
+fn operations() -> String {
+    let row = |operation: &Operation| {
+        let asked = match operation {
+            Operation::ListModels => "`GET` or `HEAD /v1/models`".to_owned(),
+            Operation::ShowModel => "`GET` or `HEAD /v1/models/{model}`".to_owned(),
+            Operation::Extra => "from `extraPaths`".to_owned(),
+            Operation::Public => "from `publicPaths`".to_owned(),
+            Operation::Preflight => {
+                "CORS preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`, no body), on any path".to_owned()
+            }
+            listed => {
+                let paths = INFERENCE.iter().filter(|(_, known)| known == listed);
+                codes(paths.map(|(path, _)| *path)).replacen('`', "`POST ", 1)
+            }
+        };
+        let model = match (operation.model_in(), operation) {
+            (Some(ModelIn::Json), _) => "JSON body",
+            (Some(ModelIn::Form), _) => "form",
+            (None, Operation::ListModels) => {
+                "none; needs an identity, and is [filtered](#the-list-of-models)"
+            }
+            (None, Operation::ShowModel) => "the path; its rule decides",
+            (None, Operation::Extra) => "not looked at; needs one of the groups",
+            (None, _) => "not looked at",
+        };
+        let identity = if operation.needs_identity() {
+            ""
+        } else {
+            "; needs no identity"
+        };
+        let counted = match operation.metered() {
+            meter::Operation::Generate => "input, output",
+            meter::Operation::Embed => "input",
+            meter::Operation::Media => "if reported",
+            meter::Operation::Other => "no",
+        };
+        [
+            asked,
+            code(operation.as_str()),
+            format!("{model}{identity}"),
+            counted.to_owned(),
+        ]
+    };
+    table(
+        [
+            "method and path",
+            "`operation` label",
+            "where the model stands",
+            "counted",
+        ],
+        Operation::value_variants().iter().map(row),
+    )
+}
+
+fn path_prefixes() -> String {
+    use crate::operation::PREFIXES;
+    format!(
+        "Under these paths, and under the same with {} in front.\n",
+        codes(PREFIXES)
+    )
+}
+
+fn headers_removed() -> String {
+    let (envoy, method): (Vec<&str>, Vec<&str>) = OWNED_NAMES
+        .into_iter()
+        .partition(|name| name.starts_with("x-envoy-"));
+    let owned: Vec<String> = OWNED_PREFIXES
+        .iter()
+        .map(|prefix| format!("{prefix}*"))
+        .collect();
+    let rows = [
+        (
+            "all headers of `credentials.sources`, unless `credentials.forward` says otherwise".to_owned(),
+            "The server must not see credentials.",
+        ),
+        (
+            "the proof of `trustedHeaders`; its other headers, unless they come with the proof".to_owned(),
+            "A client could say them.",
+        ),
+        (
+            format!("{} in the query", codes(SECRET_PARAMETERS)),
+            "Credentials in the query are never accepted.",
+        ),
+        (codes(owned.iter().map(String::as_str)), "The scheduler believes them."),
+        (codes(method), "Another method than the one that was judged."),
+        (codes(envoy), "Envoy's retries, timeouts and statistics."),
+        (
+            "other spellings of `modelHeader.name`, such as `x_ai_eg_model`".to_owned(),
+            "The server could read a model that was not judged.",
+        ),
+        (
+            "`accept-encoding`, where the body must name a model, unless `metering.stripAcceptEncoding` is `false`".to_owned(),
+            "An encoded reply cannot be counted.",
+        ),
+        (
+            format!("{}, where the body may be changed to ask for usage", codes(ask::DIGESTS)),
+            "They describe the bytes as they came.",
+        ),
+        (
+            format!("{}, where the list of models is asked for", codes(models::CONDITIONS)),
+            "They would have the unfiltered list described.",
+        ),
+        (
+            format!("of the reply with that list: {}", codes(models::OUTDATED)),
+            "They describe the unfiltered list.",
+        ),
+    ];
+    table(
+        ["what", "why"],
+        rows.map(|(what, why)| [what, why.to_owned()]),
+    )
+}
+
+fn headers_set() -> String {
+    let list: Vec<String> = models::REPLY_HEADERS
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    let rows = [
+        (codes(FAIRNESS), "see `fairness.from`; absent if there is none".to_owned()),
+        (codes(OBJECTIVE), "the key's `objective`, else the tenant's; absent if neither has one".to_owned()),
+        (code(TENANT), "the tenant".to_owned()),
+        (
+            "`authorization`".to_owned(),
+            "the server's own key with `credentials.forward: {\"env\": …}`, with or without an identity".to_owned(),
+        ),
+        (
+            "`content-type`".to_owned(),
+            "of a form whose boundary was quoted or otherwise written in an unusual way".to_owned(),
+        ),
+        (
+            "`content-length`".to_owned(),
+            format!("raised by {}, where it was announced and something may be added to the body", ask::ADDED_LENGTH),
+        ),
+        ("the reply with the list of models".to_owned(), codes(list.iter().map(String::as_str))),
+    ];
+    table(
+        ["header", "value"],
+        rows.map(|(header, value)| [header, value]),
+    )
+}
+
+fn metrics() -> String {
+    let row = |metric: &Metric| {
+        let kind = match metric.kind() {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        [
+            code(metric.name()),
+            kind.to_owned(),
+            codes(metric.labels().iter().copied()),
+            doc(metric),
+        ]
+    };
+    table(
+        ["name", "type", "labels", "when it moves, by what"],
+        Metric::value_variants().iter().map(row),
+    )
+}
+
+fn filter_state() -> String {
+    let nothing = Record::new(
+        None,
+        None,
+        None,
+        None,
+        Ending::default(),
+        None,
+        Times::new(),
+    );
+    let rows = nothing.entries().map(|(name, _)| {
+        let value = match name {
+            "tollgate.tenant" => "the tenant",
+            "tollgate.model" => "the model, as far as the body named it",
+            "tollgate.input_tokens" => "the input as the server reported it, or else another filter",
+            "tollgate.output_tokens" => "the output, likewise",
+            "tollgate.charge_tokens" => {
+                "always present: input and output as reported, else the lower bound or the estimate, whichever is larger; 0 if nothing is known"
+            }
+            "tollgate.usage_source" => "what the numbers are worth, see below",
+            "tollgate.outcome" => "as in the metrics",
+            "tollgate.denial" => "the code of a denial",
+            "tollgate.would_deny" => "the code of the first refusal that `mode: audit` let pass",
+            other => panic!("say here what `{other}` is"),
+        };
+        [format!("`wasm.{name}`"), value.to_owned()]
+    });
+    table(["entry", "value"], rows)
+}

@@ -1,0 +1,141 @@
+//! The limits, from the constants that hold them.
+
+use super::table;
+use crate::config::compile::{MAX_NAME, MAX_VARIABLE};
+use crate::form::part::MAX_FIELD_NAME;
+use crate::form::{MAX_BOUNDARY, MAX_HEADERS};
+use crate::forward::MAX_FAIRNESS;
+use crate::identity::credentials::MAX_KEY_LENGTH;
+use crate::identity::jwt::MAX_GROUPS;
+use crate::identity::trusted_headers::MAX_SECRET_LENGTH;
+use crate::json::MAX_DEPTH;
+use crate::meter::members::{PART_CAP, USAGE_CAP};
+use crate::meter::{MAX_MEMORY, MAX_METADATA};
+use crate::metrics::MAX_FURTHER_MODELS;
+use crate::model::{self, NAME_MARKS};
+use crate::rewrite::hide::MAX_HELD;
+use crate::rewrite::models::MAX_LIST;
+use crate::usage::MAX_COUNT;
+use crate::usage::tally::MAX_CHOICES;
+
+const REFUSED: &str = "the configuration is refused";
+
+pub(super) fn limits() -> String {
+    let rows = [
+        (
+            "API key",
+            format!("{MAX_KEY_LENGTH} bytes"),
+            "`invalid_credential`",
+        ),
+        (
+            "secret of `trustedHeaders.proof`",
+            format!("{MAX_SECRET_LENGTH} bytes"),
+            "`invalid_credential`",
+        ),
+        (
+            "entries of a claim, groups by `trustedHeaders`",
+            MAX_GROUPS.to_string(),
+            "`too_many_groups`",
+        ),
+        (
+            "name of a variable in `keysFrom` and `credentials.forward`",
+            format!("{MAX_VARIABLE} letters, digits and `_`"),
+            REFUSED,
+        ),
+        (
+            "model name",
+            format!("{} letters, digits and `{NAME_MARKS}`", model::MAX_NAME),
+            "`missing_model`",
+        ),
+        (
+            "tenant, key id, objective",
+            format!("{MAX_NAME} of the same"),
+            REFUSED,
+        ),
+        (
+            "user or attribute as fairness id",
+            format!("{MAX_FAIRNESS} visible ASCII characters"),
+            "no fairness header",
+        ),
+        (
+            "nesting of a request's JSON",
+            MAX_DEPTH.to_string(),
+            "`malformed_body`",
+        ),
+        (
+            "size of a request or reply",
+            "none: nothing is buffered".to_owned(),
+            "",
+        ),
+        (
+            "an event with usage that is to be hidden",
+            size(MAX_HELD),
+            "the client sees it",
+        ),
+        ("list of models", size(MAX_LIST), "an empty list"),
+        (
+            "boundary of a form",
+            format!("{MAX_BOUNDARY} letters, digits and `-_.'+`"),
+            "`malformed_body`",
+        ),
+        (
+            "headers of one part of a form",
+            size(MAX_HEADERS),
+            "`malformed_body`",
+        ),
+        (
+            "name of a form's field",
+            format!("{MAX_FIELD_NAME} letters, digits and `_-.[]`"),
+            "`malformed_body`",
+        ),
+        (
+            "labels for models that only a `prefix*` or `*` allows",
+            format!("{MAX_FURTHER_MODELS} in each worker of Envoy"),
+            "label `other`",
+        ),
+        (
+            "a usage object in a reply",
+            format!(
+                "{}, in a part of the reply {}",
+                size(USAGE_CAP),
+                size(PART_CAP)
+            ),
+            "`usage_missing`, reason `too_large`",
+        ),
+        (
+            "choices of a reply that are told apart",
+            MAX_CHOICES.to_string(),
+            "what is reported is a lower bound",
+        ),
+        (
+            "the `metadata` header of embeddings as bytes",
+            size(MAX_METADATA),
+            "not read",
+        ),
+        ("one token count", grouped(MAX_COUNT), "taken for that"),
+        (
+            "memory of the meter for one reply",
+            size(MAX_MEMORY),
+            "by construction",
+        ),
+    ];
+    table(
+        ["what", "limit", "beyond it"],
+        rows.map(|(what, limit, beyond)| [what.to_owned(), limit, beyond.to_owned()]),
+    )
+}
+
+/// Bytes as people say them; all limits are whole KiB.
+fn size(bytes: usize) -> String {
+    match bytes / 1024 {
+        kibibytes @ 1024.. => format!("{} MiB", kibibytes / 1024),
+        kibibytes => format!("{kibibytes} KiB"),
+    }
+}
+
+/// `4294967295` as `4,294,967,295`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
+    String::from_utf8(groups.join(&b',')).unwrap()
+}
