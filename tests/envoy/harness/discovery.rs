@@ -17,8 +17,8 @@ pub(super) struct Discovery {
     resource: Value,
     /// Where in the resource the plugin configuration is.
     configuration: String,
-    /// Where in the resource the module's file is named.
-    module: String,
+    /// Where in the resource it says where the module is.
+    code: String,
     /// Envoy's counters of the configurations that it has met, and of those that it refused.
     counters: [&'static str; 2],
 }
@@ -64,7 +64,7 @@ impl Discovery {
             folder,
             resource,
             configuration: format!("{filter}/typed_config/config/configuration/value"),
-            module: format!("{filter}/typed_config/config/vm_config/code/local/filename"),
+            code: format!("{filter}/typed_config/config/vm_config/code"),
             counters,
         };
         discovery.write(&discovery.resource, 0);
@@ -78,13 +78,11 @@ impl Discovery {
         self.write(&resource, version);
     }
 
-    /// The same, with another module.
-    pub(super) fn publish_module(&self, module: &[u8], config: &Value, version: usize) {
-        let file = self.folder.with_file_name(format!("{version}.wasm"));
-        fs::write(&file, module).unwrap();
+    /// The same, with a module from elsewhere.
+    pub(super) fn publish_code(&self, code: Value, config: &Value, version: usize) {
         let mut resource = self.resource.clone();
         *resource.pointer_mut(&self.configuration).unwrap() = json!(config.to_string());
-        *resource.pointer_mut(&self.module).unwrap() = json!(file);
+        *resource.pointer_mut(&self.code).unwrap() = code;
         self.write(&resource, version);
     }
 

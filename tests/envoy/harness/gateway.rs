@@ -278,8 +278,15 @@ impl Gateway {
 
     /// The same, with another module.
     pub(crate) fn publish_module(&self, module: &[u8], config: &Value, version: usize) -> usize {
+        let file = self.process.folder.join(format!("{version}.wasm"));
+        fs::write(&file, module).unwrap();
+        self.publish_code(json!({"local": {"filename": file}}), config, version)
+    }
+
+    /// The same, with the module from what Envoy calls an asynchronous data source.
+    pub(crate) fn publish_code(&self, code: Value, config: &Value, version: usize) -> usize {
         let discovery = self.discovery.as_ref().unwrap();
-        discovery.publish_module(module, config, version);
+        discovery.publish_code(code, config, version);
         self.refused_up_to(version)
     }
 

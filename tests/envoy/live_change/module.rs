@@ -2,11 +2,13 @@
 //! its own, by which it is known which of the two answers.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{NEW_KEY, expect, served_during, with_keys};
+use super::{EndOfLoad, NEW_KEY, expect, served_during, status, with_keys};
 use crate::harness::demo::{ACME_KEY, LLAMA, streamed_chat};
 use crate::harness::{Gateway, Piece, Reply, Wire, eventually};
 
@@ -20,8 +22,24 @@ fn other_build() -> Vec<u8> {
     [build(), section.into()].concat()
 }
 
+/// Runs `change` while a client asks with a key that nobody has; panics if it is ever answered otherwise than with 401.
+fn refused_during(gateway: &Gateway, change: impl FnOnce()) {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                assert_eq!(status(gateway, "sk-nobody"), 401);
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let end = EndOfLoad(&done);
+        change();
+        drop(end);
+    });
+}
+
 #[test]
-fn a_module_is_exchanged_and_put_back_and_no_request_fails() {
+fn a_module_is_exchanged_and_put_back_and_no_request_fails_or_gets_past() {
     let [old, new] = [with_keys(&[ACME_KEY]), with_keys(&[ACME_KEY, NEW_KEY])];
     let gateway = Gateway::builder()
         .config(old.clone())
@@ -29,10 +47,12 @@ fn a_module_is_exchanged_and_put_back_and_no_request_fails() {
         .workers(2)
         .start();
     let served = served_during(&gateway, 4, Duration::from_millis(5), || {
-        assert_eq!(gateway.publish_module(&other_build(), &new, 1), 0);
-        expect(&gateway, [200, 200]);
-        assert_eq!(gateway.publish_module(&build(), &old, 2), 0);
-        expect(&gateway, [200, 401]);
+        refused_during(&gateway, || {
+            assert_eq!(gateway.publish_module(&other_build(), &new, 1), 0);
+            expect(&gateway, [200, 200]);
+            assert_eq!(gateway.publish_module(&build(), &old, 2), 0);
+            expect(&gateway, [200, 401]);
+        });
     });
     assert!(served > 20, "only {served} requests met the changes");
 }
@@ -90,4 +110,24 @@ fn a_file_that_is_no_module_is_refused_and_the_old_one_goes_on() {
         "refused"
     );
     expect(&gateway, [200, 401]);
+}
+
+/// Why the documentation says never to do that: Envoy neither fetches the module nor refuses it, and skips the filter.
+#[test]
+fn envoy_lets_everybody_in_where_a_running_filter_is_told_to_fetch_its_module() {
+    let gateway = Gateway::builder()
+        .config(with_keys(&[ACME_KEY]))
+        .discovered()
+        .start();
+    expect(&gateway, [200, 401]);
+    let code = json!({"remote": {
+        "http_uri": {"uri": "http://127.0.0.1/tollgate.wasm", "cluster": "upstream", "timeout": "5s"},
+        "sha256": "0".repeat(64)
+    }});
+    assert_eq!(
+        gateway.publish_code(code, &with_keys(&[ACME_KEY]), 1),
+        0,
+        "taken"
+    );
+    expect(&gateway, [200, 200]);
 }
