@@ -226,6 +226,13 @@ class Observability(unittest.TestCase):
         self.assertGreater(scraped.pop(series("estimated_tokens", **guessed)), 2 * ANSWER)
         self.assertEqual(scraped, dict(expected(waves=2)))
 
+    def test_envoy_itself_has_counted_as_many_requests(self):
+        for gateway in (self.local, self.live):
+            inference = f'instance="{gateway.admin}",envoy_http_conn_manager_prefix="inference"'
+            [(_, answered)] = self.query(f"envoy_http_downstream_rq_completed{{{inference}}}")
+            [(_, counted)] = self.query(f'sum(tollgate_requests_total{{instance="{gateway.admin}"}})')
+            self.assertEqual(counted, answered)
+
     def test_histograms_count_what_was_sent_and_give_quantiles_in_milliseconds(self):
         mine = f'instance="{self.local.admin}",tenant="globex",model="{LLAMA}"'
         duration = self.query(f"tollgate_request_duration_milliseconds_count{{{mine}}}")
@@ -284,7 +291,8 @@ class Observability(unittest.TestCase):
         names = set(self.stack.prometheus.get("label/__name__/values"))
         expressions = [rule["query"] for rule in self.rules()] + [target["expr"] for _, target in panel_queries()]
         for expression in expressions:
-            named = set(NAME.findall(re.sub(r'"[^"]*"', "", expression)))
+            # Without texts and the labels that they are for.
+            named = set(NAME.findall(re.sub(r'(?:\w+(?:=|!=|=~|!~))?"[^"]*"', "", expression)))
             self.assertTrue(named, expression)
             self.assertLessEqual(named, names, expression)
 
