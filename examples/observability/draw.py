@@ -273,8 +273,9 @@ class Picture:
 
     def save(self, path):
         self.figure.canvas.draw()
+        image = Image.fromarray(numpy.asarray(self.figure.canvas.buffer_rgba()))
         # A palette makes it a third as large.
-        Image.fromarray(numpy.asarray(self.figure.canvas.buffer_rgba())).convert("RGB").quantize(256).save(path, optimize=True)
+        image.convert("RGB").quantize(256).save(path, optimize=True)
 
 
 def main():

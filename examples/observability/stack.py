@@ -48,16 +48,15 @@ class Stack:
     def start(self, changes, scrape_interval, token_delay, slots):
         programs = run.build_examples(self.processes, {"tollgate-examples": ["inference-simulator"]})
         simulator = [programs["inference-simulator"], "--token-delay", str(token_delay)]
-        server = self.start_server("the simulated inference server", simulator)
+        server = self.start_server("inference-simulator", simulator)
         command = [sys.executable, str(HERE / "scheduler.py"), "--upstream", server, "--slots", str(slots)]
-        self.scheduler = self.start_server("the stand-in for the scheduler", command)
+        self.scheduler = self.start_server("scheduler", command)
         self.envoy = self.processes.run("the search for Envoy", [str(ROOT / "envoy" / "find-envoy.sh")]).split()
         self.gateways = {name: Gateway(self, name, texts) for name, texts in changes.items()}
         self.prometheus = self.start_prometheus(scrape_interval)
 
     def start_server(self, name, command):
-        log = FOLDER / f"{Path(command[0]).name}.log"
-        return ":".join(run.start_server(self.processes, name, log, command))
+        return ":".join(run.start_server(self.processes, name, FOLDER / f"{name}.log", command))
 
     def start_prometheus(self, scrape_interval):
         find = [str(HERE / "find-prometheus.sh")]
