@@ -79,6 +79,10 @@ reproducible: ## show that what is released does not depend on where it is built
 run: build ## run it in Envoy before a simulated inference server (or UPSTREAM=host:port) and say what to try
 	@python3 envoy/run.py
 
+.PHONY: run-vllm
+run-vllm: build ## the same before a real vLLM on the CPU, with a tiny model; installs 6 GB under target/
+	@python3 examples/real-servers/vllm.py python3 envoy/run.py
+
 .PHONY: run-rate-limit
 run-rate-limit: build ## the same with budgets of tokens, charged through Envoy's rate limit filter
 	@python3 envoy/run.py rate-limit
@@ -136,6 +140,10 @@ test-observability: build ## test metrics, rules and dashboard with a real Prome
 .PHONY: test-clients
 test-clients: build clients ## test the gateway with the Python SDKs of OpenAI and Anthropic
 	$(CLIENTS)/bin/pytest tests/clients
+
+.PHONY: test-real-servers
+test-real-servers: build clients ## the same before a real vLLM on the CPU; installs 6 GB under target/
+	@python3 examples/real-servers/vllm.py $(CLIENTS)/bin/pytest tests/clients
 
 # Found inputs go to target/fuzz, the corpora in fuzz/corpus stay as they are. There is no unsafe code to be watched by a
 # sanitizer. The flags of libFuzzer are those of a nightly toolchain, which this variable makes of ours.

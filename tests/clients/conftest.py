@@ -1,4 +1,4 @@
-"""Starts the gateway once for all tests. `UPSTREAM=host:port` puts it before a real server instead of the simulated one."""
+"""Starts the gateway once for all tests. `UPSTREAM=host:port` puts it before that server, not the simulated one."""
 
 import hashlib
 import os

@@ -27,6 +27,7 @@ CHAT_TOOLS = {
         {"type": "function", "function": {"name": "time", "parameters": TIME}},
     ]
 }
+CHAT_TOOL_TOLD = {**CHAT_TOOLS, "tool_choice": {"type": "function", "function": {"name": "time"}}}
 RESPONSE_TOOLS = {
     "tools": [
         {"type": "function", "name": "weather", "parameters": WEATHER, "strict": False},
@@ -106,6 +107,10 @@ OPENAI = {
     ),
     "chat stream helper": lambda client: final_completion(client, **CHAT),
     "chat stream helper with usage": lambda client: final_completion(client, **CHAT, **WITH_USAGE),
+    "chat with a tool that is told": lambda client: client.chat.completions.create(**CHAT, **CHAT_TOOL_TOLD),
+    "chat stream with a tool that is told": lambda client: chunks_of(
+        client.chat.completions.create(**CHAT, **CHAT_TOOL_TOLD, stream=True)
+    ),
     "chat asynchronously": lambda client: asynchronously(client, **CHAT),
     "response": lambda client: client.responses.create(**RESPONSE),
     "response stream": lambda client: final_response(client, **RESPONSE),
@@ -121,7 +126,7 @@ ANTHROPIC = {
     "count tokens": lambda client: client.messages.count_tokens(**ASK),
 }
 
-# What only the simulated server has an answer to: a model of random weights calls no tools, vLLM gives one answer where
+# What only the simulated server has an answer to: a model of random weights calls no tool unasked, vLLM gives one answer where
 # none is left to chance, and does not show a model.
 OPENAI_SIMULATED = {
     "chat, two choices": lambda client: client.chat.completions.create(**CHAT, n=2),
@@ -143,8 +148,8 @@ ANTHROPIC_SIMULATED = {
     "message stream with tools": lambda client: final_message(client, **MESSAGE, **MESSAGE_TOOLS),
 }
 
-# Made anew for each request; but for the last, which vLLM has in the event with the usage if it is asked for that, and so
-# is hidden with it from a client who did not ask.
+# Made anew for each request; but for the last, which vLLM moves into the event with the usage where it is asked for that,
+# so that it is hidden with it from a client who did not ask.
 OWN = {"id", "created", "created_at", "completed_at", "call_id", "system_fingerprint"}
 
 

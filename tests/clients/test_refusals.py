@@ -160,7 +160,15 @@ ANTHROPIC_REFUSALS = [
         "authentication_error",
         "missing_credential",
     ),
-    ("wrong key", "sk-wrong", message, anthropic.AuthenticationError, 401, "authentication_error", "invalid_credential"),
+    (
+        "wrong key",
+        "sk-wrong",
+        message,
+        anthropic.AuthenticationError,
+        401,
+        "authentication_error",
+        "invalid_credential",
+    ),
     (
         "wrong key, streamed",
         "sk-wrong",
