@@ -321,11 +321,11 @@ fn is_any(node: &Node) -> bool {
     let kind = kind
         .and_then(|kind| kind.rsplit_once('/'))
         .map(|(_, kind)| kind);
-    match (kind, node.member("value").map(|value| &value.value)) {
-        (Some("google.protobuf.StringValue"), Some(Value::Text(_))) => true,
-        (Some("google.protobuf.Struct"), Some(Value::Map(_))) => true,
-        _ => false,
-    }
+    matches!(
+        (kind, node.member("value").map(|value| &value.value)),
+        (Some("google.protobuf.StringValue"), Some(Value::Text(_)))
+            | (Some("google.protobuf.Struct"), Some(Value::Map(_)))
+    )
 }
 
 /// A WebAssembly filter, whoever's it is.
