@@ -297,7 +297,8 @@ impl File {
         };
         if let Some(written) = written {
             configuration.line = lines.in_file(written.line);
-            if let Some(text) = written.text() {
+            // Only Envoy takes the text for what is written in it.
+            if let (Carrier::Envoy, Some(text)) = (carrier, written.text()) {
                 configuration.text = text.to_owned();
                 configuration.tree_lines = lines.within(written);
                 configuration.tree = yaml::read(text).0.into_iter().next();
