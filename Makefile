@@ -4,7 +4,7 @@
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 export TOLLGATE_WASM ?= $(abspath $(TARGET_DIR)/wasm32-wasip1/release/tollgate.wasm)
-export TOLLGATE_COMMAND ?= $(abspath $(TARGET_DIR)/release/tollgate)
+export TOLLGATE_COMMAND ?= $(abspath $(TARGET_DIR)/debug/tollgate)
 
 # What `make accuracy` replays: a folder with an INDEX.jsonl.
 RECORDINGS ?= tests/fixtures/recordings
@@ -121,7 +121,8 @@ test-node: toolchain wasm-bindgen node ## test the same rules as WebAssembly, in
 	cargo test --lib --target wasm32-unknown-unknown
 
 .PHONY: test-host
-test-host: build command ## test the built filter under a small host, and that the command agrees with it
+test-host: build ## test the built filter under a small host, and that the command agrees with it
+	cargo build --features command --bin tollgate
 	cargo test -p tollgate-tests --test host
 
 .PHONY: test-release

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::access;
 use crate::denial::Denial;
-use crate::forward::{Pending, forward};
+use crate::forward::{Changes, Forwarded, forward};
 use crate::headers::HeaderMap;
 use crate::identity::{Caller, Claim, identify};
 use crate::operation::{self, Operation};
@@ -32,18 +32,23 @@ impl Arrival {
         }
     }
 
-    /// Decides whether the request goes on, and with which headers. `now` and `attributes` are those of [`identify`].
+    /// Decides whether the request goes on, and with which headers, which are handed to `write`. `now` and `attributes`
+    /// are those of [`identify`].
     ///
     /// # Errors
-    /// The refusal of the request. What was known before it is kept.
-    pub fn admit(
+    /// The refusal of the request, or the error of `write`. What was known before it is kept.
+    pub fn admit<E>(
         &mut self,
         headers: &HeaderMap,
         has_body: bool,
         policy: &Policy,
         now: i64,
         attributes: &dyn Fn(&[&str]) -> Claim,
-    ) -> Result<Pending, Denial> {
+        write: impl FnOnce(&Changes) -> Result<(), E>,
+    ) -> Result<Forwarded, Denial>
+    where
+        Denial: From<E>,
+    {
         let target = operation::target(headers, has_body, policy);
         self.operation = target.as_ref().ok().map(|target| target.operation);
         let caller = if self.operation.is_none_or(Operation::needs_identity) {
@@ -58,6 +63,6 @@ impl Arrival {
             .identity()
             .map(|identity| Rc::clone(&identity.tenant().name));
         let permit = access::admit(caller, &target?, headers, has_body, policy)?;
-        Ok(forward(permit, headers, policy))
+        Ok(forward(permit, headers, policy).write(write)?)
     }
 }

@@ -187,10 +187,14 @@ impl Stream {
         self.dialect = operation::dialect(&headers);
         self.request_id = request_id(&headers);
         let now = seconds(self.started);
-        let pending = self
-            .arrival
-            .admit(&headers, has_body, &policy, now, &host::attribute)?;
-        Ok(pending.write(host::apply)?)
+        self.arrival.admit(
+            &headers,
+            has_body,
+            &policy,
+            now,
+            &host::attribute,
+            host::apply,
+        )
     }
 
     fn permit(&self) -> Option<&Permit> {

@@ -20,13 +20,17 @@ pub fn filter() -> PathBuf {
     )
 }
 
-/// The operator's command: `$TOLLGATE_COMMAND`, else where `make command` leaves it.
+/// The operator's command: `$TOLLGATE_COMMAND`, else where `make test-host` leaves it.
 ///
 /// # Panics
 /// When it is not there: it has to be built first.
 #[must_use]
 pub fn command() -> PathBuf {
-    built("TOLLGATE_COMMAND", "release/tollgate", "make command")
+    built(
+        "TOLLGATE_COMMAND",
+        "debug/tollgate",
+        "cargo build --features command",
+    )
 }
 
 #[allow(

@@ -127,6 +127,14 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
             "hideDeniedModels: expected a boolean",
         ),
         (
+            demo_with("/keys/0", json!("sk-plaintext-key")),
+            "keys[2]: expected an object",
+        ),
+        (
+            demo_with("/tenants/acme/groups", json!("research")),
+            "tenants.acme.groups: expected a list",
+        ),
+        (
             demo_with("/tenants/acme", json!({"group": []})),
             "tenants.acme: unknown field `group`, expected `groups` or `objective`",
         ),

@@ -100,17 +100,13 @@ pub(super) fn identity(
     policy: &Policy,
     claims: &dyn Fn(&[&str]) -> Claim,
 ) -> Result<Identity, Code> {
-    let read = |path: &Option<Vec<String>>| {
-        path.as_ref()
-            .map_or_else(|| Ok(Texts::default()), |path| issuer.texts(path, claims))
-    };
     let names = issuer.group_names(claims)?;
     let mut groups: Vec<GroupId> = names
         .iter()
         .filter_map(|name| policy.groups.find(name))
         .collect();
     groups.sort_unstable();
-    let named = read(&issuer.tenant_claim)?;
+    let named = issuer.texts(issuer.tenant_claim.as_deref(), claims)?;
     let tenant = match named.texts.as_slice() {
         // Whoever has a tenant claim that says nothing does not belong to the default tenant.
         _ if named.with_null => None,
@@ -154,10 +150,7 @@ impl Issuer {
     /// # Errors
     /// [`Code::TooManyGroups`].
     pub fn group_names(&self, claims: &dyn Fn(&[&str]) -> Claim) -> Result<Vec<String>, Code> {
-        let Some(path) = &self.groups_claim else {
-            return Ok(Vec::new());
-        };
-        let mut names = self.texts(path, claims)?.texts;
+        let mut names = self.texts(self.groups_claim.as_deref(), claims)?.texts;
         if !self.group_prefix.is_empty() {
             for name in &mut names {
                 name.insert_str(0, &self.group_prefix);
@@ -197,8 +190,15 @@ impl Issuer {
     }
 
     /// The texts of a claim: the elements of a list, or the words of a string that holds several, separated by spaces
-    /// or commas (RFC 8693, section 4.2, writes scopes so).
-    fn texts(&self, path: &[String], claims: &dyn Fn(&[&str]) -> Claim) -> Result<Texts, Code> {
+    /// or commas (RFC 8693, section 4.2, writes scopes so). None where no claim is configured.
+    fn texts(
+        &self,
+        path: Option<&[String]>,
+        claims: &dyn Fn(&[&str]) -> Claim,
+    ) -> Result<Texts, Code> {
+        let Some(path) = path else {
+            return Ok(Texts::default());
+        };
         let full_path = self.full_path(path);
         let mut found = Texts::default();
         for index in 0..=MAX_GROUPS {

@@ -135,10 +135,14 @@ pub(crate) fn faults(configuration: &Configuration, gateway: &Gateway) -> Vec<(S
     let faults = compiled.err().unwrap_or_default();
     let faults = faults.iter().map(|fault| {
         let (path, message) = (fault.path(), fault.message());
-        let message = match environment::missing(configuration, path) {
-            Some(expected) if message.starts_with("the variable is unset") => expected.to_owned(),
-            _ if configuration.is_broken() => format!("not JSON: {message}"),
-            _ => message.to_owned(),
+        let unset = message.starts_with("the variable is unset");
+        let expected = unset
+            .then(|| environment::missing(configuration, path))
+            .flatten();
+        let message = match expected {
+            Some(expected) => expected.to_owned(),
+            None if configuration.is_broken() => format!("not JSON: {message}"),
+            None => message.to_owned(),
         };
         (path.to_owned(), message)
     });

@@ -206,25 +206,27 @@ fn explain(request: &Request, mut policy: Policy) -> Report {
 /// Sends the request through the filter's functions, as `plugin.rs` does.
 fn pass(request: &Request, policy: &Policy) -> Passage {
     let mut arrival = Arrival::new();
-    let outcome = arrival
-        .admit(
-            request.headers(),
-            request.has_body(),
-            policy,
-            request.now,
-            &|path| request.attribute(path),
-        )
-        .and_then(|pending| {
-            let mut headers = report::Headers::default();
-            let mut forwarded = pending.write(|changes: &Changes| {
-                headers = report::Headers::of(changes, request);
-                Ok::<(), Denial>(())
-            })?;
-            if request.has_body() {
-                forwarded.permit_mut().judge(request.body(), true, policy)?;
-            }
-            Ok((forwarded, headers))
-        });
+    let mut headers = report::Headers::default();
+    let write = |changes: &Changes| {
+        headers = report::Headers::of(changes, request);
+        Ok::<(), Denial>(())
+    };
+    let forwarded = arrival.admit(
+        request.headers(),
+        request.has_body(),
+        policy,
+        request.now,
+        &|path| request.attribute(path),
+        write,
+    );
+    let judged = forwarded.and_then(|mut forwarded| {
+        if request.has_body() {
+            let permit = forwarded.permit_mut();
+            permit.judge(request.body(), true, policy)?;
+        }
+        Ok(forwarded)
+    });
+    let outcome = judged.map(|forwarded| (forwarded, headers));
     Passage { arrival, outcome }
 }
 

@@ -297,7 +297,8 @@ impl File {
         };
         if let Some(written) = written {
             configuration.line = lines.in_file(written.line);
-            if let Some(text) = written.text() {
+            // Only Envoy takes the text for what is written in it.
+            if let (Carrier::Envoy, Some(text)) = (carrier, written.text()) {
                 configuration.text = text.to_owned();
                 configuration.tree_lines = lines.within(written);
                 configuration.tree = yaml::read(text).0.into_iter().next();
@@ -321,11 +322,11 @@ fn is_any(node: &Node) -> bool {
     let kind = kind
         .and_then(|kind| kind.rsplit_once('/'))
         .map(|(_, kind)| kind);
-    match (kind, node.member("value").map(|value| &value.value)) {
-        (Some("google.protobuf.StringValue"), Some(Value::Text(_))) => true,
-        (Some("google.protobuf.Struct"), Some(Value::Map(_))) => true,
-        _ => false,
-    }
+    matches!(
+        (kind, node.member("value").map(|value| &value.value)),
+        (Some("google.protobuf.StringValue"), Some(Value::Text(_)))
+            | (Some("google.protobuf.Struct"), Some(Value::Map(_)))
+    )
 }
 
 /// A WebAssembly filter, whoever's it is.

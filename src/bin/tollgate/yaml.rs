@@ -300,7 +300,7 @@ impl<'t> Reader<'t> {
                 self.merge(line, &merged, &mut entries, &mut places);
                 continue;
             }
-            self.path.push(format!(".{name}"));
+            self.path.push(segment(&name));
             let node = self.node(event, span)?;
             let entry = Entry {
                 name,
@@ -337,14 +337,18 @@ impl<'t> Reader<'t> {
         entries: &mut Vec<Entry>,
         places: &mut std::collections::HashMap<String, usize>,
     ) {
-        let maps = match &merged.value {
+        let maps: Vec<&Node> = match &merged.value {
             Value::List(items) => items.iter().map(Rc::as_ref).collect(),
             _ => vec![merged],
         };
+        if !maps.iter().all(|map| matches!(map.value, Value::Map(_))) {
+            let flaw = self.flaw(line, "expected an object after `<<`, or a list of objects");
+            self.flaws.push(flaw);
+        }
         for entry in maps.into_iter().flat_map(Node::entries) {
             match places.get(&entry.name).and_then(|at| entries.get(*at)) {
                 Some(own) if !own.merged => {
-                    self.path.push(format!(".{}", entry.name));
+                    self.path.push(segment(&entry.name));
                     self.flaws.push(self.flaw(line, "written before a `<<` that has it too, where kubectl takes the other value; expected after it"));
                     self.path.pop();
                 }
@@ -361,6 +365,12 @@ impl<'t> Reader<'t> {
             }
         }
     }
+}
+
+/// A name as a part of a path. One of a field is letters; what is not may be a key in the wrong place.
+fn segment(name: &str) -> String {
+    let is_field = name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+    format!(".{}", if is_field { name } else { "…" })
 }
 
 /// A name as JSON has it: kubectl writes numbers and booleans out, and refuses null.

@@ -213,3 +213,11 @@ fn what_envoy_takes_no_configuration_from_is_a_flaw() {
         assert_eq!(file.configurations.len(), 1, "{name}");
     }
 }
+
+#[test]
+fn text_in_a_manifest_is_text_to_the_filter() {
+    let text = WASM_PLUGIN.replace("pluginConfig:", "pluginConfig: |");
+    let file = File::parse("f".to_owned(), &text);
+    let configuration = file.configurations.first().unwrap();
+    assert_eq!(configuration.text, r#""keys:\n- id: a\nmodels: {}\n""#);
+}

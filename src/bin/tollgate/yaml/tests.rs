@@ -112,6 +112,16 @@ fn a_flaw_has_its_line_and_repeats_no_value() {
             "4: m.b: written before a `<<` that has it too, where kubectl takes the other value; expected after it",
         ),
         (
+            "what may be a key twice",
+            "a:\n  sk-secret: 1\n  sk-secret: 2\n",
+            "3: a.…: written twice; expected each name once",
+        ),
+        (
+            "a merge of no object",
+            "a: {<<: secret}\n",
+            "1: a: expected an object after `<<`, or a list of objects",
+        ),
+        (
             "a list as a name",
             "[a]: 1\n",
             "1: : expected a name before `:`, no list, object, alias or null",
@@ -139,7 +149,7 @@ fn a_flaw_has_its_line_and_repeats_no_value() {
         (
             "many aliases",
             &bomb,
-            "8: a7: too large with its aliases written out",
+            "8: …: too large with its aliases written out",
         ),
         ("depth", &deep, "1: x: nested deeper than 100 levels"),
     ] {
