@@ -5,25 +5,26 @@
 //! does not hide the faults of the next.
 
 pub(crate) mod compile;
+mod entries;
 mod faults;
 mod metering;
 #[cfg(feature = "command")]
 pub(crate) mod schema;
+mod trusted_headers;
 
 #[cfg(feature = "command")]
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub use compile::{RESERVED_NAMES, compile, is_name, list_entries};
+pub(crate) use entries::Entries;
 pub use faults::Fault;
 pub(crate) use metering::{MeteringConfig, StreamUsageConfig};
 #[cfg(feature = "command")]
 pub use schema::schema;
+pub(crate) use trusted_headers::{GatewayProofConfig, TrustedHeadersConfig};
 
 /// The whole configuration. Each section stays raw text until `compile` reads it, with its own faults.
 #[derive(Deserialize)]
@@ -284,55 +285,6 @@ pub(crate) struct TenantFromGroupConfig {
     pub(crate) tenant: String,
 }
 
-/// Identity set in headers by an authenticating gateway in front, such as Models-as-a-Service. With its proof it is the
-/// only identity; without, all these headers are stripped and count for nothing. With it they pass to the upstream, save
-/// the proof, and save names that the filter strips from everybody (`x-gateway-…`).
-#[derive(Deserialize)]
-#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct TrustedHeadersConfig<'a> {
-    /// What proves the gateway in front: a shared secret in a header, known by its hash, or its client certificate.
-    pub(crate) proof: GatewayProofConfig,
-    /// The header that says who the caller is; without it 401.
-    pub(crate) principal_header: String,
-    /// The header with a JSON object from the name of an attribute to its values: a list, or one value.
-    #[serde(default)]
-    pub(crate) attributes_header: Option<String>,
-    /// Headers of one attribute each: `{"x-maas-group": "groups"}`. A JSON list, a JSON string, or text that is one
-    /// value. The values follow those of `attributesHeader`.
-    #[serde(borrow, default)]
-    #[cfg_attr(feature = "command", schemars(with = "BTreeMap<String, String>"))]
-    pub(crate) attribute_headers: Option<&'a RawValue>,
-    /// The attribute whose values are the groups, 64 at most. Omitted means no groups.
-    #[serde(default)]
-    pub(crate) groups_attribute: Option<String>,
-    /// The attribute whose one value is the tenant.
-    #[serde(default)]
-    pub(crate) tenant_attribute: Option<String>,
-    /// Tenant of callers for whom none is said.
-    #[serde(default)]
-    pub(crate) default_tenant: Option<String>,
-}
-
-/// What shows that a request comes from the gateway in front: a secret in a header, or a client certificate.
-#[derive(Deserialize)]
-#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct GatewayProofConfig {
-    /// The header with the shared secret, which is stripped.
-    #[serde(default)]
-    pub(crate) header: Option<String>,
-    /// `sha256:` and 64 hex digits of the SHA-256 of the secret in `header`.
-    #[serde(default)]
-    pub(crate) secret_hash: Option<String>,
-    /// Any of these is the first URI (if there is a `://` in it) or the first DNS name of the client certificate.
-    #[serde(default)]
-    pub(crate) client_certificate_san: Option<Vec<String>>,
-    /// Your word, `true`, that Envoy lets no unverified client certificate in.
-    #[serde(default)]
-    pub(crate) client_certs_verified: bool,
-}
-
 /// Who may use a model: members of `groups`, or everybody that `access` says.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
@@ -430,33 +382,6 @@ pub(crate) enum ModeConfig {
     Audit,
     /// There are none on these grounds.
     Open,
-}
-
-/// A JSON object as a list of its entries, in order, duplicates kept: a map type would let the last one win silently.
-pub(crate) struct Entries<'a>(pub(crate) Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EntriesVisitor<'a>(PhantomData<&'a ()>);
-
-        impl<'de: 'a, 'a> Visitor<'de> for EntriesVisitor<'a> {
-            type Value = Entries<'a>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-
-        deserializer.deserialize_map(EntriesVisitor(PhantomData))
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::headers::HeaderMap;
 use crate::model::ModelName;
 
-/// Why a request is refused. What each says here stands in the reference, beside [`Code::remedy`].
+/// Why a request is refused. What each says here stands in the reference, beside its remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "command", derive(clap::ValueEnum))]
 pub enum Code {

@@ -125,9 +125,10 @@ fn plain_path() -> Value {
 }
 
 /// A claim's name, or the names on the way to it.
-fn claim() -> Value {
+fn claim(examples: Value) -> Value {
     let name = json!({"type": "string", "pattern": r"^[^\u0000]+$"});
-    json!({"anyOf": [name, {"type": "array", "minItems": 1, "items": name}]})
+    let path = json!({"type": "array", "minItems": 1, "items": name});
+    json!({"anyOf": [name, path], "examples": examples})
 }
 
 fn cost_key() -> Value {
@@ -166,9 +167,12 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("credentials.forward.env", variable()),
         ("jwt[].metadataKey", filled()),
         ("jwt[].issuer", filled()),
-        ("jwt[].groupsClaim", claim()),
-        ("jwt[].tenantClaim", claim()),
-        ("jwt[].userClaim", claim()),
+        (
+            "jwt[].groupsClaim",
+            claim(json!(["groups", ["realm_access", "roles"]])),
+        ),
+        ("jwt[].tenantClaim", claim(json!(["tenant", "azp"]))),
+        ("jwt[].userClaim", claim(json!(["sub"]))),
         ("jwt[].tenantFromGroup", json!({"default": []})),
         (
             "trustedHeaders",
