@@ -20,7 +20,7 @@ spec:
   wasm:
   - name: other
     code: {type: Image, image: {url: example/other}}
-    config: {rules: []}
+    config: {mode: detect}
   - name: keys
     code: {type: Image, image: {url: example/mirrored}}
     config:
