@@ -3,6 +3,8 @@
 //! A file may be a configuration itself, or hold some: an Istio WasmPlugin, an EnvoyExtensionPolicy, a bootstrap, a
 //! listener or an extension of Envoy, anything that embeds one of these, and lists and streams of them.
 
+mod found;
+
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
@@ -10,29 +12,12 @@ use std::rc::Rc;
 
 use serde::de::IgnoredAny;
 
+use self::found::{ANY_EXPECTED, Found, is_any, sections};
 use crate::output::Failure;
 use crate::yaml::{self, Flaw, Node, Value};
 
 /// Nothing that configures a gateway is larger.
 const LARGEST: u64 = 64 << 20;
-
-/// The sections of a configuration, to know one by.
-const SECTIONS: [&str; 14] = [
-    "tenants",
-    "keys",
-    "keysFrom",
-    "credentials",
-    "jwt",
-    "trustedHeaders",
-    "models",
-    "modelHeader",
-    "extraPaths",
-    "publicPaths",
-    "hideDeniedModels",
-    "fairness",
-    "mode",
-    "metering",
-];
 
 /// What was found in a file.
 #[derive(Debug)]
@@ -182,7 +167,7 @@ impl File {
                     });
                 }
             }
-            _ if kind.is_none() && is_configuration(document) => {
+            _ if kind.is_none() && sections(document) > 0 => {
                 self.configurations.push(Configuration {
                     origin: "configuration".to_owned(),
                     text: json(document),
@@ -261,7 +246,7 @@ impl File {
             lines,
         } = found;
         let line = lines.in_file(plugin.line);
-        let ours = is_ours(&found);
+        let ours = found.is_ours();
         if !ours {
             let own = plugin.member("name").and_then(|own| own.text());
             self.others.push((line, own.unwrap_or(name).to_owned()));
@@ -314,32 +299,6 @@ impl File {
     }
 }
 
-const ANY_EXPECTED: &str = "expected `@type: type.googleapis.com/google.protobuf.StringValue` with JSON text in `value`, or `…/google.protobuf.Struct` with an object";
-
-/// Whether Envoy makes a configuration of this `google.protobuf.Any`.
-fn is_any(node: &Node) -> bool {
-    let kind = node.member("@type").and_then(|kind| kind.text());
-    let kind = kind
-        .and_then(|kind| kind.rsplit_once('/'))
-        .map(|(_, kind)| kind);
-    matches!(
-        (kind, node.member("value").map(|value| &value.value)),
-        (Some("google.protobuf.StringValue"), Some(Value::Text(_)))
-            | (Some("google.protobuf.Struct"), Some(Value::Map(_)))
-    )
-}
-
-/// A WebAssembly filter, whoever's it is.
-struct Found<'n> {
-    carrier: Carrier,
-    document: &'n Rc<Node>,
-    plugin: &'n Rc<Node>,
-    /// Its configuration as it stands there.
-    written: Option<&'n Rc<Node>>,
-    name: &'n str,
-    lines: &'n Lines,
-}
-
 fn at_most(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader
@@ -367,60 +326,6 @@ fn resource(document: &Node) -> Option<String> {
         || name.to_owned(),
         |namespace| format!("{namespace}/{name}"),
     ))
-}
-
-fn is_configuration(node: &Node) -> bool {
-    node.entries()
-        .iter()
-        .any(|entry| SECTIONS.contains(&entry.name.as_str()))
-}
-
-/// Whether a WebAssembly filter is Tollgate: by its name or where its code is, or by what its configuration looks like.
-fn is_ours(found: &Found<'_>) -> bool {
-    let Found {
-        carrier,
-        document,
-        plugin,
-        written,
-        name,
-        ..
-    } = *found;
-    let named = |text: &str| text.to_ascii_lowercase().contains("tollgate");
-    // The name of a resource that may hold several filters says nothing of each.
-    let name = match carrier {
-        Carrier::WasmPlugin => document.at(&["metadata", "name"]).and_then(Node::text),
-        _ => Some(name),
-    };
-    if name.is_some_and(named) {
-        return true;
-    }
-    let around = plugin
-        .entries()
-        .iter()
-        .filter(|entry| written.is_none_or(|written| !Rc::ptr_eq(&entry.node, written)));
-    if around
-        .into_iter()
-        .any(|entry| any_text(&entry.node, &named))
-    {
-        return true;
-    }
-    written.is_some_and(|written| {
-        let value = written.member("value").unwrap_or(written);
-        is_configuration(value)
-            || value.text().is_some_and(|text| {
-                let quoted = |section: &&&str| text.contains(&format!("\"{section}\""));
-                SECTIONS.iter().filter(quoted).count() > 1
-            })
-    })
-}
-
-fn any_text(node: &Node, test: &impl Fn(&str) -> bool) -> bool {
-    node.text().is_some_and(test)
-        || node.items().iter().any(|item| any_text(item, test))
-        || node
-            .entries()
-            .iter()
-            .any(|entry| any_text(&entry.node, test))
 }
 
 #[cfg(test)]

@@ -20,12 +20,13 @@ spec:
   wasm:
   - name: other
     code: {type: Image, image: {url: example/other}}
-    config: {rules: []}
+    config: {mode: detect}
   - name: keys
     code: {type: Image, image: {url: example/mirrored}}
     config:
       keys:
       - id: a
+      models: {}
 ";
 const FILTER: &str = r#"name: tollgate
 typed_config:
@@ -97,7 +98,7 @@ fn finds_every_form_with_its_origin_text_and_lines() {
             "EnvoyExtensionPolicy",
             POLICY.to_owned(),
             "EnvoyExtensionPolicy gate",
-            KEYS,
+            BOTH,
             13,
         ),
         (
@@ -134,10 +135,13 @@ fn finds_every_form_with_its_origin_text_and_lines() {
 fn a_filter_of_others_is_named_and_left_alone() {
     let file = File::parse("f".to_owned(), POLICY);
     assert_eq!(file.others, [(6, "other".to_owned())]);
-    let foreign = FILTER.replace("tollgate", "waf").replace("keys", "rules");
-    let file = File::parse("f".to_owned(), &foreign);
-    assert!(file.configurations.is_empty());
-    assert_eq!(file.others, [(5, "waf".to_owned())]);
+    // One familiar member is not enough.
+    for member in ["rules", "keys"] {
+        let foreign = FILTER.replace("tollgate", "waf").replace("keys", member);
+        let file = File::parse("f".to_owned(), &foreign);
+        assert!(file.configurations.is_empty(), "{member}");
+        assert_eq!(file.others, [(5, "waf".to_owned())], "{member}");
+    }
 }
 
 #[test]

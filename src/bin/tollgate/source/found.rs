@@ -1,0 +1,100 @@
+//! A WebAssembly filter in a file, and whether it is Tollgate.
+
+use std::rc::Rc;
+
+use super::{Carrier, Lines};
+use crate::yaml::{Node, Value};
+
+/// The sections of a configuration, to know one by.
+const SECTIONS: [&str; 14] = [
+    "tenants",
+    "keys",
+    "keysFrom",
+    "credentials",
+    "jwt",
+    "trustedHeaders",
+    "models",
+    "modelHeader",
+    "extraPaths",
+    "publicPaths",
+    "hideDeniedModels",
+    "fairness",
+    "mode",
+    "metering",
+];
+
+pub(super) const ANY_EXPECTED: &str = "expected `@type: type.googleapis.com/google.protobuf.StringValue` with JSON text in `value`, or `…/google.protobuf.Struct` with an object";
+
+/// Whether Envoy makes a configuration of this `google.protobuf.Any`.
+pub(super) fn is_any(node: &Node) -> bool {
+    let kind = node.member("@type").and_then(|kind| kind.text());
+    let kind = kind
+        .and_then(|kind| kind.rsplit_once('/'))
+        .map(|(_, kind)| kind);
+    matches!(
+        (kind, node.member("value").map(|value| &value.value)),
+        (Some("google.protobuf.StringValue"), Some(Value::Text(_)))
+            | (Some("google.protobuf.Struct"), Some(Value::Map(_)))
+    )
+}
+
+/// A WebAssembly filter, whoever's it is.
+pub(super) struct Found<'n> {
+    pub(super) carrier: Carrier,
+    pub(super) document: &'n Rc<Node>,
+    pub(super) plugin: &'n Rc<Node>,
+    /// Its configuration as it stands there.
+    pub(super) written: Option<&'n Rc<Node>>,
+    pub(super) name: &'n str,
+    pub(super) lines: &'n Lines,
+}
+
+impl Found<'_> {
+    /// Whether it is Tollgate: by its name or where its code is, or by what its configuration looks like.
+    pub(super) fn is_ours(&self) -> bool {
+        let named = |text: &str| text.to_ascii_lowercase().contains("tollgate");
+        // The name of a resource that may hold several filters says nothing of each.
+        let name = match self.carrier {
+            Carrier::WasmPlugin => self.document.at(&["metadata", "name"]).and_then(Node::text),
+            _ => Some(self.name),
+        };
+        if name.is_some_and(named) {
+            return true;
+        }
+        let around = self.plugin.entries().iter().filter(|entry| {
+            self.written
+                .is_none_or(|written| !Rc::ptr_eq(&entry.node, written))
+        });
+        if around
+            .into_iter()
+            .any(|entry| any_text(&entry.node, &named))
+        {
+            return true;
+        }
+        self.written.is_some_and(|written| {
+            let value = written.member("value").unwrap_or(written);
+            sections(value) > 1
+                || value.text().is_some_and(|text| {
+                    let quoted = |section: &&&str| text.contains(&format!("\"{section}\""));
+                    SECTIONS.iter().filter(quoted).count() > 1
+                })
+        })
+    }
+}
+
+/// How many sections of a configuration this has.
+pub(super) fn sections(node: &Node) -> usize {
+    let entries = node.entries().iter();
+    entries
+        .filter(|entry| SECTIONS.contains(&entry.name.as_str()))
+        .count()
+}
+
+fn any_text(node: &Node, test: &impl Fn(&str) -> bool) -> bool {
+    node.text().is_some_and(test)
+        || node.items().iter().any(|item| any_text(item, test))
+        || node
+            .entries()
+            .iter()
+            .any(|entry| any_text(&entry.node, test))
+}
