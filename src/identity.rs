@@ -98,13 +98,10 @@ impl Identity {
         self.models.as_ref()
     }
 
-    /// The header whose credential proved it; `None` for a token that came elsewhere, and for the gateway in front.
+    /// Whether it is the word of the gateway in front.
     #[must_use]
-    pub fn credential_header(&self) -> Option<&str> {
-        match &self.proof {
-            Proof::Credential(header) => Some(header),
-            Proof::Token | Proof::TrustedHeaders => None,
-        }
+    pub fn is_of_gateway(&self) -> bool {
+        self.proof == Proof::TrustedHeaders
     }
 }
 

@@ -252,6 +252,13 @@ fn assert_agree(name: &str, request: &Request, config: &Value) {
             assert_eq!(said["usage"] == "askedAndHidden", asked, "{name}");
         }
     }
+    let may_use = &said["model"]["allowed"];
+    if said["denial"]["code"] == "model_not_allowed" {
+        assert_eq!(*may_use, false, "{name}");
+    }
+    if said["verdict"] == "allowed" && said["mode"] == "enforce" {
+        assert_ne!(*may_use, false, "{name}");
+    }
     let tenant = code("wasm.tollgate.tenant");
     if tenant.is_some() {
         assert_eq!(tenant.as_deref(), said["who"]["tenant"].as_str(), "{name}");

@@ -4,6 +4,7 @@
 //! in the same policy, so that nothing here decides anything.
 
 mod advice;
+mod model;
 mod report;
 mod request;
 mod secrets;

@@ -5,7 +5,8 @@ use tollgate::denial::Code;
 use tollgate::identity::{can_be_key, verified};
 use tollgate::policy::Policy;
 
-use super::report::{ModelAnswer, or_none};
+use super::model::ModelAnswer;
+use super::report::or_none;
 use super::request::Request;
 use super::who::Who;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
-use tollgate::access::{Mode, ModelPattern, Rule};
+use tollgate::access::Mode;
 use tollgate::denial::{Denial, request_id};
 use tollgate::forward::{AUTHORIZATION, Changes, FAIRNESS, Forwarded};
 use tollgate::identity::{Caller, identify};
@@ -15,6 +15,7 @@ use tollgate::policy::Policy;
 
 use super::Passage;
 use super::advice::advice;
+use super::model::ModelAnswer;
 use super::request::Request;
 use super::who::Who;
 
@@ -81,25 +82,6 @@ enum Usage {
     NotAsked,
     /// The reply tells it.
     Reported,
-}
-
-/// The model, and the rule for it.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ModelAnswer {
-    pub(super) name: String,
-    pub(super) allowed: bool,
-    /// The rule as it is written: a name, `prefix*` or `*`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) rule: Option<String>,
-    /// `anonymous`, `authenticated` or `groups`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) access: Option<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) groups: Vec<String>,
-    /// Those of the groups that the caller is in.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) in_groups: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -222,47 +204,6 @@ impl Headers {
     }
 }
 
-impl ModelAnswer {
-    fn new(model: &ModelName, caller: &Caller, who: &Who, policy: &Policy) -> Self {
-        let matching = policy.models.matching(model.as_str());
-        let groups: Vec<String> = match matching.map(|matching| matching.rule()) {
-            Some(Rule::Groups(groups)) => groups
-                .iter()
-                .filter_map(|group| policy.groups.name(*group))
-                .map(str::to_owned)
-                .collect(),
-            _ => Vec::new(),
-        };
-        let own = who.group_names();
-        Self {
-            name: model.as_str().to_owned(),
-            allowed: policy.models.check(caller, model).is_ok(),
-            rule: matching.map(|matching| {
-                let star = if matching.is_prefix { "*" } else { "" };
-                format!("{}{star}", matching.name)
-            }),
-            access: matching.map(|matching| match matching.rule() {
-                Rule::Anonymous => "anonymous",
-                Rule::Authenticated => "authenticated",
-                Rule::Groups(_) => "groups",
-            }),
-            in_groups: groups
-                .iter()
-                .filter(|group| own.contains(&group.as_str()))
-                .cloned()
-                .collect(),
-            groups,
-        }
-    }
-
-    /// Whether the rule itself lets the caller in, so that only the key's own list of models can be in the way.
-    pub(super) fn is_narrowed(&self, who: &Who) -> bool {
-        let limit = who.narrowed_to.iter().flatten();
-        let mut patterns = limit.filter_map(|pattern| ModelPattern::parse(pattern));
-        who.narrowed_to.is_some() && !patterns.any(|pattern| pattern.matches(&self.name))
-    }
-}
-
 impl DenialAnswer {
     fn new(denial: &Denial, request: &Request, advice: String) -> Self {
         let id = request_id(request.headers());
@@ -336,40 +277,6 @@ impl fmt::Display for DenialAnswer {
             Some(shown) if shown != self.code => write!(formatter, ", told as {shown}"),
             _ => Ok(()),
         }
-    }
-}
-
-impl ModelAnswer {
-    fn told(&self, who: &Who) -> String {
-        let Some(rule) = &self.rule else {
-            return "none in `models` is for this model".to_owned();
-        };
-        let kind = match rule.as_str() {
-            "*" => "any model",
-            prefix if prefix.ends_with('*') => "the longest prefix",
-            _ => "the exact name",
-        };
-        let groups = self.groups.join(", ");
-        let access = match (self.access, self.in_groups.is_empty()) {
-            (Some("anonymous"), _) => "for everybody".to_owned(),
-            (Some("authenticated"), _) => "for every identity".to_owned(),
-            (_, _) if groups.is_empty() => "for no group, so for nobody".to_owned(),
-            (_, true) if who.is_known() => {
-                format!("for {groups}; the caller is in none of these")
-            }
-            (_, true) => format!("for {groups}"),
-            (_, false) => {
-                let own = self.in_groups.join(", ");
-                format!("for {groups}; the caller is in {own}")
-            }
-        };
-        let narrowed = match &who.narrowed_to {
-            Some(limit) if self.is_narrowed(who) => {
-                format!("; but the key is narrowed to {}", or_none(limit))
-            }
-            _ => String::new(),
-        };
-        format!("{rule} ({kind}), {access}{narrowed}")
     }
 }
 

@@ -62,7 +62,7 @@ impl Who {
         let tenant = identity.tenant();
         let claims = |path: &[&str]| request.claim(path);
         let issuer = verified(&policy.issuers, &claims).ok().flatten();
-        let issuer = issuer.filter(|_| identity.key().is_none());
+        let issuer = issuer.filter(|_| identity.key().is_none() && !identity.is_of_gateway());
         let name = |group: &GroupId| policy.groups.name(*group).unwrap_or_default().to_owned();
         let from = |group: &GroupId| match (identity.key(), issuer) {
             (Some(_), _) if tenant.groups.contains(group) => "tenant".to_owned(),

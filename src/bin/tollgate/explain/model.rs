@@ -1,0 +1,103 @@
+//! The model that is asked for, and the rule for it.
+
+use serde::Serialize;
+use tollgate::access::{ModelPattern, Rule};
+use tollgate::identity::Caller;
+use tollgate::model::ModelName;
+use tollgate::policy::Policy;
+
+use super::report::or_none;
+use super::who::Who;
+
+/// The model, and the rule for it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ModelAnswer {
+    pub(super) name: String,
+    pub(super) allowed: bool,
+    /// The rule as it is written: a name, `prefix*` or `*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rule: Option<String>,
+    /// `anonymous`, `authenticated` or `groups`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) access: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) groups: Vec<String>,
+    /// Those of the groups that the caller is in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) in_groups: Vec<String>,
+}
+
+impl ModelAnswer {
+    pub(super) fn new(model: &ModelName, caller: &Caller, who: &Who, policy: &Policy) -> Self {
+        let matching = policy.models.matching(model.as_str());
+        let groups: Vec<String> = match matching.map(|matching| matching.rule()) {
+            Some(Rule::Groups(groups)) => groups
+                .iter()
+                .filter_map(|group| policy.groups.name(*group))
+                .map(str::to_owned)
+                .collect(),
+            _ => Vec::new(),
+        };
+        let own = who.group_names();
+        Self {
+            name: model.as_str().to_owned(),
+            allowed: policy.models.check(caller, model).is_ok(),
+            rule: matching.map(|matching| {
+                let star = if matching.is_prefix { "*" } else { "" };
+                format!("{}{star}", matching.name)
+            }),
+            access: matching.map(|matching| match matching.rule() {
+                Rule::Anonymous => "anonymous",
+                Rule::Authenticated => "authenticated",
+                Rule::Groups(_) => "groups",
+            }),
+            in_groups: groups
+                .iter()
+                .filter(|group| own.contains(&group.as_str()))
+                .cloned()
+                .collect(),
+            groups,
+        }
+    }
+
+    /// Whether the rule itself lets the caller in, so that only the key's own list of models can be in the way.
+    pub(super) fn is_narrowed(&self, who: &Who) -> bool {
+        let limit = who.narrowed_to.iter().flatten();
+        let mut patterns = limit.filter_map(|pattern| ModelPattern::parse(pattern));
+        who.narrowed_to.is_some() && !patterns.any(|pattern| pattern.matches(&self.name))
+    }
+
+    /// The rule, and what it says of the caller.
+    pub(super) fn told(&self, who: &Who) -> String {
+        let Some(rule) = &self.rule else {
+            return "none in `models` is for this model".to_owned();
+        };
+        let kind = match rule.as_str() {
+            "*" => "any model",
+            prefix if prefix.ends_with('*') => "the longest prefix",
+            _ => "the exact name",
+        };
+        let groups = self.groups.join(", ");
+        let access = match (self.access, self.in_groups.is_empty()) {
+            (Some("anonymous"), _) => "for everybody".to_owned(),
+            (Some("authenticated"), _) => "for every identity".to_owned(),
+            (_, _) if groups.is_empty() => "for no group, so for nobody".to_owned(),
+            (_, true) if who.is_known() => {
+                format!("for {groups}; the caller is in none of these")
+            }
+            (_, true) => format!("for {groups}"),
+            (_, false) => {
+                let own = self.in_groups.join(", ");
+                format!("for {groups}; the caller is in {own}")
+            }
+        };
+        let narrowed = match &who.narrowed_to {
+            Some(limit) if self.is_narrowed(who) => {
+                format!("; but the key is narrowed to {}", or_none(limit))
+            }
+            _ => String::new(),
+        };
+        format!("{rule} ({kind}), {access}{narrowed}")
+    }
+}
