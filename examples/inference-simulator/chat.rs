@@ -12,10 +12,11 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::answer::Answer;
 use crate::options::Options;
 use crate::refusal::Refusal;
-use crate::request::{Length, Request};
-use crate::tools::{self, Call};
+use crate::request::Request;
+use crate::tools::Call;
 use crate::usage::{UsageEvents, usage, with_usage};
 use crate::{sse, text};
 
@@ -28,10 +29,12 @@ pub(crate) async fn create(
     let prompt_tokens = text::count(request.messages()?);
     let chat = Chat {
         prompt_tokens,
-        answer: Answer {
-            calls: tools::calls(&request, request.messages()?),
-            length: request.length(&["max_completion_tokens", "max_tokens"], prompt_tokens)?,
-        },
+        answer: Answer::new(
+            &request,
+            request.messages()?,
+            prompt_tokens,
+            &["max_completion_tokens", "max_tokens"],
+        )?,
         choices: request.choices()?,
         usage_events: UsageEvents::read(&request)?,
         request,
@@ -44,9 +47,9 @@ pub(crate) async fn create(
     let choice = |index: u64| {
         json!({
             "index": index,
-            "message": chat.answer.message(),
+            "message": message(&chat.answer),
             "logprobs": null,
-            "finish_reason": chat.answer.finish_reason(),
+            "finish_reason": finish_reason(&chat.answer),
             "stop_reason": null,
         })
     };
@@ -61,58 +64,40 @@ pub(crate) async fn create(
     Ok(Json(reply).into_response())
 }
 
-/// What each choice says: calls of tools, else words.
-struct Answer {
-    calls: Vec<Call>,
-    length: Length,
+/// OpenAI's word for why an answer ends.
+fn finish_reason(answer: &Answer) -> &'static str {
+    if answer.limited() {
+        "length"
+    } else if answer.calls.is_empty() {
+        "stop"
+    } else {
+        "tool_calls"
+    }
 }
 
-impl Answer {
-    fn tokens(&self) -> u64 {
-        if self.calls.is_empty() {
-            self.length.tokens
-        } else {
-            tools::tokens(&self.calls)
-        }
+fn message(answer: &Answer) -> Value {
+    if answer.calls.is_empty() {
+        return json!({"role": "assistant", "content": text::answer(answer.words())});
     }
+    let calls = answer.calls.iter().map(|call| {
+        json!({
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        })
+    });
+    json!({"role": "assistant", "content": null, "tool_calls": calls.collect::<Vec<_>>()})
+}
 
-    fn finish_reason(&self) -> &'static str {
-        if self.calls.is_empty() {
-            self.length.finish_reason()
-        } else {
-            "tool_calls"
-        }
-    }
-
-    fn message(&self) -> Value {
-        if self.calls.is_empty() {
-            return json!({"role": "assistant", "content": text::answer(self.length.tokens)});
-        }
-        let calls = self.calls.iter().map(|call| {
-            json!({
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            })
-        });
-        json!({"role": "assistant", "content": null, "tool_calls": calls.collect::<Vec<_>>()})
-    }
-
-    /// The same as a stream has it: one delta is one token.
-    fn deltas(&self) -> impl Iterator<Item = Value> + Send + use<> {
-        let words = if self.calls.is_empty() {
-            self.length.tokens
-        } else {
-            0
-        };
-        let calls: Vec<Value> = (0_u64..)
-            .zip(&self.calls)
-            .flat_map(|(index, call)| call_deltas(index, call))
-            .collect();
-        (0..words)
-            .map(|position| json!({"content": text::token(position)}))
-            .chain(calls)
-    }
+/// The same as a stream has it: one delta is one token.
+fn deltas(answer: &Answer) -> impl Iterator<Item = Value> + Send + use<> {
+    let calls: Vec<Value> = (0_u64..)
+        .zip(&answer.calls)
+        .flat_map(|(index, call)| call_deltas(index, call))
+        .collect();
+    (0..answer.words())
+        .map(|position| json!({"content": text::token(position)}))
+        .chain(calls)
 }
 
 fn call_deltas(index: u64, call: &Call) -> impl Iterator<Item = Value> {
@@ -153,10 +138,10 @@ impl Chat {
         closing += sse::DONE;
 
         let tokens = (1..)
-            .zip(self.answer.deltas())
+            .zip(deltas(&self.answer))
             .map(move |(generated, delta)| {
                 let finish_reason =
-                    (generated == self.answer.tokens()).then(|| self.answer.finish_reason());
+                    (generated == self.answer.tokens()).then(|| finish_reason(&self.answer));
                 (0..self.choices)
                     .map(|index| sse::event(&self.chunk(index, &delta, generated, finish_reason)))
                     .collect()

@@ -19,13 +19,14 @@
 //! | `sse.rs` | server-sent events, one token at a time |
 //! | `usage.rs` | usage as OpenAI's older APIs report it, and when a stream does |
 //! | `text.rs` | words, and how they are counted |
-//! | `tools.rs` | calls of tools |
+//! | `answer.rs`, `tools.rs` | what is generated: words, or calls of tools |
 //! | `options.rs` | the command line |
 #![expect(
     clippy::arithmetic_side_effects,
     reason = "every count is bounded by the limits in request.rs"
 )]
 
+mod answer;
 mod chat;
 mod completions;
 mod embeddings;

@@ -11,11 +11,12 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::answer::Answer;
 use crate::options::Options;
 use crate::refusal::{AnthropicRefusal, Refusal};
-use crate::request::{Length, Request};
+use crate::request::Request;
 use crate::sse::typed_event;
-use crate::tools::{self, Call};
+use crate::tools::Call;
 use crate::{sse, text};
 
 pub(crate) async fn create(
@@ -27,10 +28,12 @@ pub(crate) async fn create(
     let prompt_tokens = prompt_tokens(&request)?;
     // Anthropic's API insists on the limit.
     request.required("max_tokens")?;
-    let answer = Answer {
-        calls: tools::calls(&request, request.messages()?),
-        length: request.length(&["max_tokens"], prompt_tokens)?,
-    };
+    let answer = Answer::new(
+        &request,
+        request.messages()?,
+        prompt_tokens,
+        &["max_tokens"],
+    )?;
     if request.streams()? {
         return Ok(stream(&request, prompt_tokens, &answer, &options));
     }
@@ -38,78 +41,65 @@ pub(crate) async fn create(
     sse::pause(options.token_delay, answer.tokens()).await;
     let reply = message(
         &request,
-        &answer.content(),
-        Some(answer.stop_reason()),
+        &content(&answer),
+        Some(stop_reason(&answer)),
         &usage(prompt_tokens, answer.tokens()),
     );
     Ok(Json(reply).into_response())
 }
 
-/// Calls of tools, else words.
-struct Answer {
-    calls: Vec<Call>,
-    length: Length,
+/// Words are cut at the limit that each request has.
+fn stop_reason(answer: &Answer) -> &'static str {
+    if answer.limited() {
+        "max_tokens"
+    } else {
+        "tool_use"
+    }
 }
 
-impl Answer {
-    fn tokens(&self) -> u64 {
-        if self.calls.is_empty() {
-            self.length.tokens
-        } else {
-            tools::tokens(&self.calls)
-        }
+fn content(answer: &Answer) -> Value {
+    if answer.calls.is_empty() {
+        return json!([{"type": "text", "text": text::answer(answer.words())}]);
     }
+    let calls = answer.calls.iter().map(|call| {
+        let input: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
+        tool_use(call, &input)
+    });
+    calls.collect()
+}
 
-    fn stop_reason(&self) -> &'static str {
-        if self.calls.is_empty() {
-            "max_tokens"
-        } else {
-            "tool_use"
+/// The same as a stream has it, token by token: each block is opened with its first token and closed with its last.
+fn blocks(answer: &Answer) -> impl Iterator<Item = String> + Send + use<> {
+    let words = answer.words();
+    let said = (0..words).map(move |position| {
+        let mut token = String::new();
+        if position == 0 {
+            token += &block_start(0, &json!({"type": "text", "text": ""}));
         }
-    }
+        let delta = json!({"type": "text_delta", "text": text::token(position)});
+        token += &block_delta(0, &delta);
+        if position + 1 == words {
+            token += &block_stop(0);
+        }
+        token
+    });
+    let calls: Vec<String> = (0..)
+        .zip(&answer.calls)
+        .flat_map(|(index, call)| call_block(index, call))
+        .collect();
+    said.chain(calls)
+}
 
-    fn content(&self) -> Value {
-        if self.calls.is_empty() {
-            return json!([{"type": "text", "text": text::answer(self.length.tokens)}]);
-        }
-        let calls = self.calls.iter().map(|call| {
-            let input: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
-            tool_use(call, &input)
-        });
-        calls.collect()
+fn call_block(index: u64, call: &Call) -> Vec<String> {
+    let mut tokens = vec![block_start(index, &tool_use(call, &json!({})))];
+    tokens.extend(call.pieces().map(|piece| {
+        let delta = json!({"type": "input_json_delta", "partial_json": piece});
+        block_delta(index, &delta)
+    }));
+    if let Some(last) = tokens.last_mut() {
+        *last += &block_stop(index);
     }
-
-    /// The same as a stream has it, token by token: each block is opened with its first token and closed with its last.
-    fn tokens_of_blocks(&self) -> Box<dyn Iterator<Item = String> + Send> {
-        if self.calls.is_empty() {
-            let tokens = self.length.tokens;
-            let text = json!({"type": "text", "text": ""});
-            return Box::new((0..tokens).map(move |position| {
-                let delta = json!({"type": "text_delta", "text": text::token(position)});
-                let opening = (position == 0).then(|| block_start(0, &text));
-                let closing = (position + 1 == tokens).then(|| block_stop(0));
-                opening.unwrap_or_default() + &block_delta(0, &delta) + &closing.unwrap_or_default()
-            }));
-        }
-        let blocks: Vec<String> = (0..)
-            .zip(&self.calls)
-            .flat_map(|(index, call)| {
-                let opening = block_start(index, &tool_use(call, &json!({})));
-                let pieces = call.pieces().map(move |piece| {
-                    block_delta(
-                        index,
-                        &json!({"type": "input_json_delta", "partial_json": piece}),
-                    )
-                });
-                let mut tokens: Vec<String> = std::iter::once(opening).chain(pieces).collect();
-                if let Some(last) = tokens.last_mut() {
-                    *last += &block_stop(index);
-                }
-                tokens
-            })
-            .collect();
-        Box::new(blocks.into_iter())
-    }
+    tokens
 }
 
 fn tool_use(call: &Call, input: &Value) -> Value {
@@ -148,14 +138,14 @@ fn stream(request: &Request, prompt_tokens: u64, answer: &Answer, options: &Opti
     let closing = [
         json!({
             "type": "message_delta",
-            "delta": {"stop_reason": answer.stop_reason(), "stop_sequence": null},
+            "delta": {"stop_reason": stop_reason(answer), "stop_sequence": null},
             "usage": usage(prompt_tokens, answer.tokens()),
         }),
         json!({"type": "message_stop"}),
     ];
     sse::reply(
         typed_event(&opening),
-        answer.tokens_of_blocks(),
+        blocks(answer),
         closing.iter().map(typed_event).collect(),
         options.token_delay,
     )

@@ -12,10 +12,11 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::answer::Answer;
 use crate::options::Options;
 use crate::refusal::Refusal;
-use crate::request::{Length, Request};
-use crate::tools::{self, Call};
+use crate::request::Request;
+use crate::tools::Call;
 use crate::{sse, text};
 
 pub(crate) async fn create(
@@ -26,43 +27,32 @@ pub(crate) async fn create(
     let request = Request::read(&options, &headers, &body)?;
     let input = request.required("input")?;
     let prompt_tokens = text::count(input) + text::count(request.member("instructions"));
-    let answer = Answer {
-        calls: tools::calls(&request, input),
+    let reply = Reply {
+        answer: Answer::new(&request, input, prompt_tokens, &["max_output_tokens"])?,
         prompt_tokens,
-        length: request.length(&["max_output_tokens"], prompt_tokens)?,
         item_id: request.id("msg_"),
         request,
     };
-    if answer.request.streams()? {
-        return Ok(answer.stream(&options));
+    if reply.request.streams()? {
+        return Ok(reply.stream(&options));
     }
-    sse::pause(options.token_delay, answer.tokens()).await;
-    Ok(Json(answer.finished()).into_response())
+    sse::pause(options.token_delay, reply.answer.tokens()).await;
+    Ok(Json(reply.finished()).into_response())
 }
 
-struct Answer {
+struct Reply {
     request: Request,
-    /// Where there are none, the answer is words.
-    calls: Vec<Call>,
+    answer: Answer,
     prompt_tokens: u64,
-    length: Length,
     item_id: String,
 }
 
-impl Answer {
-    fn tokens(&self) -> u64 {
-        if self.calls.is_empty() {
-            self.length.tokens
-        } else {
-            tools::tokens(&self.calls)
-        }
-    }
-
+impl Reply {
     fn stream(self, options: &Options) -> Response {
-        if !self.calls.is_empty() {
+        if !self.answer.calls.is_empty() {
             return self.stream_calls(options);
         }
-        let text = text::answer(self.length.tokens);
+        let text = text::answer(self.answer.words());
         let item_id = self.item_id.clone();
         let opening = [
             json!({"type": "response.created", "response": self.started()}),
@@ -105,8 +95,8 @@ impl Answer {
         ];
 
         let first_token = opening.len() as u64;
-        let after_tokens = first_token + self.length.tokens;
-        let tokens = (0..self.length.tokens).map(move |position| {
+        let after_tokens = first_token + self.answer.words();
+        let tokens = (0..self.answer.words()).map(move |position| {
             let delta = json!({
                 "type": "response.output_text.delta",
                 "item_id": item_id,
@@ -140,7 +130,7 @@ impl Answer {
             json!({"type": "response.in_progress", "response": self.started()}),
         ];
         let mut steps = Vec::new();
-        for (index, call) in (0..).zip(&self.calls) {
+        for (index, call) in (0..).zip(&self.answer.calls) {
             let item_id = item_id(call);
             steps.push(json!({
                 "type": "response.output_item.added",
@@ -187,17 +177,17 @@ impl Answer {
         let usage = json!({
             "input_tokens": self.prompt_tokens,
             "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens": self.tokens(),
+            "output_tokens": self.answer.tokens(),
             "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": self.prompt_tokens + self.tokens(),
+            "total_tokens": self.prompt_tokens + self.answer.tokens(),
         });
-        if !self.calls.is_empty() {
-            let calls = self.calls.iter();
+        if !self.answer.calls.is_empty() {
+            let calls = self.answer.calls.iter();
             let items = calls.map(|call| function_call(call, "completed", &call.arguments));
             return self.response("completed", &items.collect(), &usage);
         }
-        let content = json!([part(&text::answer(self.length.tokens))]);
-        let status = if self.length.limited {
+        let content = json!([part(&text::answer(self.answer.words()))]);
+        let status = if self.answer.limited() {
             "incomplete"
         } else {
             "completed"

@@ -19,13 +19,9 @@ impl Call {
     }
 
     /// The name is one token too.
-    fn tokens(&self) -> u64 {
+    pub(crate) fn tokens(&self) -> u64 {
         1 + self.pieces().count() as u64
     }
-}
-
-pub(crate) fn tokens(calls: &[Call]) -> u64 {
-    calls.iter().map(Call::tokens).sum()
 }
 
 /// What is called, instead of an answer in words: each tool once, or the first if one call at a time is wanted. Nothing

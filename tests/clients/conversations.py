@@ -2,6 +2,7 @@
 
 import asyncio
 
+import anthropic
 import openai
 
 LLAMA = "llama-3.1-8b"
@@ -95,6 +96,15 @@ def asynchronously(client, **request):
     return asyncio.run(ask())
 
 
+def message_asynchronously(client, **request):
+    async def ask():
+        async with anthropic.AsyncAnthropic(base_url=client.base_url, api_key=client.api_key) as twin:
+            async with twin.messages.stream(**request) as stream:
+                return await stream.get_final_message()
+
+    return asyncio.run(ask())
+
+
 # By name: what a client is asked to do.
 OPENAI = {
     "chat": lambda client: client.chat.completions.create(**CHAT),
@@ -123,6 +133,7 @@ OPENAI = {
 ANTHROPIC = {
     "message": lambda client: client.messages.create(**MESSAGE),
     "message stream": lambda client: final_message(client, **MESSAGE),
+    "message stream asynchronously": lambda client: message_asynchronously(client, **MESSAGE),
     "count tokens": lambda client: client.messages.count_tokens(**ASK),
 }
 

@@ -46,9 +46,11 @@ class Program:
             found = re.search(pattern, self.log.read_text())
             if found:
                 return found.groups()
-            assert self.process.poll() is None, f"{self.name} did not start: {self.log.read_text()}"
+            if self.process.poll() is not None:
+                break
             time.sleep(0.05)
-        raise AssertionError(f"{self.name} did not start in time: {self.log.read_text()}")
+        self.stop()
+        raise AssertionError(f"{self.name} did not start: {self.log.read_text()}")
 
     def stop(self):
         # To the program alone: run.py ends what it has started.
