@@ -33,6 +33,7 @@ READY_SECONDS = 600
 SETTINGS = {
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # else it takes cores for itself that it may not have
+    "OMP_NUM_THREADS": "1",  # for a model this small, threads only wait for each other
     "VLLM_NO_USAGE_STATS": "1",
     "HF_HUB_OFFLINE": "1",
     "CUDA_VISIBLE_DEVICES": "",
