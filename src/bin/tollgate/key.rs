@@ -3,6 +3,7 @@
 mod format;
 mod new;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Read};
 
@@ -25,7 +26,11 @@ pub(crate) enum Task {
     ///
     /// A key is never an argument: other users of the machine could see it there. The hash of a key whose checksum is
     /// wrong is printed too, with exit code 1: the key is cut or mistyped.
-    Hash,
+    Hash {
+        /// Taken only to be refused without being repeated.
+        #[arg(hide = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 #[derive(Serialize)]
@@ -46,7 +51,10 @@ impl fmt::Display for Hash {
 pub(crate) fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
     match task {
         Task::New(arguments) => new::run(arguments, output),
-        Task::Hash => {
+        Task::Hash { arguments } if !arguments.is_empty() => Err(Failure::new(
+            "expected the key on standard input; other users of the machine can see an argument",
+        )),
+        Task::Hash { .. } => {
             let key = from_stdin()?;
             let warning = doubt(&key);
             if let Some(doubt) = warning {

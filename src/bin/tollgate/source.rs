@@ -19,6 +19,9 @@ use crate::yaml::{self, Flaw, Node, Value};
 /// Nothing that configures a gateway is larger.
 const LARGEST: u64 = 64 << 20;
 
+/// A text in a text may hold a filter; one that is its own content would go on for ever.
+const DEEPEST: usize = 3;
+
 /// What was found in a file.
 #[derive(Debug)]
 pub(crate) struct File {
@@ -74,6 +77,10 @@ impl Lines {
     pub(crate) fn in_file(&self, line: usize) -> usize {
         let holders = self.holders.iter().rev();
         holders.fold(line, |line, holder| holder.line_within(line))
+    }
+
+    fn depth(&self) -> usize {
+        self.holders.len()
     }
 
     fn within(&self, holder: &Rc<Node>) -> Self {
@@ -217,11 +224,7 @@ impl File {
                 }
             }
             // A bootstrap or a manifest within a manifest.
-            Value::Text(text)
-                if text.text.contains("vm_config")
-                    || text.text.contains("vmConfig")
-                    || text.text.contains("pluginConfig") =>
-            {
+            Value::Text(text) if lines.depth() < DEEPEST && may_hold_a_filter(&text.text) => {
                 let within = lines.within(node);
                 let (documents, flaws) = yaml::read(&text.text);
                 self.flaws.extend(flaws.into_iter().map(|flaw| Flaw {
@@ -308,6 +311,11 @@ fn at_most(reader: impl Read) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("larger than 64 MiB"));
     }
     Ok(bytes)
+}
+
+fn may_hold_a_filter(text: &str) -> bool {
+    let loads_one = ["vm_config", "vmConfig", "pluginConfig"];
+    loads_one.iter().any(|name| text.contains(name))
 }
 
 fn json(node: &Node) -> String {

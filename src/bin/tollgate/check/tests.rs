@@ -59,6 +59,10 @@ fn a_configuration_that_means_what_it_says_gets_no_warning() {
             json!({"keys": key(&json!({"expiresAt": "2026-01-31T00:00:01Z"}))}),
         ),
         (
+            "a disabled key",
+            json!({"keys": key(&json!({"expiresAt": "2020-01-01T00:00:00Z", "models": [], "disabled": true}))}),
+        ),
+        (
             "a past start",
             json!({"keys": key(&json!({"notBefore": "2026-01-01T00:00:00Z"}))}),
         ),

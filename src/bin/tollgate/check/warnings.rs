@@ -84,7 +84,7 @@ impl<'c> Warnings<'c> {
     }
 
     fn dates(&mut self, clock: Clock) {
-        for (path, key) in list(self.configuration, "keys") {
+        for (path, key) in working_keys(self.configuration) {
             let moment = |name: &str| key[name].as_str().and_then(moment::parse);
             let (start, end) = (moment("notBefore"), moment("expiresAt"));
             if start.is_some_and(|start| end.is_some_and(|end| end <= start)) {
@@ -199,7 +199,7 @@ impl<'c> Warnings<'c> {
                 "everybody, with no identity, may use every model that has no rule of its own",
             );
         }
-        for (at, key) in list(configuration, "keys") {
+        for (at, key) in working_keys(configuration) {
             let limits: Vec<(String, &str)> = list(key, "models")
                 .filter_map(|(path, limit)| Some((path, limit.as_str()?)))
                 .collect();
@@ -235,6 +235,11 @@ fn meet(one: &str, other: &str) -> bool {
         (None, Some(prefix)) => one.starts_with(prefix),
         (Some(one), Some(other)) => one.starts_with(other) || other.starts_with(one),
     }
+}
+
+/// The keys that are not switched off.
+fn working_keys(configuration: &Value) -> impl Iterator<Item = (String, &Value)> {
+    list(configuration, "keys").filter(|(_, key)| key["disabled"] != true)
 }
 
 /// The entries of a list, with their paths.

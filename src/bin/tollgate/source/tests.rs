@@ -171,7 +171,13 @@ fn a_text_that_stops_being_json_is_broken_where_it_does() {
 
 #[test]
 fn what_is_no_configuration_holds_none() {
-    for text in ["", "a: b\n", "kind: Deployment\nmode: x\n", "just text"] {
+    for text in [
+        "",
+        "a: b\n",
+        "kind: Deployment\nmode: x\n",
+        "just text",
+        "vm_config in text",
+    ] {
         assert_eq!(found(text), [], "{text}");
     }
 }

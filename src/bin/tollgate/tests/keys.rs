@@ -174,3 +174,13 @@ fn a_hash_comes_with_what_speaks_against_its_key() {
         assert_eq!((ran.output.as_str(), ran.code), ("", Some(2)), "{name}");
     }
 }
+
+#[test]
+fn a_key_on_the_command_line_is_refused_and_not_repeated() {
+    let ran = tollgate(&["key", "hash", "sk-tollgate-acme-demo"]);
+    let refusal = "tollgate: expected the key on standard input; other users of the machine can see an argument\n";
+    assert_eq!(
+        (ran.output.as_str(), ran.errors.as_str(), ran.code),
+        ("", refusal, Some(2))
+    );
+}
