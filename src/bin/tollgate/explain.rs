@@ -10,6 +10,7 @@ mod request;
 mod secrets;
 mod who;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -87,14 +88,20 @@ pub(crate) struct Arguments {
     /// Take the gateway's variables from the environment of this command
     #[arg(long, conflicts_with = "env_file")]
     pub(crate) environment: bool,
-    /// Refused, so that nobody has to wonder why it is not there
+    /// Taken only to be refused without being repeated
     #[arg(long, hide = true)]
-    pub(crate) key: Option<String>,
+    pub(crate) key: Option<OsString>,
+    /// Taken only to be refused without being repeated
+    #[arg(hide = true)]
+    pub(crate) others: Vec<OsString>,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict, Failure> {
     if arguments.key.is_some() {
         return Err(request::no_secret_arguments("--key"));
+    }
+    if !arguments.others.is_empty() {
+        return Err(request::no_secret_arguments("a second argument"));
     }
     let reads_secret = arguments.key_stdin || arguments.proof_stdin;
     if reads_secret && arguments.file == Path::new("-") {

@@ -255,6 +255,11 @@ fn the_command_never_prints_a_key() {
             2,
         ),
         (
+            "a second argument",
+            explain(&[&misplaced, PLANTED, "--model", "m"]),
+            2,
+        ),
+        (
             "an argument",
             explain(&[&misplaced, "--model", "m", "--key", PLANTED]),
             2,
