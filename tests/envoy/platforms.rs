@@ -16,9 +16,12 @@ use crate::harness::{Answer, Gateway, Token, Wire, eventually, send};
 /// The key of which `keys.yaml` holds the hash.
 const TEAM_KEY: &str = "sk-tollgate-team-demo";
 
-const NO_KEY: (u16, Option<&str>) = (401, Some("missing_credential"));
-const INVALID: (u16, Option<&str>) = (401, Some("invalid_credential"));
-const NOT_ALLOWED: (u16, Option<&str>) = (403, Some("model_not_allowed"));
+/// Status and code.
+type Verdict = (u16, Option<&'static str>);
+
+const NO_KEY: Verdict = (401, Some("missing_credential"));
+const INVALID: Verdict = (401, Some("invalid_credential"));
+const NOT_ALLOWED: Verdict = (403, Some("model_not_allowed"));
 
 /// What the Secret of a platform's example puts into the environment of its proxies.
 fn team_keys(folder: &str) -> String {
@@ -54,7 +57,7 @@ fn chat_at(gateway: &Gateway, path: &str, key: &str) -> Answer {
 }
 
 /// What comes of paths that can be read in two ways: status and code, and the path at the server if it gets there.
-fn assert_paths(gateway: &Gateway, rows: &[(&str, (u16, Option<&str>), Option<&str>)]) {
+fn assert_paths(gateway: &Gateway, rows: &[(&str, Verdict, Option<&str>)]) {
     for (path, verdict, at_server) in rows {
         let answer = chat_at(gateway, path, ACME_KEY);
         assert_eq!(answer.verdict(), *verdict, "{path}: {answer:?}");

@@ -108,7 +108,7 @@ fn jwt_authn(tokens: &Value) -> Value {
     let rule = &rules[0];
     let headers = rule["fromHeaders"].as_array().unwrap().iter();
     let headers: Vec<_> = headers
-        .map(|header| json!({"name": header["name"], "value_prefix": header.get("prefix").unwrap_or(&json!(""))}))
+        .map(|header| json!({"name": header["name"], "value_prefix": header["prefix"].as_str().unwrap_or_default()}))
         .collect();
     json!({
         "name": JWT_AUTHN,
