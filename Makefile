@@ -64,7 +64,7 @@ run-rate-limit: build ## the same with budgets of tokens, charged through Envoy'
 ##@ Develop
 
 .PHONY: test
-test: test-core test-checks test-node test-host test-envoy ## run all tests
+test: test-core test-checks test-manifests test-node test-host test-envoy ## run all tests
 
 .PHONY: test-core
 test-core: toolchain ## test the rules and the command, natively
@@ -73,6 +73,10 @@ test-core: toolchain ## test the rules and the command, natively
 .PHONY: test-checks
 test-checks: toolchain ## test what must hold for any input, on the corpora and mutations of them
 	cargo test -p tollgate-checks
+
+.PHONY: test-manifests
+test-manifests: toolchain ## hold the manifests against the pinned definitions of their platforms, without a cluster
+	cargo test -p tollgate-tests --test manifests
 
 .PHONY: test-node
 test-node: toolchain wasm-bindgen node ## test the same rules as WebAssembly, in Node

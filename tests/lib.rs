@@ -1,6 +1,7 @@
 //! What the tests of the built filter share.
 
 pub mod demo;
+pub mod manifest;
 
 use std::path::PathBuf;
 

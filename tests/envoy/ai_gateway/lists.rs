@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tollgate::forward::{OWNED_NAMES, OWNED_PREFIXES};
+use tollgate_tests::manifest::documents;
 
 use super::manifests::Manifests;
 use super::xds::rules;
@@ -51,9 +52,9 @@ fn no_credential_comes_back_with_a_retry() {
 fn the_tags_of_the_statistics_are_those_of_the_filter() {
     let manifests = Manifests::shipped();
     let bootstrap = manifests.spec("EnvoyProxy")["bootstrap"]["value"].as_str();
-    let bootstrap: Value = serde_yaml_ng::from_str(bootstrap.unwrap()).unwrap();
-    let tags = bootstrap["stats_config"]["stats_tags"].as_array().unwrap();
-    assert_eq!(tags, &tollgate_tests::stats_tags());
+    let bootstrap = documents(bootstrap.unwrap()).unwrap();
+    let tags = bootstrap[0]["stats_config"]["stats_tags"].as_array();
+    assert_eq!(tags, Some(&tollgate_tests::stats_tags()));
 }
 
 #[test]

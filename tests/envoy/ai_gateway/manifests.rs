@@ -1,10 +1,9 @@
 //! The manifests of `examples/envoy-ai-gateway/`, as an operator applies them.
 
 use std::fs;
-use std::path::Path;
 
-use serde::Deserialize;
 use serde_json::Value;
+use tollgate_tests::manifest::{documents, repository};
 
 /// The resources of some of the files.
 #[derive(Clone)]
@@ -18,15 +17,11 @@ impl Manifests {
 
     /// The resources of these files, in their order.
     pub(super) fn of(files: &[&str]) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/envoy-ai-gateway");
-        let mut resources = Vec::new();
-        for file in files {
-            let text = fs::read_to_string(folder.join(file)).unwrap();
-            for document in serde_yaml_ng::Deserializer::from_str(&text) {
-                resources.push(Value::deserialize(document).unwrap());
-            }
-        }
-        Self(resources)
+        let folder = repository().join("examples/envoy-ai-gateway");
+        let texts = files
+            .iter()
+            .map(|file| fs::read_to_string(folder.join(file)).unwrap());
+        Self(texts.flat_map(|text| documents(&text).unwrap()).collect())
     }
 
     /// All resources of a kind.

@@ -1,0 +1,113 @@
+//! The manifests in files and in the code blocks of the documentation.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tollgate_tests::manifest::{documents, repository};
+
+use crate::{faults, plugins};
+
+/// Folders in which every YAML document is a manifest.
+const PLATFORMS: [&str; 3] = [
+    "examples/istio",
+    "examples/envoy-gateway",
+    "examples/envoy-ai-gateway",
+];
+
+/// A manifest, and where it is from.
+struct Shipped {
+    place: String,
+    manifest: Value,
+}
+
+/// Every file below a folder, but not what is built or installed.
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for path in fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
+        let name = path.file_name().unwrap().to_string_lossy();
+        let built = ["target", "node_modules"].contains(&name.as_ref()) || name.starts_with('.');
+        if path.is_dir() && !built {
+            files_below(&path, found);
+        } else if path.is_file() {
+            found.push(path);
+        }
+    }
+}
+
+/// The YAML texts of a file: itself, or its code blocks.
+fn yaml_texts(path: &Path) -> Vec<String> {
+    let text = || fs::read_to_string(path).unwrap();
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("yaml" | "yml") => vec![text()],
+        Some("md") => {
+            let text = text();
+            let blocks = text.split("```yaml\n").skip(1);
+            blocks
+                .map(|block| block.split("```").next().unwrap().to_owned())
+                // A part of a manifest cannot be judged.
+                .filter(|block| {
+                    block.starts_with("apiVersion: ") || block.contains("\napiVersion: ")
+                })
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn shipped() -> Vec<Shipped> {
+    let root = repository();
+    let mut files = Vec::new();
+    files_below(&root, &mut files);
+    let mut shipped = Vec::new();
+    for path in files {
+        let place = path.strip_prefix(&root).unwrap().display().to_string();
+        let of_platform = PLATFORMS.iter().any(|folder| place.starts_with(folder));
+        for text in yaml_texts(&path) {
+            let documents = match documents(&text) {
+                Ok(documents) => documents,
+                Err(_) if !text.contains("\napiVersion: ") => continue,
+                Err(error) => panic!("{place}: {error}"),
+            };
+            let manifests = documents
+                .into_iter()
+                .filter(|document| of_platform || document.get("apiVersion").is_some());
+            shipped.extend(manifests.map(|manifest| Shipped {
+                place: place.clone(),
+                manifest,
+            }));
+        }
+    }
+    shipped
+}
+
+#[test]
+fn every_manifest_is_valid() {
+    let mut found = String::new();
+    for Shipped { place, manifest } in shipped() {
+        let name = &manifest["metadata"]["name"];
+        for fault in faults(&manifest) {
+            found += &format!("{place}: {} {name}: {fault}\n", manifest["kind"]);
+        }
+    }
+    assert!(found.is_empty(), "\n{found}");
+}
+
+#[test]
+fn each_platform_has_a_configuration_of_the_filter() {
+    let shipped = shipped();
+    for platform in PLATFORMS {
+        if !repository().join(platform).exists() {
+            continue;
+        }
+        let manifests = shipped
+            .iter()
+            .filter(|shipped| shipped.place.starts_with(platform));
+        let plugins: usize = manifests
+            .map(|shipped| plugins::count(&shipped.manifest))
+            .sum();
+        assert!(plugins > 0, "{platform}");
+    }
+}
