@@ -92,7 +92,7 @@ impl Desk {
                 if request.attributes.is_empty() {
                     self.begin(exchange, headers)
                 } else {
-                    self.attempt(headers)
+                    self.attempt(&headers)
                 }
             }
             Phase::RequestBody(body) => self.name_model(exchange, body.body),
@@ -184,11 +184,11 @@ impl Desk {
     }
 
     /// The second filter's headers step.
-    fn attempt(&mut self, mut headers: Headers) -> ProcessingResponse {
+    fn attempt(&mut self, headers: &Headers) -> ProcessingResponse {
         let captured = self.captured.get_mut(&headers[REQUEST_ID]).unwrap();
         captured.attempts += 1;
         let again = captured.attempts > 1;
-        let (restored, removed) = mutate(&mut headers, captured, &self.settings.remove, again);
+        let (restored, removed) = mutate(headers, captured, &self.settings.remove, again);
         let restored = restored
             .into_iter()
             .map(|(name, value)| set(&name, &value, AppendAction::OverwriteIfExistsOrAdd));
@@ -248,7 +248,7 @@ impl Desk {
 /// What is set and removed before an attempt (`internal/headermutator`): what the backend shall not see, and from the
 /// second attempt on all that has changed since the first filter saw the headers.
 fn mutate(
-    headers: &mut Headers,
+    headers: &Headers,
     captured: &Captured,
     remove: &[String],
     again: bool,

@@ -68,7 +68,11 @@ pub(super) fn translate(
         json!({"headers_with_underscores_action": "REJECT_REQUEST"});
     manager["normalize_path"] = json!(true);
     manager["merge_slashes"] = json!(true);
-    manager["path_with_escaped_slashes_action"] = json!("UNESCAPE_AND_REDIRECT");
+    assert_eq!(
+        traffic["path"],
+        json!({"escapedSlashesAction": "KeepUnchanged"})
+    );
+    manager["path_with_escaped_slashes_action"] = json!("KEEP_UNCHANGED");
     manager["use_remote_address"] = json!(true);
     manager["server_header_transformation"] = json!("PASS_THROUGH");
     manager["scheme_header_transformation"] = json!({"match_upstream": true});
@@ -203,6 +207,7 @@ fn jwt_filter(manifests: &Manifests, own: &Value) -> Value {
     assert_eq!(jwt["failOpen"], true);
     let provider = &jwt["providers"][0];
     let name = provider["name"].as_str().unwrap();
+    let from = &provider["extractFrom"]["headers"][0];
     let key_set = &own["typed_config"]["providers"]["demo"]["local_jwks"];
     json!({
         "name": "envoy.filters.http.jwt_authn",
@@ -213,6 +218,7 @@ fn jwt_filter(manifests: &Manifests, own: &Value) -> Value {
                 "forward": true,
                 "payload_in_metadata": name,
                 "normalize_payload_in_metadata": {"space_delimited_claims": ["scope", "scp"]},
+                "from_headers": [{"name": from["name"], "value_prefix": from["valuePrefix"]}],
                 "local_jwks": key_set
             }},
             "requirement_map": {"demo-or-missing-or-failed": {"requires_any": {"requirements": [
