@@ -1,10 +1,12 @@
 //! `/v1/models`, which AI Gateway answers before Tollgate is asked.
 
+use serde_json::json;
+
 use super::manifests::Manifests;
 use super::xds::Attachment;
 use super::{is_too_old, start, start_with};
 use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, QWEN, chat};
-use crate::harness::{Answer, Wire, send};
+use crate::harness::{Answer, Reply, Wire, send};
 
 const PATHS: [&str; 2] = ["/v1/models", "/anthropic/v1/models"];
 
@@ -114,4 +116,29 @@ fn a_route_of_its_own_puts_the_list_behind_tollgate() {
         .exchange(&Wire::new("GET", "//v1/./models?a"));
     assert_eq!(doubled.verdict(), (401, Some("missing_credential")));
     assert_eq!(gateway.seen().len(), 0);
+}
+
+#[test]
+fn the_list_of_a_server_can_stand_for_it() {
+    if is_too_old() {
+        return;
+    }
+    let mut manifests = Manifests::shipped();
+    let backend = json!({"group": "gateway.envoyproxy.io", "kind": "Backend", "name": "vllm"});
+    let rule = &mut manifests.spec_mut("HTTPRoute")["rules"][0];
+    *rule = json!({"matches": rule["matches"], "backendRefs": [backend]});
+    let running = start_with(&manifests, Attachment::Gateway, |builder| {
+        let list =
+            json!({"object": "list", "data": [{"id": QWEN}, {"id": LLAMA}, {"id": "secret"}]});
+        builder.reply(Reply::json(&list))
+    });
+    let gateway = &running.gateway;
+    assert_eq!(send(gateway.get("/v1/models")).status, 401);
+    assert_eq!(gateway.seen().len(), 0);
+    let answer = send(gateway.get("/v1/models").bearer_auth(GLOBEX_KEY));
+    assert_eq!(
+        (answer.status, models(&answer)),
+        (200, vec![LLAMA.to_owned()])
+    );
+    assert_eq!(running.processor.asked(), [""; 0]);
 }

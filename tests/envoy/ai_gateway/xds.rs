@@ -111,7 +111,11 @@ fn routes(manifests: &Manifests, attachment: Attachment) -> Vec<Value> {
                 "match": {"path": matched["path"]["value"]},
                 "typed_per_filter_config": enabled(attachment == Attachment::Gateway)
             });
-            answer_directly(&mut xds, manifests.spec("HTTPRouteFilter"));
+            if route["spec"]["rules"][0].get("backendRefs").is_some() {
+                xds["route"] = json!({"cluster": "httproute/default/other/rule/0"});
+            } else {
+                answer_directly(&mut xds, manifests.spec("HTTPRouteFilter"));
+            }
             routes.push(xds);
         }
     }
