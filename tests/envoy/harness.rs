@@ -19,12 +19,12 @@ mod upstream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) use bootstrap::{Provider, filters, route};
+pub(crate) use bootstrap::{Provider, connection_manager, filters, route};
 pub(crate) use tollgate_tests::demo;
 
 pub(crate) use client::{Answer, Wire, send};
 pub(crate) use crowd::{Crowd, Leave, Tally};
-pub(crate) use gateway::{Builder, Gateway};
+pub(crate) use gateway::{Builder, Gateway, completion};
 pub(crate) use http2::Frames;
 pub(crate) use metrics::{Series, series};
 pub(crate) use process::{envoy_command, envoy_version};

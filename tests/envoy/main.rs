@@ -61,6 +61,8 @@ mod modes;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod platforms;
+#[cfg(test)]
 mod rate_limit;
 #[cfg(test)]
 mod resets;

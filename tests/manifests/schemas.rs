@@ -236,5 +236,5 @@ pub(crate) fn with_defaults(value: &mut Value, schema: &Value) {
 pub(crate) fn field_schema<'a>(schema: &'a Value, name: &str) -> &'a Value {
     schema["properties"]
         .get(name)
-        .unwrap_or(&schema["additionalProperties"])
+        .unwrap_or_else(|| &schema["additionalProperties"])
 }

@@ -214,7 +214,8 @@ pub(crate) fn route(bootstrap: &mut Value) -> &mut Value {
     &mut connection_manager(bootstrap)["route_config"]["virtual_hosts"][0]["routes"][0]
 }
 
-fn connection_manager(bootstrap: &mut Value) -> &mut Value {
+/// The connection manager of a bootstrap.
+pub(crate) fn connection_manager(bootstrap: &mut Value) -> &mut Value {
     &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Discovery {
     /// Where in the resource the plugin configuration is.
     configuration: String,
     /// Envoy's counters of the configurations that it has met, and of those that it refused.
-    counters: [&'static str; 2],
+    counters: [String; 2],
 }
 
 impl Discovery {
@@ -27,15 +27,14 @@ impl Discovery {
         let place = filter_in_listener(listener(bootstrap));
         let filter = listener(bootstrap).pointer_mut(&place).unwrap();
         let discovered = json!({
-            "name": "tollgate",
+            "name": filter["name"],
             "config_discovery": {"config_source": source(&folder), "type_urls": [WASM]}
         });
         let mut resource = std::mem::replace(filter, discovered);
         resource["@type"] = json!("type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig");
-        let counters = [
-            "extension_config_discovery.http_filter.tollgate.config_reload",
-            "extension_config_discovery.http_filter.tollgate.config_fail",
-        ];
+        let name = resource["name"].as_str().unwrap();
+        let counters = ["config_reload", "config_fail"]
+            .map(|counter| format!("extension_config_discovery.http_filter.{name}.{counter}"));
         Self::begin(folder, resource, "", counters)
     }
 
@@ -49,14 +48,12 @@ impl Discovery {
         bootstrap["dynamic_resources"] = json!({"lds_config": source(&folder)});
         let place = filter_in_listener(&resource);
         resource["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-        let counters = [
-            "listener_manager.lds.update_attempt",
-            "listener_manager.lds.update_rejected",
-        ];
+        let counters = ["update_attempt", "update_rejected"]
+            .map(|counter| format!("listener_manager.lds.{counter}"));
         Self::begin(folder, resource, &place, counters)
     }
 
-    fn begin(folder: PathBuf, resource: Value, filter: &str, counters: [&'static str; 2]) -> Self {
+    fn begin(folder: PathBuf, resource: Value, filter: &str, counters: [String; 2]) -> Self {
         fs::create_dir(&folder).unwrap();
         let discovery = Self {
             folder,
@@ -78,10 +75,10 @@ impl Discovery {
     /// How many configurations Envoy has met, the first one included, and how many of them it refused. `stats` is the
     /// text of its admin interface.
     pub(super) fn counted(&self, stats: &str) -> [usize; 2] {
-        self.counters.map(|name| {
+        self.counters.each_ref().map(|name| {
             let value = stats
                 .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+                .find_map(|line| line.strip_prefix(name.as_str())?.strip_prefix(": "));
             value.map_or(0, |value| value.parse().unwrap())
         })
     }
@@ -117,6 +114,8 @@ fn listener(bootstrap: &mut Value) -> &mut Value {
 fn filter_in_listener(listener: &Value) -> String {
     let filters = "/filter_chains/0/filters/0/typed_config/http_filters";
     let all = listener.pointer(filters).unwrap().as_array().unwrap();
-    let index = all.iter().position(|filter| filter["name"] == "tollgate");
+    let index = all
+        .iter()
+        .position(|filter| filter["typed_config"]["@type"] == WASM);
     format!("{filters}/{}", index.unwrap())
 }

@@ -24,6 +24,7 @@ use super::{demo, eventually};
 pub(crate) struct Builder {
     config: Option<Value>,
     environment: BTreeMap<String, String>,
+    process_environment: BTreeMap<String, String>,
     providers: Vec<Provider>,
     client_certificate: Option<&'static str>,
     discovered: Option<fn(&mut Value, PathBuf) -> Discovery>,
@@ -54,6 +55,13 @@ impl Builder {
     /// A variable of the filter's environment.
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// A variable of Envoy's own environment, which the filter sees only if its configuration lets it.
+    pub(crate) fn process_environment(mut self, name: &str, value: &str) -> Self {
+        self.process_environment
+            .insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -136,7 +144,7 @@ impl Builder {
 
     /// Starts Envoy and waits until it serves.
     pub(crate) fn start(self) -> Gateway {
-        let (mut process, upstream, discovery) = self.launch();
+        let (upstream, mut process, discovery) = self.launch();
         let admin = process.await_admin_address();
         let http1 = client().build().unwrap();
         let text = |path: &str| {
@@ -172,7 +180,7 @@ impl Builder {
 
     /// Starts Envoy with a configuration that it must refuse; returns the lines that the filter logged.
     pub(crate) fn start_refused(self) -> Vec<String> {
-        let (mut process, _upstream, _) = self.launch();
+        let (_upstream, mut process, _) = self.launch();
         let status = eventually("Envoy to refuse its configuration", || {
             process
                 .child
@@ -184,7 +192,8 @@ impl Builder {
         process.log().lines().map(str::to_owned).collect()
     }
 
-    fn launch(self) -> (Process, Upstream, Option<Discovery>) {
+    /// Envoy is to be dropped before the upstream, which waits for the end of its connections.
+    fn launch(self) -> (Upstream, Process, Option<Discovery>) {
         let upstream = Upstream::start(self.script, self.upstream_http2);
         let folder = scratch_folder();
         let wasm = if self.config.is_some() {
@@ -216,8 +225,14 @@ impl Builder {
             ),
         };
         fs::write(folder.join(name), bootstrap).unwrap();
-        let process = Process::start(folder, name, self.workers, self.drain_time);
-        (process, upstream, discovery)
+        let process = Process::start(
+            folder,
+            name,
+            self.workers,
+            self.drain_time,
+            &self.process_environment,
+        );
+        (upstream, process, discovery)
     }
 }
 
@@ -239,6 +254,7 @@ impl Gateway {
         Builder {
             config: Some(demo::config()),
             environment: BTreeMap::new(),
+            process_environment: BTreeMap::new(),
             providers: vec![
                 Provider {
                     name: "demo",
@@ -417,7 +433,7 @@ impl Gateway {
 }
 
 /// The reply of the default upstream: 11 tokens in, 7 out.
-fn completion() -> Value {
+pub(crate) fn completion() -> Value {
     json!({
         "id": "chatcmpl-1",
         "object": "chat.completion",

@@ -1,5 +1,6 @@
 //! Envoy's process: started on a bootstrap, watched, and stopped whatever happens.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -20,18 +21,21 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts the command that `$ENVOY` names on the bootstrap of this name in `folder`.
+    /// Starts the command that `$ENVOY` names on the bootstrap of this name in `folder`, with these variables beside our
+    /// own.
     pub(super) fn start(
         folder: PathBuf,
         bootstrap: &str,
         workers: u32,
         drain_time: Option<Duration>,
+        environment: &BTreeMap<String, String>,
     ) -> Self {
         let (program, arguments) = envoy_command();
         let output = File::create(folder.join("envoy.log")).unwrap();
         let drain_time =
             drain_time.map(|time| ["--drain-time-s".to_owned(), time.as_secs().to_string()]);
         let child = Command::new(&program)
+            .envs(environment)
             .args(arguments)
             .arg("--config-path")
             .arg(folder.join(bootstrap))

@@ -16,6 +16,9 @@ OQf5wiIMj+tmEC5YG//HlbwjsyTG1jpXvzrPbAJaxjXOR6cAAB0Jco3j
 -----END PRIVATE KEY-----
 ";
 
+/// Signs the demo tokens, which the bootstrap and the manifests that users copy accept.
+const DEMO_KEY: &str = include_str!("../../../envoy/demo-signing-key.pem");
+
 /// Claims on their way to becoming a token.
 pub(crate) struct Token {
     claims: Value,
@@ -42,7 +45,17 @@ impl Token {
 
     /// The token as it stands in an `authorization` header after `Bearer `.
     pub(crate) fn sign(&self) -> String {
-        encode(&Header::new(Algorithm::ES256), &self.claims, &signing_key()).unwrap()
+        self.sign_with(TEST_KEY)
+    }
+
+    /// The same, signed as `demo-token` does.
+    pub(crate) fn sign_as_demo(&self) -> String {
+        self.sign_with(DEMO_KEY)
+    }
+
+    fn sign_with(&self, key: &str) -> String {
+        let key = EncodingKey::from_ec_pem(key.as_bytes()).unwrap();
+        encode(&Header::new(Algorithm::ES256), &self.claims, &key).unwrap()
     }
 
     /// The same token with a signature that does not fit: its first character is another one.
@@ -57,10 +70,7 @@ impl Token {
 
 /// The JSON Web Key Set with the public half of the test key.
 pub(super) fn key_set() -> String {
-    let key = Jwk::from_encoding_key(&signing_key(), Algorithm::ES256).unwrap();
+    let key = EncodingKey::from_ec_pem(TEST_KEY.as_bytes()).unwrap();
+    let key = Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
     serde_json::to_string(&JwkSet { keys: vec![key] }).unwrap()
-}
-
-fn signing_key() -> EncodingKey {
-    EncodingKey::from_ec_pem(TEST_KEY.as_bytes()).unwrap()
 }
