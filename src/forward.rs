@@ -16,11 +16,11 @@ use crate::rewrite::{ask, models};
 
 /// Names that begin so are ours, the gateway's or the scheduler's. Compared in lower case with `_` read as `-`, since
 /// servers that turn headers into variables (CGI, WSGI) cannot tell the two apart.
-pub(crate) const OWNED_PREFIXES: [&str; 4] = ["x-llm-d-", "x-gateway-", "x-slo-", "x-tollgate-"];
+pub const OWNED_PREFIXES: [&str; 4] = ["x-llm-d-", "x-gateway-", "x-slo-", "x-tollgate-"];
 
 /// Headers by which a client could change the method, or Envoy's retries, timeouts and statistics
 /// (Envoy: "HTTP header manipulation" and the router filter's request headers).
-pub(crate) const OWNED_NAMES: [&str; 14] = [
+pub const OWNED_NAMES: [&str; 14] = [
     "x-http-method",
     "x-http-method-override",
     "x-method-override",

@@ -17,6 +17,8 @@ mod access;
 #[cfg(test)]
 mod accuracy;
 #[cfg(test)]
+mod ai_gateway;
+#[cfg(test)]
 mod compression;
 #[cfg(test)]
 mod config;

@@ -1,0 +1,135 @@
+//! The processor as a gRPC service on a port of its own.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::thread::{self, JoinHandle};
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::body::Body;
+use tonic::codegen::{Body as HttpBody, BoxFuture, Service, StdError, http};
+use tonic::server::{Grpc, NamedService, StreamingService};
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status, Streaming};
+use tonic_prost::ProstCodec;
+
+use super::messages::{ProcessingRequest, ProcessingResponse};
+use super::processor::{Desk, Exchange, Settings};
+
+/// The running server.
+pub(super) struct Processor {
+    pub(super) address: SocketAddr,
+    desk: Arc<Mutex<Desk>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Processor {
+    /// Serves on a free port.
+    pub(super) fn start(settings: Settings) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let desk = Arc::new(Mutex::new(Desk::new(settings)));
+        let (stop, stopped) = oneshot::channel();
+        let service = ExternalProcessor(Arc::clone(&desk));
+        let thread = thread::spawn(move || {
+            runtime.block_on(async {
+                let server = Server::builder()
+                    .add_service(service)
+                    .serve_with_incoming(TcpIncoming::from(listener));
+                tokio::select! {
+                    result = server => result.unwrap(),
+                    _ = stopped => {}
+                }
+            });
+        });
+        Self {
+            address,
+            desk,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// The paths of the requests that the filter in front of Tollgate has asked about, in order.
+    pub(super) fn asked(&self) -> Vec<String> {
+        lock(&self.desk).asked.clone()
+    }
+}
+
+impl Drop for Processor {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+fn lock(desk: &Mutex<Desk>) -> std::sync::MutexGuard<'_, Desk> {
+    desk.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Clone)]
+struct ExternalProcessor(Arc<Mutex<Desk>>);
+
+impl NamedService for ExternalProcessor {
+    const NAME: &'static str = "envoy.service.ext_proc.v3.ExternalProcessor";
+}
+
+impl<B> Service<http::Request<B>> for ExternalProcessor
+where
+    B: HttpBody + Send + 'static,
+    B::Error: Into<StdError> + Send + 'static,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let process = Process(Arc::clone(&self.0));
+        Box::pin(async move {
+            let mut grpc = Grpc::new(ProstCodec::default());
+            Ok(grpc.streaming(process, request).await)
+        })
+    }
+}
+
+struct Process(Arc<Mutex<Desk>>);
+
+impl StreamingService<ProcessingRequest> for Process {
+    type Response = ProcessingResponse;
+    type ResponseStream = ReceiverStream<Result<ProcessingResponse, Status>>;
+    type Future = Ready<Result<Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, request: Request<Streaming<ProcessingRequest>>) -> Self::Future {
+        let desk = Arc::clone(&self.0);
+        let (answers, stream) = tokio::sync::mpsc::channel(1);
+        tokio::spawn(async move {
+            let mut exchange = Exchange::default();
+            let mut requests = request.into_inner();
+            while let Some(Ok(request)) = requests.next().await {
+                let answer = lock(&desk).answer(&mut exchange, request);
+                if answers.send(Ok(answer)).await.is_err() {
+                    break;
+                }
+            }
+            lock(&desk).forget(&exchange);
+        });
+        ready(Ok(Response::new(ReceiverStream::new(stream))))
+    }
+}
