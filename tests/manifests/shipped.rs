@@ -21,15 +21,16 @@ struct Shipped {
     manifest: Value,
 }
 
-/// Every file below a folder, but not what is built or installed.
+/// Every file below a folder, but not what is built or installed, nor what is broken on purpose.
 fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
     for path in fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
     {
         let name = path.file_name().unwrap().to_string_lossy();
-        let built = ["target", "node_modules"].contains(&name.as_ref()) || name.starts_with('.');
-        if path.is_dir() && !built {
+        let left_out = ["target", "node_modules", "fixtures"].contains(&name.as_ref())
+            || name.starts_with('.');
+        if path.is_dir() && !left_out {
             files_below(&path, found);
         } else if path.is_file() {
             found.push(path);
@@ -73,7 +74,7 @@ fn shipped() -> Vec<Shipped> {
             };
             let manifests = documents
                 .into_iter()
-                .filter(|document| of_platform || document.get("apiVersion").is_some());
+                .filter(|document| of_platform || document["apiVersion"].is_string());
             shipped.extend(manifests.map(|manifest| Shipped {
                 place: place.clone(),
                 manifest,
@@ -99,9 +100,6 @@ fn every_manifest_is_valid() {
 fn each_platform_has_a_configuration_of_the_filter() {
     let shipped = shipped();
     for platform in PLATFORMS {
-        if !repository().join(platform).exists() {
-            continue;
-        }
         let manifests = shipped
             .iter()
             .filter(|shipped| shipped.place.starts_with(platform));
