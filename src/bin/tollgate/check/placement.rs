@@ -151,6 +151,17 @@ impl Placement<'_> {
                 self.warn(plugin, "", name, format!("{PASSES} `FAIL_RELOAD`"));
             }
         }
+        for vm in ["vm_config", "vmConfig"] {
+            let is_fetched = plugin.at(&[vm, "code", "remote"]).is_some();
+            if is_fetched && is_discovered(&self.configuration.document) {
+                self.warn(
+                    plugin,
+                    "",
+                    &format!("{vm}.code.remote"),
+                    "until Envoy has fetched the code of a discovered filter, every request passes; expected `local`",
+                );
+            }
+        }
     }
 
     /// Istio writes every payload under one name; what Envoy writes stands beside the filter, if it is in the file.
@@ -191,14 +202,25 @@ fn truth(node: &Node, name: &str) -> bool {
     )
 }
 
+/// Whether it is a filter that Envoy discovers by itself (ECDS), apart from its listener.
+fn is_discovered(document: &Node) -> bool {
+    let kind = document.member("@type").and_then(|kind| kind.text());
+    kind.is_some_and(|kind| kind.ends_with("/envoy.config.core.v3.TypedExtensionConfig"))
+        || below(document).any(is_discovered)
+}
+
+/// The items of a list, and what the members of an object hold.
+fn below(node: &Node) -> impl Iterator<Item = &Node> {
+    let members = node.entries().iter().map(|entry| &entry.node);
+    node.items().iter().chain(members).map(Rc::as_ref)
+}
+
 /// What `jwt_authn` is told to write payloads to.
 fn payload_names<'n>(node: &'n Node, names: &mut Vec<&'n str>) {
     for name in ["payload_in_metadata", "payloadInMetadata"] {
         names.extend(node.member(name).and_then(|name| name.text()));
     }
-    let items = node.items().iter();
-    let members = node.entries().iter().map(|entry| &entry.node);
-    for below in items.chain(members) {
-        payload_names(below, names);
+    for part in below(node) {
+        payload_names(part, names);
     }
 }

@@ -426,6 +426,29 @@ fn a_filter_of_envoy_that_lets_requests_or_tokens_pass_by_is_warned_about() {
     }
 }
 
+#[test]
+fn a_discovered_filter_whose_code_is_fetched_is_warned_about() {
+    const WARNING: &str = "2: warning: vm_config.code.remote: until Envoy has fetched the code of a discovered filter, every request passes; expected `local`";
+    const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
+    const DISCOVERED: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
+    for (name, kind, code, is_warned) in [
+        ("discovered and fetched", DISCOVERED, "remote", true),
+        ("discovered and local", DISCOVERED, "local", false),
+        ("fetched with its listener", LISTENER, "remote", false),
+    ] {
+        let text = format!(
+            "'@type': {kind}\nfilter: {{name: tollgate, vm_config: {{code: {{{code}: {{}}}}}}, configuration: {{'@type': type.googleapis.com/google.protobuf.Struct, value: {{mode: open}}}}}}"
+        );
+        let findings = findings_in(&text, &Gateway::Assumed);
+        let warnings = findings.iter().filter(|finding| *finding == WARNING);
+        assert_eq!(
+            warnings.count(),
+            usize::from(is_warned),
+            "{name}: {findings:?}"
+        );
+    }
+}
+
 const UNSET: &str = "fault";
 
 /// `set`, `assumed` or a fault, for the variable of `keysFrom` in a manifest that says `environment` of it.
