@@ -2,7 +2,7 @@
 //!
 //! Envoy's stats have no labels of their own. A name such as `tenant=.=acme;.;model=.=m;.;tollgate_tokens_total`, labels
 //! first, becomes a Prometheus series with labels through the tag regexes that the bootstraps in `envoy/` carry. Envoy
-//! never forgets a series, so every label value comes from the configuration or from a bounded set.
+//! forgets no series while the module runs, so every label value comes from the configuration or from a bounded set.
 
 use std::fmt::Write as _;
 use std::rc::Rc;
