@@ -432,12 +432,8 @@ fn the_gateway_in_front_is_believed_with_its_secret_or_certificate_only() {
     }
 }
 
-#[test]
-fn the_server_gets_its_own_credential_unseen() {
-    let config = with("credentials", json!({"forward": {"env": "VLLM_API_KEY"}}));
-    let file = File::parse("config.json".to_owned(), &config.to_string());
-    let variable = ("VLLM_API_KEY".to_owned(), "sk-server-secret".to_owned());
-    let (policy, _) = policy(&file, &Gateway::Known([variable].into())).unwrap();
+/// What is said of a request of acme's for a model that it may use.
+fn acme_asks(policy: Policy) -> Report {
     let line = [
         "tollgate",
         "config.json",
@@ -447,6 +443,16 @@ fn the_server_gets_its_own_credential_unseen() {
     ];
     let line = Line::try_parse_from(line).unwrap();
     let (report, _) = answer(&line.arguments, policy, &|| Ok(ACME.into())).unwrap();
+    report
+}
+
+#[test]
+fn the_server_gets_its_own_credential_unseen() {
+    let config = with("credentials", json!({"forward": {"env": "VLLM_API_KEY"}}));
+    let file = File::parse("config.json".to_owned(), &config.to_string());
+    let variable = ("VLLM_API_KEY".to_owned(), "sk-server-secret".to_owned());
+    let (policy, _) = policy(&file, &Gateway::Known([variable].into())).unwrap();
+    let report = acme_asks(policy);
     let told = report.to_string();
     assert!(
         told.contains("authorization: the server's own credential"),
@@ -622,15 +628,7 @@ fn keys_of_a_variable_are_known_if_the_variable_is() {
     ] {
         let (policy, paths) = policy(&file, gateway).unwrap();
         assert_eq!(paths, assumed, "{name}");
-        let line = [
-            "tollgate",
-            "config.json",
-            "--key-stdin",
-            "--model",
-            "qwen-32b",
-        ];
-        let line = Line::try_parse_from(line).unwrap();
-        let (report, _) = answer(&line.arguments, policy, &|| Ok(ACME.into())).unwrap();
+        let report = acme_asks(policy);
         assert_eq!(report.is_allowed(), verdict, "{name}");
     }
 }

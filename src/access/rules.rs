@@ -1,0 +1,228 @@
+//! The rules of the `models` section: which one is for a model, and whom it admits.
+//!
+//! A model without a rule is nobody's: there is no silent "everybody may use everything". The exact name beats the
+//! longest prefix, which beats `*`. A key's own list of models narrows what its groups allow, never widens it.
+
+use std::fmt;
+use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
+
+use crate::denial::{Code, Denial};
+use crate::identity::{Caller, Identity};
+use crate::model::ModelName;
+use crate::policy::{GroupId, GroupSet};
+
+/// Who may use a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// Everybody, with or without an identity.
+    Anonymous,
+    /// Every identity.
+    Authenticated,
+    /// Members of one of these groups.
+    Groups(GroupSet),
+}
+
+/// A model name, or a prefix that ends in `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelPattern {
+    /// This name alone.
+    Exact(Box<str>),
+    /// Every name that begins so; empty for `*`.
+    Prefix(Box<str>),
+}
+
+/// What is done about the usage of a stream that the client has not asked for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum StreamUsage {
+    /// The server is asked for it, and the client does not see it.
+    #[default]
+    Inject,
+    /// The request passes as it came.
+    Observe,
+}
+
+/// What is configured for a model.
+#[derive(Debug)]
+pub(crate) struct ModelEntry {
+    /// Who may use it.
+    pub(crate) rule: Rule,
+    pub(crate) stream_usage: StreamUsage,
+}
+
+/// The rules of the `models` section.
+#[derive(Debug, Default)]
+pub struct ModelRules {
+    exact: FxHashMap<Box<str>, ModelEntry>,
+    /// Longest first.
+    prefixes: Vec<(Box<str>, ModelEntry)>,
+    /// For models that no entry names, as in an open gateway, and as long as the model is not known.
+    stream_usage: StreamUsage,
+    /// Whether the usage of any model's streams is asked for.
+    asks_for_usage: bool,
+    /// Whether any rule lets anonymous callers in, so that a request without a credential may be worth a look.
+    pub(super) admit_anonymous: bool,
+    /// Whether a model that is not allowed is said not to exist.
+    pub(crate) hide_denied: bool,
+}
+
+/// The rule that is the one for some model.
+#[derive(Debug, Clone, Copy)]
+pub struct MatchingRule<'a> {
+    /// The name or prefix that it is written under, without `*`.
+    pub name: &'a str,
+    /// Whether it is for all models that begin with `name`.
+    pub is_prefix: bool,
+    entry: &'a ModelEntry,
+}
+
+/// The models that a key is narrowed to. Empty allows nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelLimit(pub Rc<[ModelPattern]>);
+
+impl ModelPattern {
+    /// Reads `name`, `prefix*` or `*`. `None` for what cannot be (the beginning of) a model name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_suffix('*') {
+            Some("") => Some(Self::Prefix("".into())),
+            Some(prefix) => ModelName::new(prefix).map(|_| Self::Prefix(prefix.into())),
+            None => ModelName::new(text).map(|_| Self::Exact(text.into())),
+        }
+    }
+
+    /// Whether the model is one of these.
+    #[must_use]
+    pub fn matches(&self, model: &str) -> bool {
+        match self {
+            Self::Exact(name) => **name == *model,
+            Self::Prefix(prefix) => model.starts_with(&**prefix),
+        }
+    }
+}
+
+/// As it is written in the configuration.
+impl fmt::Display for ModelPattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => formatter.write_str(name),
+            Self::Prefix(prefix) => write!(formatter, "{prefix}*"),
+        }
+    }
+}
+
+impl<'a> MatchingRule<'a> {
+    /// Who may use the model.
+    #[must_use]
+    pub const fn rule(&self) -> &'a Rule {
+        &self.entry.rule
+    }
+}
+
+impl ModelRules {
+    /// No rules; `stream_usage` is for models without one.
+    pub(crate) fn new(stream_usage: StreamUsage) -> Self {
+        Self {
+            stream_usage,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a rule. Names are unique in the configuration, so nothing is replaced.
+    pub(crate) fn insert(&mut self, pattern: ModelPattern, entry: ModelEntry) {
+        self.admit_anonymous |= entry.rule == Rule::Anonymous;
+        self.asks_for_usage |= entry.stream_usage == StreamUsage::Inject;
+        match pattern {
+            ModelPattern::Exact(name) => {
+                self.exact.insert(name, entry);
+            }
+            ModelPattern::Prefix(prefix) => {
+                let shorter = |(other, _): &(Box<str>, ModelEntry)| other.len() < prefix.len();
+                let at = self
+                    .prefixes
+                    .iter()
+                    .position(shorter)
+                    .unwrap_or(self.prefixes.len());
+                self.prefixes.insert(at, (prefix, entry));
+            }
+        }
+    }
+
+    /// Whether the configuration spells this name out, so that it may be a metric label of its own.
+    #[must_use]
+    pub fn names(&self, model: &str) -> bool {
+        self.exact.contains_key(model)
+    }
+
+    /// The rule for this model: the exact name beats the longest prefix.
+    #[must_use]
+    pub fn matching(&self, model: &str) -> Option<MatchingRule<'_>> {
+        let found = |name, is_prefix, entry| MatchingRule {
+            name,
+            is_prefix,
+            entry,
+        };
+        if let Some((name, entry)) = self.exact.get_key_value(model) {
+            return Some(found(name, false, entry));
+        }
+        let mut prefixes = self.prefixes.iter();
+        prefixes
+            .find(|(prefix, _)| model.starts_with(&**prefix))
+            .map(|(prefix, entry)| found(prefix, true, entry))
+    }
+
+    fn entry(&self, model: &str) -> Option<&ModelEntry> {
+        self.matching(model).map(|found| found.entry)
+    }
+
+    /// Whether the usage of this model's streams is asked for; `None` is a model that is not known yet.
+    pub(super) fn asks_for_usage(&self, model: Option<&ModelName>) -> bool {
+        let entry = model.and_then(|model| self.entry(model.as_str()));
+        let stream_usage = entry.map_or(self.stream_usage, |entry| entry.stream_usage);
+        stream_usage == StreamUsage::Inject
+    }
+
+    /// Whether that may come out as a yes once the model is known.
+    pub(crate) fn may_ask_for_usage(&self, model: Option<&ModelName>) -> bool {
+        self.asks_for_usage(model) || (model.is_none() && self.asks_for_usage)
+    }
+
+    /// Whether this caller may use this model.
+    ///
+    /// # Errors
+    /// [`Code::MissingCredential`] where an identity would be needed to tell, else [`Code::ModelNotAllowed`].
+    pub fn check(&self, caller: &Caller, model: &ModelName) -> Result<(), Denial> {
+        let rule = self.entry(model.as_str()).map(|entry| &entry.rule);
+        let allowed = match (caller, rule) {
+            (_, Some(Rule::Anonymous)) => true,
+            (Caller::Anonymous, _) => return Err(Code::MissingCredential.into()),
+            (Caller::Known(_), None) => false,
+            (Caller::Known(_), Some(Rule::Authenticated)) => true,
+            (Caller::Known(identity), Some(Rule::Groups(groups))) => identity.is_in_any(groups),
+        };
+        let narrowed = caller
+            .identity()
+            .and_then(|identity| identity.models.as_ref());
+        if allowed
+            && narrowed.is_none_or(|limit| {
+                limit
+                    .0
+                    .iter()
+                    .any(|pattern| pattern.matches(model.as_str()))
+            })
+        {
+            Ok(())
+        } else {
+            Err(Denial::model_not_allowed(model, self.hide_denied))
+        }
+    }
+}
+
+impl Identity {
+    pub(super) fn is_in_any(&self, groups: &[GroupId]) -> bool {
+        groups
+            .iter()
+            .any(|group| self.groups.binary_search(group).is_ok())
+    }
+}
