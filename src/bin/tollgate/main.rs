@@ -13,6 +13,7 @@ mod schema;
 mod source;
 mod yaml;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -50,7 +51,10 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
     let mut output = Output::new(arguments.json);
     match run(arguments.task, &mut output) {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
@@ -60,6 +64,29 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Says what is wrong with the arguments, without a long one: it may be a key in the wrong place.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let values = std::env::args().skip(1).filter_map(|argument| {
+        if argument.starts_with('-') {
+            let (_, value) = argument.split_once('=')?;
+            Some(value.to_owned())
+        } else {
+            Some(argument)
+        }
+    });
+    let text = values
+        .filter(|value| value.len() >= 16)
+        .fold(error.to_string(), |text, value| text.replace(&value, "…"));
+    let written = if error.use_stderr() {
+        write!(io::stderr(), "{text}")
+    } else {
+        write!(io::stdout(), "{text}")
+    };
+    // Who does not listen has the exit code.
+    drop(written);
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {

@@ -184,3 +184,27 @@ fn a_key_on_the_command_line_is_refused_and_not_repeated() {
         ("", refusal, Some(2))
     );
 }
+
+#[test]
+fn no_wrong_argument_is_repeated_that_may_be_a_key() {
+    const KEY: &str = "sk-tollgate-acme-demo";
+    for (name, arguments) in [
+        ("in the place of a task", &[KEY][..]),
+        (
+            "as the value of a switch",
+            &["explain", "x", "--key-stdin=sk-tollgate-acme-demo"],
+        ),
+        (
+            "as a number of days",
+            &["check", "--expiring-within", KEY, "x"],
+        ),
+        ("where nothing is expected", &["schema", KEY]),
+    ] {
+        let ran = tollgate(arguments);
+        assert_eq!((ran.output.as_str(), ran.code), ("", Some(2)), "{name}");
+        assert!(ran.errors.contains("'…'"), "{name}: {}", ran.errors);
+        assert!(!ran.errors.contains(KEY), "{name}: {}", ran.errors);
+    }
+    let typed_wrong = tollgate(&["chek"]).errors;
+    assert!(typed_wrong.contains("'chek'"), "{typed_wrong}");
+}
