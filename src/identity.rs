@@ -6,6 +6,7 @@
 mod api_key;
 pub(crate) mod credentials;
 pub(crate) mod jwt;
+#[cfg(any(test, feature = "command"))]
 pub mod payload;
 pub(crate) mod trusted_headers;
 

@@ -7,28 +7,18 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use tollgate::config::compile;
-
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
+use tollgate_tests::manifest::{files_below, repository};
 
 /// Every page of the repository, with its text.
 fn pages() -> Vec<(PathBuf, String)> {
-    let mut folders = vec![root().to_owned()];
-    let mut pages = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() && name != "target" && !name.starts_with('.') {
-                folders.push(path);
-            } else if name.ends_with(".md") {
-                let text = fs::read_to_string(&path).unwrap();
-                pages.push((path, text));
-            }
-        }
-    }
-    pages
+    let files = files_below(&repository()).into_iter();
+    files
+        .filter(|path| path.extension().is_some_and(|kind| kind == "md"))
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            (path, text)
+        })
+        .collect()
 }
 
 /// Whether `reference`, such as `src/sse/tests.rs::name`, is a test of the repository.
@@ -36,7 +26,7 @@ fn is_there(reference: &str) -> bool {
     let Some((file, name)) = reference.split_once("::") else {
         return false;
     };
-    fs::read_to_string(root().join(file))
+    fs::read_to_string(repository().join(file))
         .is_ok_and(|source| source.contains(&format!("fn {name}(")))
 }
 

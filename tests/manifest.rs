@@ -11,6 +11,30 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// Every file below a folder, but not what is built or installed.
+///
+/// # Panics
+/// If a folder cannot be read.
+#[allow(clippy::panic, reason = "a test cannot go on without the files")]
+#[must_use]
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let entries = entries.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let paths = entries.into_iter().map(|entry| entry.path());
+    paths
+        .flat_map(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let left_out =
+                ["target", "node_modules"].contains(&name.as_ref()) || name.starts_with('.');
+            match (path.is_dir(), left_out) {
+                (true, true) => Vec::new(),
+                (true, false) => files_below(&path),
+                (false, _) => vec![path],
+            }
+        })
+        .collect()
+}
+
 /// The documents of a YAML text, empty ones left out.
 ///
 /// # Errors

@@ -1,10 +1,10 @@
 //! The manifests in files and in the code blocks of the documentation.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
-use tollgate_tests::manifest::{documents, repository};
+use tollgate_tests::manifest::{documents, files_below, repository};
 
 use crate::{faults, plugins};
 
@@ -19,23 +19,6 @@ const PLATFORMS: [&str; 3] = [
 struct Shipped {
     place: String,
     manifest: Value,
-}
-
-/// Every file below a folder, but not what is built or installed, nor what is broken on purpose.
-fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
-    for path in fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-    {
-        let name = path.file_name().unwrap().to_string_lossy();
-        let left_out = ["target", "node_modules", "fixtures"].contains(&name.as_ref())
-            || name.starts_with('.');
-        if path.is_dir() && !left_out {
-            files_below(&path, found);
-        } else if path.is_file() {
-            found.push(path);
-        }
-    }
 }
 
 /// The YAML texts of a file: itself, or its code blocks.
@@ -60,11 +43,13 @@ fn yaml_texts(path: &Path) -> Vec<String> {
 
 fn shipped() -> Vec<Shipped> {
     let root = repository();
-    let mut files = Vec::new();
-    files_below(&root, &mut files);
     let mut shipped = Vec::new();
-    for path in files {
+    for path in files_below(&root) {
         let place = path.strip_prefix(&root).unwrap().display().to_string();
+        // Some of these are broken on purpose.
+        if place.starts_with("tests/fixtures/") {
+            continue;
+        }
         let of_platform = PLATFORMS.iter().any(|folder| place.starts_with(folder));
         for text in yaml_texts(&path) {
             let documents = match documents(&text) {

@@ -8,10 +8,12 @@ mod warnings;
 use std::path::PathBuf;
 
 use clap::Args;
-use tollgate::config::compile;
+use tollgate::config::{Fault, compile};
+use tollgate::policy::Policy;
 
-use self::environment::Gateway;
-use self::report::{Finding, Report, Severity};
+use self::environment::{Gateway, Variables};
+pub(crate) use self::report::Finding;
+use self::report::{Report, Severity};
 use self::warnings::Clock;
 use crate::moment::{self, Days};
 use crate::output::{Failure, Output, Verdict};
@@ -36,20 +38,12 @@ pub(crate) struct Arguments {
     /// Warn about keys that expire within so many days
     #[arg(long, value_name = "DAYS", default_value = "30d")]
     expiring_within: Days,
-    /// Take the gateway's variables from a file with lines `NAME=value`
-    #[arg(long, value_name = "FILE")]
-    env_file: Option<PathBuf>,
-    /// Take the gateway's variables from the environment of this command
-    #[arg(long, conflicts_with = "env_file")]
-    environment: bool,
+    #[command(flatten)]
+    variables: Variables,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict, Failure> {
-    let gateway = match &arguments.env_file {
-        Some(path) => Gateway::of_file(path)?,
-        None if arguments.environment => Gateway::of_process(),
-        None => Gateway::Assumed,
-    };
+    let gateway = arguments.variables.gateway()?;
     let now = moment::now();
     let clock = Clock {
         now,
@@ -78,62 +72,52 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
 }
 
 fn findings(file: &File, gateway: &Gateway, clock: Clock) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut find = |severity, line, path: &str, message: &str| {
-        findings.push(Finding {
-            file: file.name.clone(),
-            line,
-            path: path.to_owned(),
-            severity,
-            message: message.to_owned(),
-        });
-    };
-    for flaw in &file.flaws {
-        find(Severity::Fault, flaw.line, &flaw.path, &flaw.message);
-    }
+    let mut findings = flaws(file);
     for configuration in &file.configurations {
-        let faults = faults(configuration, gateway);
-        for (path, message) in &faults {
-            let line = configuration.line_of(path);
-            find(Severity::Fault, line, path, message);
-        }
+        let compiled = compiled(file, configuration, gateway);
+        let is_refused = compiled.is_err();
+        findings.extend(compiled.err().unwrap_or_default());
         for (line, path, message) in placement::warnings(configuration) {
-            find(Severity::Warning, line, &path, &message);
+            findings.push(Finding::new(Severity::Warning, file, line, path, message));
         }
         // What is wrong would be warned about once more.
-        if !faults.is_empty() {
+        if is_refused {
             continue;
         }
         for (path, message) in warnings::of(&configuration.text, clock) {
-            find(
-                Severity::Warning,
-                configuration.line_of(&path),
-                &path,
-                &message,
-            );
+            let line = configuration.line_of(&path);
+            findings.push(Finding::new(Severity::Warning, file, line, path, message));
         }
         for path in gateway.assumes(configuration) {
             let message =
                 "taken as set, its value is not looked at; see `--env-file` and `--environment`";
-            find(Severity::Note, configuration.line_of(&path), &path, message);
+            let line = configuration.line_of(&path);
+            findings.push(Finding::new(Severity::Note, file, line, path, message));
         }
     }
     for (line, name) in &file.others {
         let message =
             format!("the WebAssembly filter `{name}` is none of Tollgate's; not looked at");
-        find(Severity::Note, *line, "", &message);
+        findings.push(Finding::new(Severity::Note, file, *line, "", message));
     }
     findings
 }
 
-/// Path and message of each fault.
-pub(crate) fn faults(configuration: &Configuration, gateway: &Gateway) -> Vec<(String, String)> {
-    let compiled = compile(
-        configuration.text.as_bytes(),
-        &gateway.seen_by(configuration),
-    );
-    let faults = compiled.err().unwrap_or_default();
-    let faults = faults.iter().map(|fault| {
+/// What keeps a file from being read.
+pub(crate) fn flaws(file: &File) -> Vec<Finding> {
+    let flaws = file.flaws.iter();
+    flaws
+        .map(|flaw| Finding::new(Severity::Fault, file, flaw.line, &flaw.path, &flaw.message))
+        .collect()
+}
+
+/// What the filter makes of a configuration in this file, or all that is wrong with it.
+pub(crate) fn compiled(
+    file: &File,
+    configuration: &Configuration,
+    gateway: &Gateway,
+) -> Result<Policy, Vec<Finding>> {
+    let told = |fault: &Fault| {
         let (path, message) = (fault.path(), fault.message());
         let unset = message.starts_with("the variable is unset");
         let expected = unset
@@ -144,9 +128,14 @@ pub(crate) fn faults(configuration: &Configuration, gateway: &Gateway) -> Vec<(S
             None if configuration.is_broken() => format!("not JSON: {message}"),
             None => message.to_owned(),
         };
-        (path.to_owned(), message)
-    });
-    faults.collect()
+        let line = configuration.line_of(path);
+        Finding::new(Severity::Fault, file, line, path, message)
+    };
+    compile(
+        configuration.text.as_bytes(),
+        &gateway.seen_by(configuration),
+    )
+    .map_err(|faults| faults.iter().map(told).collect())
 }
 
 #[cfg(test)]

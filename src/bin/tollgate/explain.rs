@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use tollgate::access::Mode;
 use tollgate::arrival::Arrival;
-use tollgate::config;
 use tollgate::denial::Denial;
 use tollgate::forward::{Changes, Forwarded};
 use tollgate::policy::Policy;
@@ -24,8 +23,8 @@ use tollgate::policy::Policy;
 use self::report::Report;
 use self::request::Request;
 use self::secrets::Hiding;
-use crate::check::environment::Gateway;
-use crate::check::faults;
+use crate::check::environment::{Gateway, Variables};
+use crate::check::{self, Finding};
 use crate::key;
 use crate::output::{Failure, Output, Verdict};
 use crate::source::File;
@@ -82,12 +81,8 @@ pub(crate) struct Arguments {
     /// The moment of the request (RFC 3339). Omitted means now
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
-    /// Take the gateway's variables from a file with lines `NAME=value`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) env_file: Option<PathBuf>,
-    /// Take the gateway's variables from the environment of this command
-    #[arg(long, conflicts_with = "env_file")]
-    pub(crate) environment: bool,
+    #[command(flatten)]
+    variables: Variables,
     /// Taken only to be refused without being repeated
     #[arg(long, hide = true)]
     pub(crate) key: Option<OsString>,
@@ -109,11 +104,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
             "standard input cannot be both the configuration and a secret",
         ));
     }
-    let gateway = match &arguments.env_file {
-        Some(path) => Gateway::of_file(path)?,
-        None if arguments.environment => Gateway::of_process(),
-        None => Gateway::Assumed,
-    };
+    let gateway = arguments.variables.gateway()?;
     let file = File::read(&arguments.file)?;
     let (policy, assumed) = policy(&file, &gateway)?;
     for path in assumed {
@@ -136,19 +127,15 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
 /// Fails with what `check` calls faults.
 fn policy(file: &File, gateway: &Gateway) -> Result<(Policy, Vec<String>), Failure> {
     let name = &file.name;
-    let faulty = |faults: Vec<String>| {
+    let refused = |faults: Vec<Finding>| {
+        let faults: Vec<String> = faults.iter().map(Finding::to_string).collect();
         let faults = faults.join("\n");
-        Err(Failure::new(format!(
+        Failure::new(format!(
             "{name}: the filter refuses this configuration\n{faults}"
-        )))
+        ))
     };
     if !file.flaws.is_empty() {
-        let flaws = file.flaws.iter();
-        return faulty(
-            flaws
-                .map(|flaw| told(name, flaw.line, &flaw.path, &flaw.message))
-                .collect(),
-        );
+        return Err(refused(check::flaws(file)));
     }
     let [configuration] = file.configurations.as_slice() else {
         let count = file.configurations.len();
@@ -156,29 +143,8 @@ fn policy(file: &File, gateway: &Gateway) -> Result<(Policy, Vec<String>), Failu
             "{name}: expected one configuration of Tollgate, found {count}"
         )));
     };
-    let environment = gateway.seen_by(configuration);
-    match config::compile(configuration.text.as_bytes(), &environment) {
-        Ok(policy) => Ok((policy, gateway.assumes(configuration))),
-        Err(_) => {
-            let faults = faults(configuration, gateway).into_iter();
-            let line = |path: &str| configuration.line_of(path);
-            faulty(
-                faults
-                    .map(|(path, message)| told(name, line(&path), &path, &message))
-                    .collect(),
-            )
-        }
-    }
-}
-
-/// A fault as `check` says it.
-fn told(file: &str, line: usize, path: &str, message: &str) -> String {
-    let path = if path.is_empty() {
-        String::new()
-    } else {
-        format!("{path}: ")
-    };
-    format!("{file}:{line}: {path}{message}")
+    let policy = check::compiled(file, configuration, gateway).map_err(refused)?;
+    Ok((policy, gateway.assumes(configuration)))
 }
 
 /// The answer, and the secrets that must not be printed with it. `secret` reads the one on standard input.

@@ -10,14 +10,36 @@ use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::output::Failure;
 use crate::source::{Carrier, Configuration};
 use crate::yaml::Node;
+
+/// Where the values of the gateway's variables come from.
+#[derive(Args)]
+pub(crate) struct Variables {
+    /// Take the gateway's variables from a file with lines `NAME=value`
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Take the gateway's variables from the environment of this command
+    #[arg(long, conflicts_with = "env_file")]
+    environment: bool,
+}
+
+impl Variables {
+    pub(crate) fn gateway(&self) -> Result<Gateway, Failure> {
+        match &self.env_file {
+            Some(path) => Gateway::of_file(path),
+            None if self.environment => Ok(Gateway::of_process()),
+            None => Ok(Gateway::Assumed),
+        }
+    }
+}
 
 /// The variables of the gateway.
 pub(crate) enum Gateway {
@@ -29,7 +51,7 @@ pub(crate) enum Gateway {
 
 impl Gateway {
     /// Reads `NAME=value` lines, as `kubectl create secret --from-env-file` does.
-    pub(crate) fn of_file(path: &Path) -> Result<Self, Failure> {
+    fn of_file(path: &Path) -> Result<Self, Failure> {
         let name = path.display();
         let text = fs::read_to_string(path)
             .map_err(|error| Failure::new(format!("{name}: cannot read: {error}")))?;
@@ -46,7 +68,7 @@ impl Gateway {
     }
 
     /// Those of this process.
-    pub(crate) fn of_process() -> Self {
+    fn of_process() -> Self {
         let variables = env::vars_os();
         let readable = |(name, value): (OsString, OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))

@@ -71,6 +71,24 @@ impl Report {
     }
 }
 
+impl Finding {
+    pub(crate) fn new(
+        severity: Severity,
+        file: &File,
+        line: usize,
+        path: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            file: file.name.clone(),
+            line,
+            path: path.into(),
+            severity,
+            message: message.into(),
+        }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}: ", self.file, self.line)?;
