@@ -5,10 +5,7 @@ use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::thread::{self, JoinHandle};
 
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
@@ -21,58 +18,35 @@ use tonic_prost::ProstCodec;
 
 use super::messages::{ProcessingRequest, ProcessingResponse};
 use super::processor::{Desk, Exchange, Settings};
+use crate::harness::Served;
 
 /// The running server.
 pub(super) struct Processor {
     pub(super) address: SocketAddr,
     desk: Arc<Mutex<Desk>>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _served: Served,
 }
 
 impl Processor {
     /// Serves on a free port.
     pub(super) fn start(settings: Settings) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
         let desk = Arc::new(Mutex::new(Desk::new(settings)));
-        let (stop, stopped) = oneshot::channel();
         let service = ExternalProcessor(Arc::clone(&desk));
-        let thread = thread::spawn(move || {
-            runtime.block_on(async {
-                let server = Server::builder()
-                    .add_service(service)
-                    .serve_with_incoming(TcpIncoming::from(listener));
-                tokio::select! {
-                    result = server => result.unwrap(),
-                    _ = stopped => {}
-                }
-            });
+        let served = Served::start(|listener| {
+            Server::builder()
+                .add_service(service)
+                .serve_with_incoming(TcpIncoming::from(listener))
         });
         Self {
-            address,
+            address: served.address,
             desk,
-            stop: Some(stop),
-            thread: Some(thread),
+            _served: served,
         }
     }
 
     /// The paths of the requests that the filter in front of Tollgate has asked about, in order.
     pub(super) fn asked(&self) -> Vec<String> {
         lock(&self.desk).asked.clone()
-    }
-}
-
-impl Drop for Processor {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
-        }
     }
 }
 

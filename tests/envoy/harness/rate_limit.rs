@@ -2,52 +2,34 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tollgate_rate_limit::messages::{Entry, RateLimitDescriptor, RateLimitRequest};
 use tollgate_rate_limit::{Budgets, serve};
 
-use super::eventually;
+use super::{Served, eventually};
 
 /// The running server.
 pub(crate) struct RateLimitServer {
     pub(crate) address: SocketAddr,
     asked: Arc<Mutex<Vec<RateLimitRequest>>>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _served: Served,
 }
 
 impl RateLimitServer {
     /// Serves these budgets on a free port.
     pub(crate) fn start(budgets: Budgets) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
         let asked = Arc::<Mutex<Vec<RateLimitRequest>>>::default();
-        let (stop, stopped) = oneshot::channel();
         let record = Arc::clone(&asked);
-        let thread = thread::spawn(move || {
-            let server = serve(listener, budgets, move |request, _| {
+        let served = Served::start(|listener| {
+            serve(listener, budgets, move |request, _| {
                 let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
                 record.push(request.clone());
-            });
-            runtime.block_on(async {
-                tokio::select! {
-                    result = server => result.unwrap(),
-                    _ = stopped => {}
-                }
-            });
+            })
         });
         Self {
-            address,
+            address: served.address,
             asked,
-            stop: Some(stop),
-            thread: Some(thread),
+            _served: served,
         }
     }
 
@@ -73,15 +55,6 @@ impl RateLimitServer {
                 Err(format!("\nexpected {expected:#?}\nasked {asked:#?}"))
             }
         });
-    }
-}
-
-impl Drop for RateLimitServer {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
-        }
     }
 }
 
