@@ -4,7 +4,7 @@
 //! the manifests themselves are what is run: the plugin's configuration, its failure policy, the requirements of tokens,
 //! the labels and buckets of the statistics are all read from them.
 
-mod envoy_gateway;
+pub(crate) mod envoy_gateway;
 mod istio;
 
 use serde_json::Value;
@@ -35,7 +35,7 @@ fn token(groups: &[&str]) -> String {
 }
 
 /// Merges as protobuf does, and with it both platforms: lists are added to, other values are replaced.
-fn merge(into: &mut Value, from: &Value) {
+pub(crate) fn merge(into: &mut Value, from: &Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
             for (name, value) in from {

@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::manifests::Manifests;
+use crate::platforms::envoy_gateway::{self, JWT_AUTHN, requires_token};
+use crate::platforms::merge;
 
 /// AI Gateway's filter, both of them.
 const AI_GATEWAY: &str = "envoy.filters.http.ext_proc/aigateway";
@@ -64,17 +66,11 @@ pub(super) fn translate(
     ]);
     manager["access_log"][0]["typed_config"]["log_format"]["json_format"]["ai_gateway_total"] =
         json!("%DYNAMIC_METADATA(io.envoy.ai_gateway:llm_total_token)%");
-    manager["common_http_protocol_options"] =
-        json!({"headers_with_underscores_action": "REJECT_REQUEST"});
-    manager["normalize_path"] = json!(true);
-    manager["merge_slashes"] = json!(true);
     assert_eq!(
         traffic["path"],
         json!({"escapedSlashesAction": "KeepUnchanged"})
     );
-    manager["path_with_escaped_slashes_action"] = json!("KEEP_UNCHANGED");
-    manager["use_remote_address"] = json!(true);
-    manager["server_header_transformation"] = json!("PASS_THROUGH");
+    merge(manager, &envoy_gateway::connections(&traffic["path"]));
     manager["scheme_header_transformation"] = json!({"match_upstream": true});
     manager["early_header_mutation_extensions"] = early_mutations(traffic);
     manager["route_config"] = json!({
@@ -187,50 +183,23 @@ fn answer_directly(route: &mut Value, filter: &Value) {
 
 /// What a route says of the filters: tokens are verified on all (the `SecurityPolicy` is at the Gateway).
 fn enabled(tollgate: bool) -> Value {
-    let mut filters = json!({
-        "envoy.filters.http.jwt_authn": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig",
-            "requirement_name": "demo-or-missing-or-failed"
-        }
-    });
+    let mut filters = json!({JWT_AUTHN: requires_token()});
     if tollgate {
-        filters[WASM] = json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}});
+        filters[WASM] = envoy_gateway::enabled();
     }
     filters
 }
 
 /// The same on a route that comes from an `AIGatewayRoute`.
 fn ai_gateway(mut filters: Value) -> Value {
-    filters[AI_GATEWAY] =
-        json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}});
+    filters[AI_GATEWAY] = envoy_gateway::enabled();
     filters
 }
 
 fn jwt_filter(manifests: &Manifests, own: &Value) -> Value {
     let jwt = &manifests.spec("SecurityPolicy")["jwt"];
     assert_eq!(jwt["failOpen"], true);
-    let provider = &jwt["providers"][0];
-    let name = provider["name"].as_str().unwrap();
-    let from = &provider["extractFrom"]["headers"][0];
-    let key_set = &own["typed_config"]["providers"]["demo"]["local_jwks"];
-    json!({
-        "name": "envoy.filters.http.jwt_authn",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
-            "providers": {"demo-with-a-hash": {
-                "issuer": provider["issuer"],
-                "forward": true,
-                "payload_in_metadata": name,
-                "normalize_payload_in_metadata": {"space_delimited_claims": ["scope", "scp"]},
-                "from_headers": [{"name": from["name"], "value_prefix": from["valuePrefix"]}],
-                "local_jwks": key_set
-            }},
-            "requirement_map": {"demo-or-missing-or-failed": {"requires_any": {"requirements": [
-                {"provider_name": "demo-with-a-hash"},
-                {"allow_missing_or_failed": {}}
-            ]}}}
-        }
-    })
+    envoy_gateway::jwt_authn(jwt, &own["typed_config"]["providers"]["demo"]["local_jwks"])
 }
 
 /// The first of AI Gateway's filters.

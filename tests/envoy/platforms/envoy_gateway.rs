@@ -22,7 +22,7 @@ use crate::harness::{
 
 /// What the policy's first plugin is called, and its VM.
 const PLUGIN: &str = "envoyextensionpolicy/inference/tollgate/wasm/0";
-const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
+pub(crate) const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
 /// A provider is called by its name and a hash of what it is.
 const PROVIDER: &str = "demo_0cd81fec67dbf176";
 const REQUIREMENT: &str = "demo-or-missing-or-failed_3adbd87437a23687";
@@ -90,6 +90,9 @@ fn http_connection_manager(bootstrap: &mut Value, tokens: &Value, paths: &Value)
     config["fail_open"] = plugin["failOpen"].clone();
     // Envoy Gateway does not set it, so that the default holds: closed, for good.
     config.as_object_mut().unwrap().remove("failure_policy");
+    let jwt = &tokens["spec"]["jwt"];
+    let key_set = &jwt["providers"][0]["localJWKS"]["inline"];
+    let jwt_authn = jwt_authn(jwt, &json!({"inline_string": key_set}));
     let router = json!({
         "name": "envoy.filters.http.router",
         "typed_config": {
@@ -97,32 +100,34 @@ fn http_connection_manager(bootstrap: &mut Value, tokens: &Value, paths: &Value)
             "suppress_envoy_headers": true
         }
     });
+    merge(connection_manager(bootstrap), &connections(paths));
+    connection_manager(bootstrap)["http_filters"] = json!([jwt_authn, tollgate, router]);
+}
+
+/// What Envoy Gateway says of connections and paths, with a ClientTrafficPolicy that says this of paths.
+pub(crate) fn connections(paths: &Value) -> Value {
     let slashes = match paths["escapedSlashesAction"].as_str() {
         Some("KeepUnchanged") => "KEEP_UNCHANGED",
         None => "UNESCAPE_AND_REDIRECT",
         Some(other) => panic!("{other} is not emulated"),
     };
-    merge(
-        connection_manager(bootstrap),
-        &json!({
-            "normalize_path": true,
-            "merge_slashes": paths["disableMergeSlashes"] != true,
-            "path_with_escaped_slashes_action": slashes,
-            "use_remote_address": true,
-            "server_header_transformation": "PASS_THROUGH",
-            "common_http_protocol_options": {"headers_with_underscores_action": "REJECT_REQUEST"},
-            "http2_protocol_options": {
-                "initial_connection_window_size": 1_048_576,
-                "initial_stream_window_size": 65536,
-                "max_concurrent_streams": 100
-            }
-        }),
-    );
-    connection_manager(bootstrap)["http_filters"] = json!([jwt_authn(tokens), tollgate, router]);
+    json!({
+        "normalize_path": true,
+        "merge_slashes": paths["disableMergeSlashes"] != true,
+        "path_with_escaped_slashes_action": slashes,
+        "use_remote_address": true,
+        "server_header_transformation": "PASS_THROUGH",
+        "common_http_protocol_options": {"headers_with_underscores_action": "REJECT_REQUEST"},
+        "http2_protocol_options": {
+            "initial_connection_window_size": 1_048_576,
+            "initial_stream_window_size": 65536,
+            "max_concurrent_streams": 100
+        }
+    })
 }
 
-fn jwt_authn(tokens: &Value) -> Value {
-    let jwt = &tokens["spec"]["jwt"];
+/// What it makes of `jwt` in a SecurityPolicy, with the keys at hand.
+pub(crate) fn jwt_authn(jwt: &Value, key_set: &Value) -> Value {
     let provider = &jwt["providers"][0];
     let headers = provider["extractFrom"]["headers"]
         .as_array()
@@ -145,7 +150,7 @@ fn jwt_authn(tokens: &Value) -> Value {
                 "issuer": provider["issuer"],
                 "forward": true,
                 "from_headers": headers,
-                "local_jwks": {"inline_string": provider["localJWKS"]["inline"]},
+                "local_jwks": key_set,
                 "payload_in_metadata": provider["name"],
                 "normalize_payload_in_metadata": {"space_delimited_claims": ["scope", "scp"]}
             }},
@@ -159,14 +164,21 @@ fn enable_on(route: &mut Value) {
     let timeouts =
         &example("envoy-gateway/gateway.yaml", "HTTPRoute")["spec"]["rules"][0]["timeouts"];
     route["route"]["timeout"] = timeouts["request"].clone();
-    route["typed_per_filter_config"] = json!({
-        JWT_AUTHN: {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig",
-            "requirement_name": REQUIREMENT
-        }
-    });
-    route["typed_per_filter_config"][format!("envoy.filters.http.wasm/{PLUGIN}")] =
-        json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}});
+    route["typed_per_filter_config"] = json!({JWT_AUTHN: requires_token()});
+    route["typed_per_filter_config"][format!("envoy.filters.http.wasm/{PLUGIN}")] = enabled();
+}
+
+/// What a route says of `jwt_authn`.
+pub(crate) fn requires_token() -> Value {
+    json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig",
+        "requirement_name": REQUIREMENT
+    })
+}
+
+/// What a route says of a filter that stands in the listener disabled.
+pub(crate) fn enabled() -> Value {
+    json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}})
 }
 
 fn statistics() -> Value {
