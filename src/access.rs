@@ -19,10 +19,21 @@ pub use rules::{MatchingRule, ModelLimit, ModelPattern, ModelRules, Rule, Stream
 /// A path beyond the table of operations.
 #[derive(Debug)]
 pub struct ExtraPath {
-    /// Exact method and path.
+    /// Exact method and path, and whether a body may follow.
     pub rule: PathRule,
     /// Who may use it.
     pub groups: GroupSet,
+}
+
+/// What may follow the headers of a request.
+#[derive(Debug)]
+enum Body {
+    /// Nothing. A server that does not read what follows here would take it for the next request on its connection.
+    Empty,
+    /// Whatever the configuration lets pass on this path.
+    Unread,
+    /// The body of an operation that names its model there.
+    Judged(Judge),
 }
 
 /// The proof that a request may go on, as long as its body passes. Only [`admit`] makes one.
@@ -30,8 +41,7 @@ pub struct ExtraPath {
 pub struct Permit {
     pub(crate) caller: Caller,
     pub(crate) operation: Operation,
-    /// Judges the body of an operation that names a model there.
-    judge: Option<Judge>,
+    body: Body,
     /// The model, once the body has named it and the caller may use it.
     model: Option<ModelName>,
     /// What would have been refused, were the mode another.
@@ -39,10 +49,34 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Whether the body has to pass [`Permit::judge`] frame by frame.
+    /// Whether [`Permit::judge`] has to see the bytes of the body.
     #[must_use]
-    pub const fn judges_body(&self) -> bool {
-        self.judge.is_some()
+    pub const fn reads_body(&self) -> bool {
+        matches!(self.body, Body::Judged(_))
+    }
+
+    /// Whether nothing may follow the headers.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        matches!(self.body, Body::Empty)
+    }
+
+    /// Judges a frame of `size` bytes whose bytes [need not be read](Self::reads_body).
+    ///
+    /// # Errors
+    /// [`Code::BodyNotAllowed`].
+    pub const fn judge_size(&self, size: usize) -> Result<(), Code> {
+        if self.is_empty() && size > 0 {
+            return Err(Code::BodyNotAllowed);
+        }
+        Ok(())
+    }
+
+    const fn body_judge(&self) -> Option<&Judge> {
+        match &self.body {
+            Body::Judged(judge) => Some(judge),
+            Body::Empty | Body::Unread => None,
+        }
     }
 
     /// Whether the reply is a list of models, of which the caller gets to see those that it [may use](Self::may_use).
@@ -60,19 +94,19 @@ impl Permit {
     /// The `content-length` to announce, if something may be added to the body.
     #[must_use]
     pub fn added_length(&self) -> Option<u64> {
-        self.judge.as_ref().and_then(Judge::added_length)
+        self.body_judge().and_then(Judge::added_length)
     }
 
     /// Whether the body may be changed to ask for usage.
     #[must_use]
     pub fn may_ask_for_usage(&self) -> bool {
-        self.judge.as_ref().is_some_and(Judge::may_ask_for_usage)
+        self.body_judge().is_some_and(Judge::may_ask_for_usage)
     }
 
     /// Whether the reply may report usage that the client has not asked for, and is not to see.
     #[must_use]
     pub fn hides_usage(&self) -> bool {
-        self.judge.as_ref().is_some_and(Judge::hides_usage)
+        self.body_judge().is_some_and(Judge::hides_usage)
     }
 
     /// Judges the next frame of the body, which must not move on before, and says how it moves on. `last` says that
@@ -81,7 +115,8 @@ impl Permit {
     /// # Errors
     /// The refusal of the whole request.
     pub fn judge(&mut self, bytes: &[u8], last: bool, policy: &Policy) -> Result<Edit, Denial> {
-        let Some(judge) = &mut self.judge else {
+        let Body::Judged(judge) = &mut self.body else {
+            self.judge_size(bytes.len())?;
             return Ok(Edit::Keep);
         };
         if let Some(model) = judge.frame(bytes, last)? {
@@ -121,12 +156,13 @@ pub fn admit(
 ) -> Result<Permit, Denial> {
     let operation = target.operation;
     let mut noted = None;
-    let judge = match operation {
-        Operation::Public | Operation::Preflight => None,
+    let body = match operation {
+        Operation::Preflight => Body::Empty,
+        Operation::Public => unread(target),
         Operation::ListModels => {
             let verdict = identity_of(&caller).map(|_| ()).map_err(Denial::from);
             policy.mode.note(verdict, &mut noted)?;
-            None
+            Body::Empty
         }
         Operation::ShowModel => {
             let model = target
@@ -136,7 +172,7 @@ pub fn admit(
             policy
                 .mode
                 .note(policy.models.check(&caller, &model), &mut noted)?;
-            None
+            Body::Empty
         }
         Operation::Extra => {
             let identity = identity_of(&caller)?;
@@ -147,19 +183,37 @@ pub fn admit(
             if !extra.is_some_and(|extra| identity.is_in_any(&extra.groups)) {
                 return Err(Code::OperationNotAllowed.into());
             }
-            None
+            unread(target)
         }
-        _ => Some(judge(
+        _ => Body::Judged(judge(
             operation, &caller, headers, has_body, policy, &mut noted,
         )?),
     };
+    if matches!(body, Body::Empty) && announces_body(headers) {
+        return Err(Code::BodyNotAllowed.into());
+    }
     Ok(Permit {
         caller,
         operation,
-        judge,
+        body,
         model: None,
         noted,
     })
+}
+
+/// What may follow the headers of a path from the configuration.
+const fn unread(target: &Target<'_>) -> Body {
+    if target.takes_body {
+        Body::Unread
+    } else {
+        Body::Empty
+    }
+}
+
+/// Whether the headers say that bytes follow. Where they do not, the body may still turn out not to be empty.
+fn announces_body(headers: &HeaderMap) -> bool {
+    let nothing = |length: &[u8]| length.iter().all(|digit| *digit == b'0');
+    !headers.values("content-length").all(nothing)
 }
 
 /// The judge of a body that names the model. What the headers alone can refuse is refused here, before the

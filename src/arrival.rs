@@ -63,6 +63,6 @@ impl Arrival {
             .identity()
             .map(|identity| Rc::clone(&identity.tenant().name));
         let permit = access::admit(caller, &target?, headers, has_body, policy)?;
-        Ok(forward(permit, headers, policy).write(write)?)
+        Ok(forward(permit, headers, has_body, policy).write(write)?)
     }
 }

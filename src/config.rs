@@ -62,12 +62,18 @@ pub(crate) struct Config<'a> {
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "BTreeMap<String, ModelConfig>"))]
     pub(crate) models: Option<&'a RawValue>,
+    /// A header that is set on every request that passes, public paths, preflights and anonymous callers included, in
+    /// place of what a client sent there. Whatever stands behind the filter can refuse a request without it: a second
+    /// lock, for the day on which the filter is missing, misplaced or switched off. Omitted means no such header.
+    #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "AdmittedHeaderConfig"))]
+    pub(crate) admitted_header: Option<&'a RawValue>,
     /// The header in which a gateway in front repeats the model. Where present, its rule is checked before the body is
     /// read, and it must be single and agree with the body.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "ModelHeaderConfig"))]
     pub(crate) model_header: Option<&'a RawValue>,
-    /// Paths outside the table of operations, for these groups, in every mode. The body is not judged.
+    /// Paths outside the table of operations, for these groups, in every mode.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "Vec<ExtraPathConfig>"))]
     pub(crate) extra_paths: Option<&'a RawValue>,
@@ -235,6 +241,22 @@ pub(crate) struct SourceConfig {
     pub(crate) scheme: Option<String>,
 }
 
+/// The header that shows that a request was admitted: `value`, or `env`.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct AdmittedHeaderConfig {
+    /// Name of the header, such as `x-tollgate-admitted`. Not one with a meaning of its own.
+    pub(crate) name: String,
+    /// Its value: 1 to 512 visible ASCII characters without commas. Enough where the gateway removes the header from
+    /// what clients send before the filter runs; else it must be a secret.
+    #[serde(default)]
+    pub(crate) value: Option<String>,
+    /// The variable of the filter's environment that holds the value.
+    #[serde(default)]
+    pub(crate) env: Option<String>,
+}
+
 /// One issuer whose tokens Envoy's `jwt_authn` verifies, and what is read from their payload.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
@@ -333,6 +355,10 @@ pub(crate) struct ExtraPathConfig {
     pub(crate) method: String,
     /// The exact path, without a query, plainly written.
     pub(crate) path: String,
+    /// Whether a body may follow the headers. It goes on unread: its model is not judged and its tokens are not counted.
+    /// Without it a request with a body is refused with `body_not_allowed`.
+    #[serde(default)]
+    pub(crate) body: bool,
     /// Members of one of these groups may use it.
     pub(crate) groups: Vec<String>,
 }
@@ -346,6 +372,10 @@ pub(crate) struct PublicPathConfig {
     pub(crate) method: String,
     /// The exact path, without a query, plainly written.
     pub(crate) path: String,
+    /// Whether a body may follow the headers. It goes on unread: its model is not judged and its tokens are not counted.
+    /// Without it a request with a body is refused with `body_not_allowed`.
+    #[serde(default)]
+    pub(crate) body: bool,
 }
 
 /// What the fairness id is made from.

@@ -56,6 +56,9 @@ pub enum Code {
     MalformedBody,
     /// There is a `%`, `\`, `;`, an empty or a dot segment in the path.
     MalformedPath,
+    /// A body follows where none belongs: behind a list or a model of it, a preflight, or a path of `publicPaths` or
+    /// `extraPaths` without `body: true`. A server that does not read it would take it for the next request.
+    BodyNotAllowed,
     /// Of a chat or completion request whose usage may have to be asked for: `stream` or `include_usage` is neither
     /// true, false nor null, `stream_options` neither an object nor null, or one of them is there twice or in another
     /// letter case as well.
@@ -109,6 +112,7 @@ impl Code {
             Self::AmbiguousModel => "ambiguous_model",
             Self::MalformedBody => "malformed_body",
             Self::MalformedPath => "malformed_path",
+            Self::BodyNotAllowed => "body_not_allowed",
             Self::AmbiguousStream => "ambiguous_stream",
             Self::BackgroundNotAllowed => "background_not_allowed",
             Self::UnsupportedEncoding => "unsupported_encoding",
@@ -137,6 +141,7 @@ impl Code {
             | Self::AmbiguousModel
             | Self::MalformedBody
             | Self::AmbiguousStream
+            | Self::BodyNotAllowed
             | Self::MalformedPath => 400,
             Self::ModelNotFound => 404,
             Self::UnsupportedEncoding => 415,
@@ -174,6 +179,9 @@ impl Code {
             Self::AmbiguousModel => "Name it once.",
             Self::MalformedBody => "Send valid JSON, or the form as client libraries write it.",
             Self::MalformedPath => "Write the path plainly.",
+            Self::BodyNotAllowed => {
+                "Send no body; or set `body: true` for the path in `publicPaths` or `extraPaths`."
+            }
             Self::AmbiguousStream => "Send each once, as it is documented.",
             Self::BackgroundNotAllowed => "Leave it out; see `metering.allowBackground`.",
             Self::UnsupportedEncoding => "Send it as it is.",
@@ -224,6 +232,9 @@ impl Code {
             }
             Self::MalformedPath => {
                 "The path must be written plainly: no `%`, `\\`, `;`, empty or dot segments."
+            }
+            Self::BodyNotAllowed => {
+                "This method and path take no body. Send the request without one."
             }
             Self::AmbiguousStream => {
                 "`stream` and `stream_options.include_usage` must be true, false or null, `stream_options` an object or null, and each must be named once."

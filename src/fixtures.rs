@@ -69,9 +69,10 @@ pub(crate) fn compile(
     compiled
 }
 
-/// The headers of a `POST` to chat completions with these further ones.
+/// The headers of a `POST` of JSON to chat completions with these further ones.
 pub(crate) fn chat(headers: &[(&str, &str)]) -> HeaderMap {
-    request("POST", "/v1/chat/completions", headers)
+    let json = [("content-type", "application/json")];
+    request("POST", "/v1/chat/completions", &[&json, headers].concat())
 }
 
 /// A request's headers.

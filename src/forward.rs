@@ -8,10 +8,10 @@ use std::rc::Rc;
 
 use crate::access::Permit;
 use crate::form::Boundary;
-use crate::headers::HeaderMap;
+use crate::headers::{HeaderMap, Occurrence};
 use crate::identity::{Proof, TrustedHeaders};
 use crate::operation::{ModelIn, Operation};
-use crate::policy::{Fairness, Forwarding, Policy, Secret};
+use crate::policy::{Fairness, Forwarding, Policy, SecretHeader};
 use crate::rewrite::{ask, models};
 
 /// Names that begin so are ours, the gateway's or the scheduler's. Compared in lower case with `_` read as `-`, since
@@ -49,6 +49,23 @@ pub(crate) const OBJECTIVE: [&str; 2] = [
 pub(crate) const TENANT: &str = "x-tollgate-tenant";
 
 const CONTENT_LENGTH: &str = "content-length";
+const CONTENT_TYPE: &str = "content-type";
+
+/// The type of every JSON body that was judged. It has no parameters (RFC 8259, section 11).
+const JSON: &str = "application/json";
+
+/// Headers that say what a body is and how it is framed. Written with a `_` they are nothing to Envoy and may be one of
+/// these to a server, which would then read another body than the one that was judged.
+pub(crate) const DESCRIBING: [&str; 8] = [
+    "accept-encoding",
+    "content-disposition",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// The header that the upstream's own credential goes into.
 pub const AUTHORIZATION: &str = "authorization";
@@ -63,8 +80,9 @@ pub struct Changes {
     pub remove: Vec<Vec<u8>>,
     /// Headers to set, replacing all copies.
     pub set: Vec<(&'static str, Rc<str>)>,
-    /// The upstream's own credential, which replaces all copies of [`AUTHORIZATION`].
-    pub authorization: Option<Secret>,
+    /// The same, with values that must not be shown: the upstream's own credential, and the proof that the request was
+    /// admitted.
+    pub secrets: Vec<Rc<SecretHeader>>,
     /// The path without the credentials that its query carried.
     pub path: Option<String>,
 }
@@ -104,34 +122,35 @@ impl Forwarded {
     }
 }
 
-/// Works out the header changes of an admitted request. What is not there is not removed, because each change is a host
-/// call.
+/// Works out the header changes of an admitted request. `has_body` says whether bytes may follow the headers. What is not
+/// there is not removed, because each change is a host call.
 #[must_use]
-pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Pending {
+pub fn forward(permit: Permit, headers: &HeaderMap, has_body: bool, policy: &Policy) -> Pending {
     let mut set = identity_headers(&permit, policy);
-    if permit.operation.model_in() == Some(ModelIn::Form)
-        && let Some(boundary) = Boundary::of(headers)
-    {
-        let content_type = boundary.content_type();
-        // Servers disagree about quotes around a boundary, so the server sees it without.
-        if headers.first("content-type") != Some(content_type.as_bytes()) {
-            set.push(("content-type", content_type.into()));
-        }
+    if let Some(content_type) = content_type(&permit, headers) {
+        set.push((CONTENT_TYPE, content_type));
     }
     if let Some(length) = permit.added_length() {
         set.push((CONTENT_LENGTH, length.to_string().into()));
     }
-    let authorization = match &policy.forwarding {
+    // Else an HTTP/1 upstream would be sent the end of a chunked body, which a server that expects none does not read.
+    if has_body && permit.is_empty() && headers.first(CONTENT_LENGTH).is_none() {
+        set.push((CONTENT_LENGTH, "0".into()));
+    }
+    let own_key = match &policy.forwarding {
         // A preflight goes on whatever its path, so it must not speak with the gateway's voice.
-        Forwarding::Replace(secret) if permit.operation != Operation::Preflight => {
-            Some(secret.clone())
-        }
+        Forwarding::Replace(header) if permit.operation != Operation::Preflight => Some(header),
         _ => None,
     };
+    let secrets: Vec<Rc<SecretHeader>> = own_key
+        .into_iter()
+        .chain(&policy.admitted)
+        .cloned()
+        .collect();
     let mut remove = removals(headers, policy);
     remove.retain(|name| {
         let replaced = set.iter().any(|(owned, _)| owned.as_bytes() == name)
-            || (authorization.is_some() && name == AUTHORIZATION.as_bytes());
+            || secrets.iter().any(|header| header.name.as_bytes() == name);
         !replaced && !is_kept(name, &permit, policy)
     });
     let encodings: &[&str] =
@@ -162,7 +181,7 @@ pub fn forward(permit: Permit, headers: &HeaderMap, policy: &Policy) -> Pending 
         changes: Changes {
             remove,
             set,
-            authorization,
+            secrets,
             path,
         },
     }
@@ -181,6 +200,22 @@ pub fn removals(headers: &HeaderMap, policy: &Policy) -> Vec<Vec<u8>> {
         }
     }
     remove
+}
+
+/// The `content-type` to set, where the client wrote another one: the server must read the body as what it was judged as.
+fn content_type(permit: &Permit, headers: &HeaderMap) -> Option<Rc<str>> {
+    match permit.operation.model_in()? {
+        ModelIn::Json => {
+            let plain = headers.unique(CONTENT_TYPE) == Occurrence::Single(JSON.as_bytes());
+            (!plain).then(|| JSON.into())
+        }
+        // Servers disagree about quotes around a boundary, so the server sees it without.
+        ModelIn::Form => {
+            let content_type = Boundary::of(headers)?.content_type();
+            let plain = headers.first(CONTENT_TYPE) == Some(content_type.as_bytes());
+            (!plain).then(|| content_type.into())
+        }
+    }
 }
 
 fn identity_headers(permit: &Permit, policy: &Policy) -> Vec<(&'static str, Rc<str>)> {
@@ -261,6 +296,13 @@ fn is_owned(name: &[u8], policy: &Policy) -> bool {
     if name == model_header.as_bytes() {
         return false;
     }
+    let mut admitted = policy.admitted.iter();
+    if admitted.any(|header| same_name(name, &header.name)) {
+        return true;
+    }
+    if name.contains(&b'_') && DESCRIBING.iter().any(|plain| same_name(name, plain)) {
+        return true;
+    }
     let begins_with = |prefix: &&str| {
         let start = name.get(..prefix.len());
         start.is_some_and(|start| same_name(start, prefix))
@@ -287,6 +329,14 @@ pub(crate) fn same_name(name: &[u8], owned: &str) -> bool {
             .iter()
             .zip(owned.bytes())
             .all(|(byte, owned)| canonical(*byte) == canonical(owned))
+}
+
+/// Whether this header means something to every HTTP message, so that it cannot carry anything else.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    let mut reserved = DESCRIBING
+        .iter()
+        .chain(&["connection", "host", "te", "trailer"]);
+    reserved.any(|header| same_name(name.as_bytes(), header))
 }
 
 /// Whether this is a header that is set from the identity, so that nobody else may say it.

@@ -16,7 +16,7 @@ use std::ptr;
 use rustc_hash::FxHashMap;
 
 use crate::config::Fault;
-use crate::forward::{AUTHORIZATION, Changes};
+use crate::forward::Changes;
 use crate::headers::HeaderMap;
 use crate::identity::Claim;
 use crate::metrics::{Kind, Movement, Series};
@@ -161,8 +161,8 @@ pub(crate) fn apply(changes: &Changes) -> Result<()> {
     for (name, value) in &changes.set {
         set_header(Map::RequestHeaders, name, value)?;
     }
-    if let Some(secret) = &changes.authorization {
-        set_header(Map::RequestHeaders, AUTHORIZATION, secret.expose())?;
+    for header in &changes.secrets {
+        set_header(Map::RequestHeaders, &header.name, header.value.expose())?;
     }
     changes.path.as_ref().map_or(Ok(()), |path| {
         set_header(Map::RequestHeaders, ":path", path)

@@ -204,6 +204,8 @@ pub struct PathRule {
     pub method: Box<str>,
     /// The exact path.
     pub path: Box<str>,
+    /// Whether a body may follow. It is not read.
+    pub takes_body: bool,
 }
 
 impl PathRule {
@@ -225,6 +227,8 @@ pub struct Target<'a> {
     pub path: &'a str,
     /// The model that the path names ([`Operation::ShowModel`] only).
     pub model: Option<&'a str>,
+    /// Whether the configuration lets an unread body follow ([`Operation::Public`] and [`Operation::Extra`] only).
+    pub takes_body: bool,
 }
 
 /// Finds the operation of a request. `has_body` says whether bytes follow the headers. Configured public paths come
@@ -257,52 +261,50 @@ pub fn target<'a>(
             method,
             path,
             model: None,
+            takes_body: false,
         });
     }
     if !is_plain_path(path.as_bytes()) {
         return Err(Code::MalformedPath);
     }
-    let found = |operation, model| {
-        Ok(Target {
-            operation,
-            method,
-            path,
-            model,
-        })
+    let found = |operation, model| Target {
+        operation,
+        method,
+        path,
+        model,
+        takes_body: false,
     };
-    if policy
-        .public_paths
-        .iter()
-        .any(|rule| rule.matches(method, path))
-    {
-        return found(Operation::Public, None);
+    let configured = |operation, rule: &PathRule| Target {
+        takes_body: rule.takes_body,
+        ..found(operation, None)
+    };
+    let mut public = policy.public_paths.iter();
+    if let Some(rule) = public.find(|rule| rule.matches(method, path)) {
+        return Ok(configured(Operation::Public, rule));
     }
     let suffix = without_prefix(path);
     match method {
         "POST" => {
             if let Some((_, operation)) = INFERENCE.iter().find(|(known, _)| *known == suffix) {
-                return found(*operation, None);
+                return Ok(found(*operation, None));
             }
         }
         "GET" | "HEAD" => match suffix.strip_prefix("/v1/models") {
-            Some("") => return found(Operation::ListModels, None),
+            Some("") => return Ok(found(Operation::ListModels, None)),
             Some(rest) => {
                 if let Some(model) = rest.strip_prefix('/') {
-                    return found(Operation::ShowModel, Some(model));
+                    return Ok(found(Operation::ShowModel, Some(model)));
                 }
             }
             None => {}
         },
         _ => {}
     }
-    if policy
-        .extra_paths
-        .iter()
-        .any(|extra| extra.rule.matches(method, path))
-    {
-        return found(Operation::Extra, None);
+    let mut extra = policy.extra_paths.iter();
+    match extra.find(|extra| extra.rule.matches(method, path)) {
+        Some(extra) => Ok(configured(Operation::Extra, &extra.rule)),
+        None => Err(Code::OperationNotAllowed),
     }
-    Err(Code::OperationNotAllowed)
 }
 
 /// Which error shape the client of this path expects: Anthropic's SDK talks to `…/v1/messages`.

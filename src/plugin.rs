@@ -209,8 +209,8 @@ impl Stream {
             return Err(Code::Internal.into());
         };
         let permit = forwarded.permit_mut();
-        if !permit.judges_body() {
-            return Ok(());
+        if !permit.reads_body() {
+            return Ok(permit.judge_size(size)?);
         }
         let bytes = host::buffer(Buffer::RequestBody, size)?;
         match permit.judge(&bytes, last, policy)? {

@@ -27,6 +27,8 @@ pub struct Policy {
     pub sources: Vec<Source>,
     /// What the upstream gets of them.
     pub forwarding: Forwarding,
+    /// What every request carries that was admitted, so that what stands behind can refuse all others.
+    pub admitted: Option<Rc<SecretHeader>>,
     /// Issuers whose verified payloads are accepted.
     pub issuers: Vec<Issuer>,
     /// Identity set by a gateway in front.
@@ -204,8 +206,17 @@ pub enum Forwarding {
     /// The one header that proved who the caller is, as it came. For a token it is the credential source that holds it:
     /// `jwt_authn` must be reading its tokens from there.
     Keep,
-    /// The upstream's own key: this value of `authorization` goes with every admitted request but a preflight.
-    Replace(Secret),
+    /// The upstream's own key, in `authorization`, goes with every admitted request but a preflight.
+    Replace(Rc<SecretHeader>),
+}
+
+/// A header whose value must not be shown.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SecretHeader {
+    /// Its name in lower case.
+    pub name: Box<str>,
+    /// Its value.
+    pub value: Secret,
 }
 
 /// A header value that must never be logged: its `Debug` does not show it, and it has no `Display`.

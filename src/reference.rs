@@ -13,7 +13,9 @@ use clap::ValueEnum;
 
 use crate::access::Mode;
 use crate::denial::{Code, Denial};
-use crate::forward::{FAIRNESS, OBJECTIVE, OWNED_NAMES, OWNED_PREFIXES, SECRET_PARAMETERS, TENANT};
+use crate::forward::{
+    DESCRIBING, FAIRNESS, OBJECTIVE, OWNED_NAMES, OWNED_PREFIXES, SECRET_PARAMETERS, TENANT,
+};
 use crate::meter::{self, Missing};
 use crate::metrics::{Kind, Metric};
 use crate::operation::{INFERENCE, ModelIn, Operation};
@@ -266,6 +268,14 @@ fn headers_removed() -> String {
             "The server could read a model that was not judged.",
         ),
         (
+            format!("other spellings of {}, such as `content_type`", codes(DESCRIBING)),
+            "The server could read another body than the one that was judged.",
+        ),
+        (
+            "other spellings of the name of `admittedHeader`".to_owned(),
+            "Nobody else may say that a request was admitted.",
+        ),
+        (
             "`accept-encoding`, where the body must name a model, unless `metering.stripAcceptEncoding` is `false`".to_owned(),
             "An encoded reply cannot be counted.",
         ),
@@ -302,12 +312,19 @@ fn headers_set() -> String {
             "the server's own key with `credentials.forward: {\"env\": …}`, with or without an identity".to_owned(),
         ),
         (
+            "the header of `admittedHeader`".to_owned(),
+            "its value, on every request that passes, public paths, preflights and anonymous callers included".to_owned(),
+        ),
+        (
             "`content-type`".to_owned(),
-            "of a form whose boundary was quoted or otherwise written in an unusual way".to_owned(),
+            "`application/json` for every JSON operation, whatever the client wrote; of a form, the boundary without quotes".to_owned(),
         ),
         (
             "`content-length`".to_owned(),
-            format!("raised by {}, where it was announced and something may be added to the body", ask::ADDED_LENGTH),
+            format!(
+                "raised by {}, where it was announced and something may be added to the body; 0, where no body is allowed and the request left open whether one follows",
+                ask::ADDED_LENGTH
+            ),
         ),
         ("the reply with the list of models".to_owned(), codes(list.iter().map(String::as_str))),
     ];

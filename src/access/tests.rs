@@ -482,3 +482,78 @@ fn no_mode_passes_what_could_not_be_decided() {
         );
     }
 }
+
+/// Takes a request without a credential, or by acme, to the end of a body of which only the size is known.
+fn ask_size(policy: &Policy, headers: &HeaderMap, size: usize) -> Result<(), Code> {
+    let has_body = size > 0;
+    let target = target(headers, has_body, policy)?;
+    let caller = identify(headers, policy, 0, &no_token).map_err(|denial| denial.code())?;
+    let permit =
+        admit(caller, &target, headers, has_body, policy).map_err(|denial| denial.code())?;
+    assert!(!permit.reads_body());
+    permit.judge_size(size)
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_not_read_must_be_empty_unless_the_configuration_lets_it_pass() {
+    let mut config = fixtures::demo();
+    config["publicPaths"] = serde_json::json!([
+        {"method": "GET", "path": "/health"},
+        {"method": "POST", "path": "/hook", "body": true},
+    ]);
+    config["extraPaths"] = serde_json::json!([
+        {"method": "POST", "path": "/wake", "groups": ["research"]},
+        {"method": "POST", "path": "/tokenize", "groups": ["research"], "body": true},
+    ]);
+    let policy = fixtures::policy(&config);
+    let refused = Err(Code::BodyNotAllowed);
+    for (method, path, expected) in [
+        ("GET", "/v1/models", refused),
+        ("HEAD", "/v1/models", refused),
+        ("GET", "/openai/v1/models", refused),
+        ("GET", "/v1/models/llama-3.1-8b", refused),
+        ("GET", "/health", refused),
+        ("POST", "/hook", Ok(())),
+        ("POST", "/wake", refused),
+        ("POST", "/tokenize", Ok(())),
+    ] {
+        let case = format!("{method} {path}");
+        let by_acme = |length: Option<&'static str>| {
+            let length = length.map(|length| ("content-length", length));
+            let headers = [&[("x-api-key", ACME_KEY)][..], length.as_slice()].concat();
+            request(method, path, &headers)
+        };
+        assert_eq!(ask_size(&policy, &by_acme(None), 0), Ok(()), "{case}, none");
+        assert_eq!(
+            ask_size(&policy, &by_acme(Some("0")), 0),
+            Ok(()),
+            "{case}, of no length"
+        );
+        assert_eq!(
+            ask_size(&policy, &by_acme(None), 1),
+            expected,
+            "{case}, whose length was not told"
+        );
+        assert_eq!(
+            ask_size(&policy, &by_acme(Some("1")), 0),
+            expected,
+            "{case}, announced and not there yet"
+        );
+        assert_eq!(
+            ask_size(&policy, &by_acme(Some("one")), 0),
+            expected,
+            "{case}, of a length that is no number"
+        );
+    }
+    let preflight = [
+        ("origin", "https://app"),
+        ("access-control-request-method", "POST"),
+    ];
+    let preflight = request("OPTIONS", "/v1/chat/completions", &preflight);
+    assert_eq!(ask_size(&policy, &preflight, 0), Ok(()), "a preflight");
+    assert_eq!(
+        ask_size(&policy, &preflight, 1),
+        Err(Code::OperationNotAllowed),
+        "what has a body is no preflight"
+    );
+}

@@ -1,5 +1,6 @@
 //! Configuration ▶ [`Policy`], or every fault at once.
 
+mod admitted;
 mod credentials;
 mod issuers;
 mod keys;
@@ -95,6 +96,8 @@ impl Compiler<'_> {
         let (sources, forwarding) = self.credentials(&config);
         let model_header = self.model_header(&config);
         let trusted_headers = self.trusted_headers(&config, &sources, &model_header);
+        let admitted =
+            self.admitted_header(&config, &sources, &model_header, trusted_headers.as_ref());
         let extra_paths = self.extra_paths(&config);
         let public_paths = self.public_paths(&config);
         let fairness = self.fairness(&config);
@@ -120,6 +123,7 @@ impl Compiler<'_> {
             tenants: std::mem::take(&mut self.tenants),
             sources,
             forwarding,
+            admitted,
             issuers,
             trusted_headers,
             models,
@@ -269,7 +273,7 @@ impl Compiler<'_> {
             read_list::<ExtraPathConfig>(config.extra_paths, "extraPaths", &mut self.faults);
         let mut extra_paths = Vec::with_capacity(entries.len());
         for (path, entry) in entries {
-            let rule = self.path_rule(&path, &entry.method, &entry.path);
+            let rule = self.path_rule(&path, &entry.method, &entry.path, entry.body);
             extra_paths.push(ExtraPath {
                 rule,
                 groups: self.group_set(&entry.groups),
@@ -283,11 +287,11 @@ impl Compiler<'_> {
             read_list::<PublicPathConfig>(config.public_paths, "publicPaths", &mut self.faults);
         entries
             .into_iter()
-            .map(|(path, entry)| self.path_rule(&path, &entry.method, &entry.path))
+            .map(|(path, entry)| self.path_rule(&path, &entry.method, &entry.path, entry.body))
             .collect()
     }
 
-    fn path_rule(&mut self, at: &str, method: &str, path: &str) -> PathRule {
+    fn path_rule(&mut self, at: &str, method: &str, path: &str, takes_body: bool) -> PathRule {
         if !is_token(method) || method.chars().any(|letter| letter.is_ascii_lowercase()) {
             self.fault(
                 format!("{at}.method"),
@@ -300,6 +304,7 @@ impl Compiler<'_> {
         PathRule {
             method: method.into(),
             path: path.into(),
+            takes_body,
         }
     }
 

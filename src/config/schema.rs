@@ -154,6 +154,16 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("keys[].models[]", json!({"pattern": model_pattern()})),
         ("keysFrom[].env", variable()),
         (
+            "admittedHeader",
+            json!({"oneOf": [{"required": ["value"]}, {"required": ["env"]}]}),
+        ),
+        ("admittedHeader.name", token()),
+        (
+            "admittedHeader.value",
+            json!({"pattern": "^[!-+--~]{1,512}$"}),
+        ),
+        ("admittedHeader.env", variable()),
+        (
             "credentials.sources",
             json!({"minItems": 1, "default": [
                 {"header": "authorization", "scheme": "Bearer"},

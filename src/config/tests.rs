@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
+mod admitted;
 mod environment;
 mod trusted_headers;
 

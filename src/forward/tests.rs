@@ -1,3 +1,5 @@
+mod admitted;
+mod bodies;
 mod credentials;
 mod stream_usage;
 mod trusted_headers;
@@ -13,13 +15,14 @@ use crate::operation::target;
 /// A request that is admitted.
 fn forwarded(policy: &Policy, headers: &HeaderMap, claims: &dyn Fn(&[&str]) -> Claim) -> Pending {
     let target = target(headers, false, policy).unwrap();
+    let has_body = target.method == "POST";
     let caller = if target.operation.needs_identity() {
         identify(headers, policy, 0, claims).unwrap()
     } else {
         Caller::Anonymous
     };
-    let permit = admit(caller, &target, headers, true, policy).unwrap();
-    forward(permit, headers, policy)
+    let permit = admit(caller, &target, headers, has_body, policy).unwrap();
+    forward(permit, headers, has_body, policy)
 }
 
 /// The changes that a request needs, as `-name`, `name: value` and the new path.

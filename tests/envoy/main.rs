@@ -17,7 +17,11 @@ mod access;
 #[cfg(test)]
 mod accuracy;
 #[cfg(test)]
+mod admitted;
+#[cfg(test)]
 mod ai_gateway;
+#[cfg(test)]
+mod bodies;
 #[cfg(test)]
 mod compression;
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 use tollgate::access::{Mode, admit, settle};
-use tollgate::forward::{AUTHORIZATION, Changes, forward};
+use tollgate::forward::{Changes, forward};
 use tollgate::headers::HeaderMap;
 use tollgate::identity::{Caller, Claim, identify};
-use tollgate::operation::{self, Operation};
+use tollgate::operation::{self, ModelIn, Operation};
 use tollgate::policy::{Fairness, Forwarding, Policy};
 use tollgate::rewrite::ask::ADDED_LENGTH;
 
@@ -117,7 +117,7 @@ fn pass(
         assert!(known, "nobody may do {:?}", target.operation);
     }
     let mut after = Vec::new();
-    let written = forward(permit, headers, policy).write(|changes| {
+    let written = forward(permit, headers, has_body, policy).write(|changes| {
         check_changes(changes, headers, policy, target.operation, key.as_ref());
         after = applied(&before, changes);
         Ok::<(), ()>(())
@@ -136,11 +136,18 @@ fn check_changes(
 ) {
     for (name, value) in &changes.set {
         match *name {
+            "content-type" if operation.model_in() == Some(ModelIn::Json) => {
+                assert_eq!(&**value, "application/json");
+            }
             "content-type" => {
                 let boundary = value.strip_prefix("multipart/form-data; boundary=");
                 let boundary = boundary.expect("a boundary").as_bytes();
                 let sent = headers.first("content-type").unwrap_or_default();
                 assert!(sent.windows(boundary.len()).any(|part| part == boundary));
+            }
+            "content-length" if !operation.names_model() => {
+                assert_eq!(&**value, "0");
+                assert_eq!(headers.first("content-length"), None);
             }
             "content-length" => {
                 let sent = headers.first("content-length").unwrap_or_default();
@@ -164,7 +171,7 @@ fn check_changes(
     }
     let replaces = matches!(policy.forwarding, Forwarding::Replace(_));
     let replaced = replaces && operation != Operation::Preflight;
-    assert_eq!(changes.authorization.is_some(), replaced);
+    assert_eq!(changes.secrets.len(), usize::from(replaced));
     for (index, name) in changes.remove.iter().enumerate() {
         assert!(!changes.remove[..index].contains(name), "removed twice");
         assert!(headers.iter().any(|(other, _)| other == name));
@@ -280,10 +287,10 @@ fn applied(before: &[Header], changes: &Changes) -> Vec<Header> {
         after.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
     }
     let set = changes.set.iter().map(|(name, value)| (*name, &**value));
-    let authorization = changes.authorization.as_ref();
-    let authorization = authorization.map(|secret| (AUTHORIZATION, secret.expose()));
+    let secrets = changes.secrets.iter();
+    let secrets = secrets.map(|header| (&*header.name, header.value.expose()));
     let path = changes.path.as_deref().map(|path| (":path", path));
-    for (name, value) in set.chain(authorization).chain(path) {
+    for (name, value) in set.chain(secrets).chain(path) {
         after.retain(|(other, _)| !other.eq_ignore_ascii_case(name.as_bytes()));
         after.push((name.as_bytes().to_vec(), value.as_bytes().to_vec()));
     }

@@ -1,10 +1,13 @@
 //! `credentials`: where they are looked for, and what the upstream gets of them.
 
+use std::rc::Rc;
+
 use super::{Compiler, is_token};
 use crate::config::faults::read;
 use crate::config::{Config, CredentialsConfig, ForwardConfig, ForwardName, SourceConfig};
+use crate::forward::AUTHORIZATION;
 use crate::identity::{Source, can_be_key};
-use crate::policy::{Forwarding, Secret};
+use crate::policy::{Forwarding, Secret, SecretHeader};
 
 impl Compiler<'_> {
     pub(super) fn credentials(&mut self, config: &Config<'_>) -> (Vec<Source>, Forwarding) {
@@ -39,7 +42,10 @@ impl Compiler<'_> {
                 "expected one key of 1 to 512 visible ASCII characters without commas",
             );
         }
-        Forwarding::Replace(Secret::new(&format!("Bearer {key}")))
+        Forwarding::Replace(Rc::new(SecretHeader {
+            name: AUTHORIZATION.into(),
+            value: Secret::new(&format!("Bearer {key}")),
+        }))
     }
 
     fn sources(&mut self, written: Vec<SourceConfig>) -> Vec<Source> {

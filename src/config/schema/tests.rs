@@ -25,6 +25,7 @@ const UNSEEN: &[&str] = &[
     "only `trustedHeaders` has attributes",
     "the same ",
     "the variable ",
+    "a header with a meaning of its own",
     "a credential source, the model header or a header that the filter sets",
     "duplicate field ",
     "written twice",
@@ -148,7 +149,7 @@ fn defaults(schema: &Value, path: &[&str], found: &mut Vec<(String, Value)>) {
 fn a_default_is_what_is_meant_by_nothing() {
     let mut all = Vec::new();
     defaults(&schema(), &[], &mut all);
-    assert_eq!(all.len(), 20, "{all:?}");
+    assert_eq!(all.len(), 22, "{all:?}");
     for (path, default) in all {
         // A configuration with all that the member stands in.
         let mut config = demo();
@@ -161,7 +162,8 @@ fn a_default_is_what_is_meant_by_nothing() {
             "principalHeader": "x-user", "defaultTenant": "acme",
         });
         config["tenants"]["acme"] = json!({});
-        config["publicPaths"] = json!([]);
+        config["publicPaths"] = json!([{"method": "GET", "path": "/health"}]);
+        config["extraPaths"] = json!([{"method": "POST", "path": "/wake", "groups": []}]);
         let policy = |config: &Value| {
             let text = config.to_string();
             let mut policy = compile(text.as_bytes(), &|_| Some("key".to_owned())).unwrap();

@@ -11,21 +11,20 @@ fn upstream(
 ) -> Vec<String> {
     let forwarded = forwarded(policy, headers, claims);
     let Changes {
-        remove,
-        authorization,
-        ..
+        remove, secrets, ..
     } = &forwarded.changes;
-    let replaced = |name: &[u8]| authorization.is_some() && name == AUTHORIZATION.as_bytes();
+    let replaced = |name: &[u8]| secrets.iter().any(|header| header.name.as_bytes() == name);
     let kept = headers.iter().filter(|(name, _)| {
-        !name.starts_with(b":") && !replaced(name) && !remove.iter().any(|removed| removed == name)
+        let describes = name.starts_with(b":") || name.starts_with(b"content-");
+        !describes && !replaced(name) && !remove.iter().any(|removed| removed == name)
     });
     let kept = kept.map(|(name, value)| {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         format!("{}: {}", text(name), text(value))
     });
-    let own = authorization
+    let own = secrets
         .iter()
-        .map(|secret| format!("authorization: {}", secret.expose()));
+        .map(|header| format!("{}: {}", header.name, header.value.expose()));
     kept.chain(own).collect()
 }
 
@@ -167,7 +166,7 @@ fn nothing_shows_the_upstreams_key() {
     let policy = policy(&serde_json::json!({"env": "VLLM_API_KEY"}));
     let headers = fixtures::chat(&[("x-api-key", ACME_KEY)]);
     let forwarded = forwarded(&policy, &headers, &no_token);
-    assert!(forwarded.changes.authorization.is_some());
+    assert_eq!(forwarded.changes.secrets.len(), 1);
     for text in [format!("{policy:?}"), format!("{forwarded:?}")] {
         assert!(!text.contains("sk-upstream"), "{text}");
     }

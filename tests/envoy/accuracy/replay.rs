@@ -293,7 +293,7 @@ fn config_for(cases: &[Case]) -> Value {
     paths.dedup();
     let extra = paths
         .iter()
-        .map(|path| json!({"method": "POST", "path": path, "groups": ["research"]}));
+        .map(|path| json!({"method": "POST", "path": path, "groups": ["research"], "body": true}));
     config["extraPaths"] = extra.collect();
     config
 }

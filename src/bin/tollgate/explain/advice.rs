@@ -76,6 +76,9 @@ pub(super) fn advice(
         Code::MalformedPath => {
             "Write the path without `%`, `\\`, `;`, empty and dot segments.".to_owned()
         }
+        Code::BodyNotAllowed => {
+            "Send the request without a body. A path of `publicPaths` or `extraPaths` takes one with `body: true`; nobody reads it then.".to_owned()
+        }
         Code::AmbiguousStream => {
             "Name `stream` and `stream_options.include_usage` once, as true, false or null.".to_owned()
         }

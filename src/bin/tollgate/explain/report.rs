@@ -70,6 +70,9 @@ pub(super) struct Headers {
     replaced: Vec<String>,
     /// The server gets the gateway's own credential in `authorization`.
     server_credential: bool,
+    /// The header that shows that the request was admitted; its value is not shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admitted_header: Option<String>,
 }
 
 /// How the tokens of the reply are counted.
@@ -182,8 +185,8 @@ impl Headers {
     pub(super) fn of(changes: &Changes, request: &Request) -> Self {
         let is_sent = |name: &str| request.headers().first(name).is_some();
         let names = changes.set.iter().map(|(name, _)| *name);
-        let server_credential = changes.authorization.is_some();
-        let names = names.chain(server_credential.then_some(AUTHORIZATION));
+        let secrets = || changes.secrets.iter().map(|header| &*header.name);
+        let names = names.chain(secrets());
         Self {
             replaced: names
                 .filter(|name| is_sent(name))
@@ -199,7 +202,10 @@ impl Headers {
                 .iter()
                 .map(|name| String::from_utf8_lossy(name).into_owned())
                 .collect(),
-            server_credential,
+            server_credential: secrets().any(|name| name == AUTHORIZATION),
+            admitted_header: secrets()
+                .find(|name| *name != AUTHORIZATION)
+                .map(str::to_owned),
         }
     }
 }
@@ -296,6 +302,9 @@ impl fmt::Display for Passed {
             .collect();
         if self.headers.server_credential {
             set.push(format!("{AUTHORIZATION}: the server's own credential"));
+        }
+        if let Some(name) = &self.headers.admitted_header {
+            set.push(format!("{name}: the value of `admittedHeader`"));
         }
         if set.is_empty() {
             set.push("nothing".to_owned());

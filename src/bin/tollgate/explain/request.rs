@@ -105,6 +105,14 @@ impl Request {
         let model = arguments.model.as_deref().ok_or_else(|| {
             Failure::new("the body of such a request names its model: expected --model or --body")
         })?;
+        let content_type = match model_in {
+            ModelIn::Json => "application/json".to_owned(),
+            ModelIn::Form => format!("multipart/form-data; boundary={BOUNDARY}"),
+        };
+        if request.headers.first("content-type").is_none() {
+            headers.push(("content-type".to_owned(), content_type));
+            request.headers = headers.into_iter().collect();
+        }
         match model_in {
             ModelIn::Json => {
                 let mut body = json!({"model": model});
@@ -114,11 +122,6 @@ impl Request {
                 request.body = body.to_string().into_bytes();
             }
             ModelIn::Form => {
-                if request.headers.first("content-type").is_none() {
-                    let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
-                    headers.push(("content-type".to_owned(), content_type));
-                    request.headers = headers.into_iter().collect();
-                }
                 request.body = format!(
                     "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n--{BOUNDARY}--\r\n"
                 )
