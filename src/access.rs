@@ -33,7 +33,7 @@ enum Body {
     /// Whatever the configuration lets pass on this path.
     Unread,
     /// The body of an operation that names its model there.
-    Judged(Judge),
+    Judged(Box<Judge>),
 }
 
 /// The proof that a request may go on, as long as its body passes. Only [`admit`] makes one.
@@ -44,6 +44,8 @@ pub struct Permit {
     body: Body,
     /// The model, once the body has named it and the caller may use it.
     model: Option<ModelName>,
+    /// Whether the server was asked for usage that the client has not asked for, as far as is known.
+    hides_usage: bool,
     /// What would have been refused, were the mode another.
     noted: Option<Denial>,
 }
@@ -105,8 +107,8 @@ impl Permit {
 
     /// Whether the reply may report usage that the client has not asked for, and is not to see.
     #[must_use]
-    pub fn hides_usage(&self) -> bool {
-        self.body_judge().is_some_and(Judge::hides_usage)
+    pub const fn hides_usage(&self) -> bool {
+        self.hides_usage
     }
 
     /// Judges the next frame of the body, which must not move on before, and says how it moves on. `last` says that
@@ -119,7 +121,12 @@ impl Permit {
             self.judge_size(bytes.len())?;
             return Ok(Edit::Keep);
         };
-        if let Some(model) = judge.frame(bytes, last)? {
+        let named = judge.frame(bytes, last)?;
+        for other in named.others {
+            let verdict = policy.models.check(&self.caller, &other);
+            policy.mode.note(verdict, &mut self.noted)?;
+        }
+        if let Some(model) = named.model {
             let verdict = policy.models.check(&self.caller, &model);
             policy.mode.note(verdict, &mut self.noted)?;
             if judge.may_ask_for_usage() {
@@ -127,7 +134,13 @@ impl Permit {
             }
             self.model = Some(model);
         }
-        Ok(judge.edit(bytes)?)
+        let edit = judge.edit(bytes)?;
+        self.hides_usage = judge.hides_usage();
+        if last {
+            // Replies may take long; what has read the request is of no more use.
+            self.body = Body::Empty;
+        }
+        Ok(edit)
     }
 
     /// The refusal that the mode only noted.
@@ -185,9 +198,10 @@ pub fn admit(
             }
             unread(target)
         }
-        _ => Body::Judged(judge(
-            operation, &caller, headers, has_body, policy, &mut noted,
-        )?),
+        _ => {
+            let judge = judge(operation, &caller, headers, has_body, policy, &mut noted)?;
+            Body::Judged(Box::new(judge))
+        }
     };
     if matches!(body, Body::Empty) && announces_body(headers) {
         return Err(Code::BodyNotAllowed.into());
@@ -197,6 +211,7 @@ pub fn admit(
         operation,
         body,
         model: None,
+        hides_usage: false,
         noted,
     })
 }
@@ -261,7 +276,7 @@ fn judge(
         .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
     if operation.model_in() == Some(ModelIn::Form) {
         let boundary = Boundary::of(headers).ok_or(Code::MalformedBody)?;
-        return Ok(Judge::of_form(&boundary, repeated, length));
+        return Ok(Judge::of_form(&boundary, repeated, length, &policy.members));
     }
     let also = match operation {
         Operation::Chat | Operation::Completions
@@ -275,7 +290,7 @@ fn judge(
         Operation::Responses if !policy.metering.allow_background => Also::Background,
         _ => Also::Nothing,
     };
-    Ok(Judge::new(repeated, length, also))
+    Ok(Judge::new(repeated, length, also, &policy.members))
 }
 
 fn identity_of(caller: &Caller) -> Result<&Identity, Code> {

@@ -73,6 +73,10 @@ pub(crate) struct Config<'a> {
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "ModelHeaderConfig"))]
     pub(crate) model_header: Option<&'a RawValue>,
+    /// Which members of a JSON body, and fields of a form, are refused because servers are steered by them.
+    #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "BodyConfig"))]
+    pub(crate) body: Option<&'a RawValue>,
     /// Paths outside the table of operations, for these groups, in every mode.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "Vec<ExtraPathConfig>"))]
@@ -344,6 +348,20 @@ pub(crate) struct ModelHeaderConfig {
     /// Refuse requests without it.
     #[serde(default)]
     pub(crate) required: bool,
+}
+
+/// Members of a body, beside `model`, by which servers choose models, hosts, workers, queues, credentials or code. Names
+/// are compared without regard to case; one that ends in `*` is for all that begin so.
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct BodyConfig {
+    /// Members that are refused on top of [the list](#members). Not `model`, `stream` and `stream_options`.
+    #[serde(default)]
+    pub(crate) deny: Vec<String>,
+    /// Members of [the list](#members) that pass unread. What names models there is not judged any more.
+    #[serde(default)]
+    pub(crate) allow: Vec<String>,
 }
 
 /// A path outside the table of operations, for members of `groups`.

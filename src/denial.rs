@@ -65,6 +65,9 @@ pub enum Code {
     AmbiguousStream,
     /// The Responses API is asked with `background`, and it is not plainly `false` or null.
     BackgroundNotAllowed,
+    /// The body has a member, or a form a field, by which servers are steered: see [members](#members). Or one that names
+    /// models does not name them plainly.
+    MemberNotAllowed,
     /// The body has a `content-encoding`.
     UnsupportedEncoding,
     /// Envoy refused a call that the decision depends on; the request stops here, unseen by the server.
@@ -88,6 +91,8 @@ pub struct Denial {
     shown: Code,
     message: Cow<'static, str>,
     model: Option<ModelName>,
+    /// The member of the body that is the reason, as the configuration or the reference has it.
+    member: Option<Box<str>>,
 }
 
 impl Code {
@@ -115,6 +120,7 @@ impl Code {
             Self::BodyNotAllowed => "body_not_allowed",
             Self::AmbiguousStream => "ambiguous_stream",
             Self::BackgroundNotAllowed => "background_not_allowed",
+            Self::MemberNotAllowed => "member_not_allowed",
             Self::UnsupportedEncoding => "unsupported_encoding",
             Self::Internal => "internal",
         }
@@ -135,7 +141,8 @@ impl Code {
             | Self::AmbiguousTenant
             | Self::ModelNotAllowed
             | Self::OperationNotAllowed
-            | Self::BackgroundNotAllowed => 403,
+            | Self::BackgroundNotAllowed
+            | Self::MemberNotAllowed => 403,
             Self::AmbiguousCredential
             | Self::MissingModel
             | Self::AmbiguousModel
@@ -184,6 +191,7 @@ impl Code {
             }
             Self::AmbiguousStream => "Send each once, as it is documented.",
             Self::BackgroundNotAllowed => "Leave it out; see `metering.allowBackground`.",
+            Self::MemberNotAllowed => "Leave the member out; see `body.allow`.",
             Self::UnsupportedEncoding => "Send it as it is.",
             Self::Internal => "Report it: this should never happen.",
         }
@@ -242,6 +250,7 @@ impl Code {
             Self::BackgroundNotAllowed => {
                 "Answers in the background are not available here. Leave out `background`."
             }
+            Self::MemberNotAllowed => "The body has a member that is not available here.",
             Self::UnsupportedEncoding => "The body must be sent without content-encoding.",
             Self::Internal => "The gateway could not process the request.",
         }
@@ -255,6 +264,7 @@ impl From<Code> for Denial {
             shown: code,
             message: code.default_message().into(),
             model: None,
+            member: None,
         }
     }
 }
@@ -280,6 +290,20 @@ impl Denial {
             shown,
             message: message.into(),
             model: Some(model.clone()),
+            member: None,
+        }
+    }
+
+    /// The refusal of a body for a member, which is named as the configuration or the reference has it.
+    #[must_use]
+    pub fn member_not_allowed(member: &str) -> Self {
+        Self {
+            message: format!(
+                "`{member}` is not available here: servers choose models, hosts or the order of requests by it. Leave it out."
+            )
+            .into(),
+            member: Some(member.into()),
+            ..Code::MemberNotAllowed.into()
         }
     }
 
@@ -303,6 +327,12 @@ impl Denial {
     #[must_use]
     pub const fn model(&self) -> Option<&ModelName> {
         self.model.as_ref()
+    }
+
+    /// The member of the body that was refused, where that is the reason.
+    #[must_use]
+    pub fn member(&self) -> Option<&str> {
+        self.member.as_deref()
     }
 
     /// The stable code, as metrics and logs say it. [`Denial::headers`] and [`Denial::body`] may show another one.
@@ -352,7 +382,7 @@ impl Denial {
             Dialect::OpenAi => ErrorMember::OpenAi {
                 code: self.shown.as_str(),
                 message,
-                param: self.shown.param(),
+                param: self.member.as_deref().or(self.shown.param()),
                 kind: openai_type(self.status()),
             },
             Dialect::Anthropic => ErrorMember::Anthropic {
@@ -399,7 +429,7 @@ enum ErrorMember<'a> {
     OpenAi {
         code: &'static str,
         message: &'a str,
-        param: Option<&'static str>,
+        param: Option<&'a str>,
         #[serde(rename = "type")]
         kind: &'static str,
     },

@@ -11,6 +11,7 @@
 
 mod found;
 mod name;
+mod names;
 mod number;
 mod paths;
 mod strings;
@@ -22,6 +23,7 @@ use std::rc::Rc;
 
 pub use self::found::{Fault, Found, Grammar, Progress, Wanted, decode_string};
 use self::name::Name;
+pub use self::names::NameSet;
 use self::number::Number;
 pub use self::paths::{MAX_PATH, MAX_WANTED, Paths};
 use self::paths::{NOWHERE, Place, ROOT};
@@ -99,7 +101,8 @@ impl Scanner {
 
     /// As [`Scanner::new`], for members whose paths have been sorted out before.
     pub fn with_paths(paths: Rc<Paths>, grammar: Grammar) -> Self {
-        let found = vec![Found::default(); paths.wanted.len()];
+        let found = std::iter::repeat_with(Found::default);
+        let found = found.take(paths.len()).collect();
         Self {
             paths,
             grammar,
@@ -132,6 +135,7 @@ impl Scanner {
                 found.forget_value();
                 found.exact = 0;
                 found.lookalikes = 0;
+                found.name = 0;
             }
         }
     }

@@ -27,6 +27,7 @@ pub mod gateway_counts;
 pub mod headers;
 pub mod identity;
 pub mod json;
+pub mod members;
 pub mod meter;
 pub mod metrics;
 pub mod model;

@@ -11,9 +11,10 @@
 
 use std::rc::Rc;
 
-use crate::denial::Code;
+use crate::denial::{Code, Denial};
 use crate::form::{Boundary, Form};
-use crate::json::{Grammar, Paths, Progress, Scanner, Wanted};
+use crate::json::{Grammar, Progress, Scanner};
+use crate::members::{self, Members, Named};
 use crate::rewrite::ask::{ADDED_LENGTH, Ask, Edit};
 
 /// Longest name of a model, in bytes.
@@ -46,24 +47,6 @@ pub(crate) fn is_name(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len()) && text.bytes().all(safe)
 }
 
-/// Every escape of a 256-byte name fits: six bytes for each character, and the quotes.
-pub(crate) const MODEL: Wanted = Wanted {
-    path: &["model"],
-    cap: MAX_NAME * 6 + 2,
-};
-/// In every list of wanted members the model is the first.
-const FIRST: usize = 0;
-
-const BACKGROUND: usize = 1;
-
-thread_local! {
-    static MODEL_ALONE: Rc<Paths> = Rc::new(Paths::new(&[MODEL]));
-    static MODEL_AND_BACKGROUND: Rc<Paths> = Rc::new(Paths::new(&[
-        MODEL,
-        Wanted { path: &["background"], cap: 5 },
-    ]));
-}
-
 /// What a JSON body is read for beside its model.
 #[derive(Debug)]
 pub enum Also {
@@ -84,8 +67,20 @@ pub struct Judge {
     content_length: Option<u64>,
     seen: u64,
     named: bool,
+    /// What other members than `model` say.
+    others: Named,
+    members: Rc<Members>,
     /// Where the brace that closes the document is, if that is in the frame that was read last.
     closing: Option<usize>,
+}
+
+/// The models that one frame has named. Each is to be judged before the frame passes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct NewlyNamed {
+    /// The model of the request.
+    pub model: Option<ModelName>,
+    /// Those that other members name: fallbacks, drafts, adapters.
+    pub others: Vec<ModelName>,
 }
 
 /// What the body is written in.
@@ -98,14 +93,14 @@ enum Body {
 impl Judge {
     /// A judge for a JSON body of `content_length` bytes (`None` where the length is not announced).
     #[must_use]
-    pub fn new(expected: Option<ModelName>, content_length: Option<u64>, also: Also) -> Self {
-        let paths = match &also {
-            Also::Nothing => MODEL_ALONE.with(Rc::clone),
-            Also::Usage(_) => Ask::paths(),
-            Also::Background => MODEL_AND_BACKGROUND.with(Rc::clone),
-        };
-        let scanner = Scanner::with_paths(paths, Grammar::Strict);
-        Self::of(Body::Json(scanner, also), expected, content_length)
+    pub fn new(
+        expected: Option<ModelName>,
+        content_length: Option<u64>,
+        also: Also,
+        members: &Rc<Members>,
+    ) -> Self {
+        let scanner = Scanner::with_paths(members.paths(), Grammar::Strict);
+        Self::of(Body::Json(scanner, also), expected, content_length, members)
     }
 
     /// A judge for a form with this boundary, otherwise like [`Judge::new`].
@@ -114,17 +109,30 @@ impl Judge {
         boundary: &Boundary,
         expected: Option<ModelName>,
         content_length: Option<u64>,
+        members: &Rc<Members>,
     ) -> Self {
-        Self::of(Body::Form(Form::new(boundary)), expected, content_length)
+        Self::of(
+            Body::Form(Form::new(boundary)),
+            expected,
+            content_length,
+            members,
+        )
     }
 
-    const fn of(body: Body, expected: Option<ModelName>, content_length: Option<u64>) -> Self {
+    fn of(
+        body: Body,
+        expected: Option<ModelName>,
+        content_length: Option<u64>,
+        members: &Rc<Members>,
+    ) -> Self {
         Self {
             body,
             expected,
             content_length,
             seen: 0,
             named: false,
+            others: Named::default(),
+            members: Rc::clone(members),
             closing: None,
         }
     }
@@ -153,22 +161,28 @@ impl Judge {
         matches!(&self.body, Body::Json(_, Also::Usage(ask)) if ask.is_hidden())
     }
 
-    /// Reads the next frame. Returns the model in the frame that completes its name; a later frame may still spoil it.
+    /// Reads the next frame. Returns the models whose names it completes; a later frame may still spoil them.
     /// `last` says that nothing follows.
     ///
     /// # Errors
-    /// [`Code::MalformedBody`], [`Code::AmbiguousModel`], [`Code::MissingModel`]: the frame must not pass.
-    pub fn frame(&mut self, bytes: &[u8], last: bool) -> Result<Option<ModelName>, Code> {
+    /// [`Code::MalformedBody`], [`Code::AmbiguousModel`], [`Code::MissingModel`], [`Code::MemberNotAllowed`],
+    /// [`Code::BackgroundNotAllowed`]: the frame must not pass.
+    pub fn frame(&mut self, bytes: &[u8], last: bool) -> Result<NewlyNamed, Denial> {
         let closed = match &mut self.body {
             Body::Json(scanner, also) => {
+                let (others, members) = (&mut self.others, &*self.members);
                 let progress = scanner.push_each(bytes, |index, found, end| {
                     if let Also::Usage(ask) = also {
                         ask.value(index, found, bytes, end);
                     }
+                    others.value(index, found, members);
                 });
                 let progress = progress.map_err(|_| Code::MalformedBody)?;
                 if matches!(also, Also::Background) && asks_for_background(scanner) {
-                    return Err(Code::BackgroundNotAllowed);
+                    return Err(Code::BackgroundNotAllowed.into());
+                }
+                if matches!(progress, Progress::Closed { at } if at > 0) {
+                    others.lookalikes(|index| scanner.found(index), members);
                 }
                 self.closing = match progress {
                     // After the frame with the last byte it is 0.
@@ -187,7 +201,7 @@ impl Judge {
             .saturating_add(bytes.len().try_into().unwrap_or(u64::MAX));
         let model = self.model()?;
         if closed && !self.named {
-            return Err(Code::MissingModel);
+            return Err(Code::MissingModel.into());
         }
         // Behind an HTTP/1 upstream the frame that reaches the content-length is the end of the request, whatever
         // follows here. Afterwards it would be too late to refuse.
@@ -196,9 +210,10 @@ impl Judge {
                 .content_length
                 .is_some_and(|length| self.seen >= length);
         if complete && !closed {
-            return Err(Code::MalformedBody);
+            return Err(Code::MalformedBody.into());
         }
-        Ok(model)
+        let others = self.others.take()?;
+        Ok(NewlyNamed { model, others })
     }
 
     /// Settles whether the usage of the model, now that it is known, is to be asked for.
@@ -223,7 +238,7 @@ impl Judge {
     fn model(&mut self) -> Result<Option<ModelName>, Code> {
         let model = match &self.body {
             Body::Json(scanner, _) => {
-                let Some(found) = scanner.found(FIRST) else {
+                let Some(found) = scanner.found(members::MODEL) else {
                     return Ok(None);
                 };
                 if found.exact > 1 || found.lookalikes > 0 {
@@ -256,11 +271,11 @@ impl Judge {
 
 /// Servers differ in what they take for true, so that nothing but a plain no counts as one.
 fn asks_for_background(scanner: &Scanner) -> bool {
-    scanner.found(BACKGROUND).is_some_and(|found| {
+    scanner.found(members::BACKGROUND).is_some_and(|found| {
         let refused = matches!(found.value(), Some(b"false" | b"null"));
         found.exact > 1 || found.lookalikes > 0 || (found.complete && !refused)
     })
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 use crate::access::{ExtraPath, Mode, ModelLimit, ModelRules};
 use crate::gateway_counts::GatewayCounts;
 use crate::identity::{Issuer, Keys, Source, TrustedHeaders};
+use crate::members::Members;
 use crate::metrics::{Metric, Movement, Series};
 use crate::operation::PathRule;
 
@@ -37,6 +38,8 @@ pub struct Policy {
     pub models: ModelRules,
     /// The header that repeats the model.
     pub model_header: ModelHeader,
+    /// What else of a body is looked at.
+    pub members: Rc<Members>,
     /// Paths beyond the table of operations, for members of certain groups.
     pub extra_paths: Vec<ExtraPath>,
     /// Paths that need no identity.

@@ -16,6 +16,7 @@ use crate::denial::{Code, Denial};
 use crate::forward::{
     DESCRIBING, FAIRNESS, OBJECTIVE, OWNED_NAMES, OWNED_PREFIXES, SECRET_PARAMETERS, TENANT,
 };
+use crate::members::{NAMING, STEERING};
 use crate::meter::{self, Missing};
 use crate::metrics::{Kind, Metric};
 use crate::operation::{INFERENCE, ModelIn, Operation};
@@ -26,7 +27,7 @@ use crate::rewrite::{ask, models};
 type Table = (&'static str, fn() -> String);
 
 /// What may stand on the page, each once.
-const TABLES: [Table; 14] = [
+const TABLES: [Table; 16] = [
     ("configuration", configuration::tables),
     ("denials", denials),
     ("denied reply", denied_reply),
@@ -34,6 +35,8 @@ const TABLES: [Table; 14] = [
     ("headers removed", headers_removed),
     ("headers set", headers_set),
     ("limits", limits::limits),
+    ("members that name models", members_that_name_models),
+    ("members that steer", members_that_steer),
     ("metrics", metrics),
     ("modes", modes),
     ("operations", operations),
@@ -236,6 +239,40 @@ fn path_prefixes() -> String {
     format!(
         "Under these paths, and under the same with {} in front.\n",
         codes(PREFIXES)
+    )
+}
+
+fn members_that_name_models() -> String {
+    let rows = NAMING.iter().map(|naming| {
+        [
+            code(naming.name),
+            naming.servers.to_owned(),
+            naming.effect.to_owned(),
+            naming.source.to_owned(),
+        ]
+    });
+    table(["member", "servers", "what it names", "source"], rows)
+}
+
+fn members_that_steer() -> String {
+    let rows = STEERING.iter().map(|steering| {
+        [
+            code(steering.name),
+            steering.servers.to_owned(),
+            steering.effect.to_owned(),
+            steering.harmless.values().to_owned(),
+            steering.source.to_owned(),
+        ]
+    });
+    table(
+        [
+            "member",
+            "servers",
+            "what it decides",
+            "passes with",
+            "source",
+        ],
+        rows,
     )
 }
 

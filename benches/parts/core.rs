@@ -1,6 +1,7 @@
 //! How fast the core reads, natively: event streams and prompts, at any chunking.
 
 use std::hint::black_box;
+use std::rc::Rc;
 
 use tollgate::meter::{End, Meter, Operation};
 use tollgate::model::{Also, Judge};
@@ -145,13 +146,18 @@ fn read_events(bytes: &[u8], chunk: usize) -> bool {
 fn read_prompt(bytes: &[u8], chunk: usize) -> bool {
     let length = bytes.len();
     let ask = Ask::new(true, true);
-    let mut judge = Judge::new(None, u64::try_from(length).ok(), Also::Usage(ask));
+    let mut judge = Judge::new(
+        None,
+        u64::try_from(length).ok(),
+        Also::Usage(ask),
+        &Rc::default(),
+    );
     let mut named = false;
     for chunk in bytes.chunks(chunk) {
-        let Ok(model) = judge.frame(chunk, false) else {
+        let Ok(frame) = judge.frame(chunk, false) else {
             return false;
         };
-        named |= model.is_some();
+        named |= frame.model.is_some();
         let _ = black_box(judge.edit(chunk));
     }
     named

@@ -1,11 +1,14 @@
 //! Configuration ▶ [`Policy`], or every fault at once.
 
 mod admitted;
+mod body;
 mod credentials;
 mod issuers;
 mod keys;
 mod trusted_headers;
 
+#[cfg(feature = "command")]
+pub(crate) use body::MAX_MEMBER;
 pub use keys::list_entries;
 
 use std::fmt;
@@ -98,6 +101,7 @@ impl Compiler<'_> {
         let trusted_headers = self.trusted_headers(&config, &sources, &model_header);
         let admitted =
             self.admitted_header(&config, &sources, &model_header, trusted_headers.as_ref());
+        let members = self.members(&config);
         let extra_paths = self.extra_paths(&config);
         let public_paths = self.public_paths(&config);
         let fairness = self.fairness(&config);
@@ -128,6 +132,7 @@ impl Compiler<'_> {
             trusted_headers,
             models,
             model_header,
+            members,
             extra_paths,
             public_paths,
             fairness,

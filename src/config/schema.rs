@@ -9,7 +9,9 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::Config;
-use super::compile::{DEFAULT_MODEL_HEADER, MAX_NAME, MAX_VARIABLE, RESERVED_NAMES, TOKEN_MARKS};
+use super::compile::{
+    DEFAULT_MODEL_HEADER, MAX_MEMBER, MAX_NAME, MAX_VARIABLE, RESERVED_NAMES, TOKEN_MARKS,
+};
 use super::metering::MAX_COST_KEY;
 use crate::model::{self, NAME_MARKS};
 
@@ -110,6 +112,10 @@ fn variable() -> Value {
     json!({"pattern": format!("^[A-Za-z0-9_]{{1,{MAX_VARIABLE}}}$")})
 }
 
+fn member() -> Value {
+    json!({"pattern": format!(r"^[!-)+-~]{{1,{MAX_MEMBER}}}\*?$")})
+}
+
 fn token() -> Value {
     json!({"pattern": format!("^[A-Za-z0-9{TOKEN_MARKS}]+$")})
 }
@@ -153,6 +159,8 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("keys[].objective", name()),
         ("keys[].models[]", json!({"pattern": model_pattern()})),
         ("keysFrom[].env", variable()),
+        ("body.deny[]", member()),
+        ("body.allow[]", member()),
         (
             "admittedHeader",
             json!({"oneOf": [{"required": ["value"]}, {"required": ["env"]}]}),

@@ -77,6 +77,18 @@ fn accepts_the_demo_and_its_variations() {
 fn each_fault_is_one_line_with_path_fault_and_expectation() {
     for (config, expected) in [
         (
+            demo_with("/body", json!({"deny": ["Model"]})),
+            "body.deny[0]: the filter reads this member itself; expected another one",
+        ),
+        (
+            demo_with("/body", json!({"allow": ["priority", ""]})),
+            "body.allow[1]: expected the name of a member, or its beginning and `*`: 1 to 64 visible ASCII characters",
+        ),
+        (
+            demo_with("/body", json!({"allow": ["*"]})),
+            "body.allow[0]: expected the name of a member, or its beginning and `*`: 1 to 64 visible ASCII characters",
+        ),
+        (
             demo_with("/keys/0/keyHash", json!("sha256:abc")),
             r#"keys[0].keyHash: expected "sha256:" and 64 hex digits, got 3 characters"#,
         ),

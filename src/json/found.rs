@@ -1,7 +1,7 @@
 //! What is asked of a scanner, and what it answers.
 
 /// A member to look for, such as `{"usage": …}` (`["usage"]`) or each `index` in `choices` (`["choices", "[]", "index"]`).
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Wanted {
     /// Member names from the top of the document, at most [`MAX_PATH`](super::MAX_PATH); `"[]"` stands for every element of an array
     /// (and never for a member that is called `[]`). A name is at most 32 bytes, so that its lookalikes fit as well.
@@ -66,6 +66,10 @@ pub struct Found {
     pub text: u64,
     /// The last value is an object without members or an array without elements.
     pub empty: bool,
+    /// The first byte of the last value, which tells its kind.
+    pub first: u8,
+    /// Which name of a [`NameSet`](super::NameSet) the last one was, where one is looked for.
+    pub name: u16,
 }
 
 impl Found {
@@ -86,6 +90,7 @@ impl Found {
         self.complete = false;
         self.text = 0;
         self.empty = false;
+        self.first = 0;
     }
 }
 

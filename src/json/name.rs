@@ -2,7 +2,7 @@
 
 /// Longer names are not kept and equal nothing. Three times the longest wanted name: a lookalike may write each letter
 /// with the three bytes of U+212A.
-const CAP: usize = 96;
+pub(super) const CAP: usize = 96;
 
 #[derive(Debug)]
 pub(super) struct Name {
@@ -105,6 +105,33 @@ impl Name {
     }
 }
 
+/// The name after case folding, in `room`. `None` if it is longer than any that is looked for, or not UTF-8.
+pub(super) fn fold<'a>(name: &[u8], room: &'a mut [u8; CAP]) -> Option<&'a [u8]> {
+    if name.is_ascii() {
+        let folded = room.get_mut(..name.len())?;
+        folded.copy_from_slice(name);
+        folded.make_ascii_lowercase();
+        return Some(folded);
+    }
+    let mut length = 0_usize;
+    for letter in std::str::from_utf8(name).ok()?.chars() {
+        let mut bytes = [0; 4];
+        let bytes = fold_letter(letter).encode_utf8(&mut bytes).as_bytes();
+        let end = length.saturating_add(bytes.len());
+        room.get_mut(length..end)?.copy_from_slice(bytes);
+        length = end;
+    }
+    room.get(..length)
+}
+
+const fn fold_letter(letter: char) -> char {
+    match letter {
+        '\u{17F}' => 's',
+        '\u{212A}' => 'k',
+        letter => letter.to_ascii_lowercase(),
+    }
+}
+
 /// Whether `name` is equal to a wanted name in ASCII after case folding.
 pub(super) fn is_like(name: &[u8], wanted: &str) -> bool {
     if name.len() == wanted.len() {
@@ -115,10 +142,7 @@ pub(super) fn is_like(name: &[u8], wanted: &str) -> bool {
     let Some(name) = std::str::from_utf8(name).ok().filter(|_| longer) else {
         return false;
     };
-    let folded = |letter: char| match letter {
-        '\u{17F}' => 's',
-        '\u{212A}' => 'k',
-        letter => letter.to_ascii_lowercase(),
-    };
-    name.chars().map(folded).eq(wanted.chars().map(folded))
+    name.chars()
+        .map(fold_letter)
+        .eq(wanted.chars().map(fold_letter))
 }

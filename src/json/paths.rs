@@ -1,6 +1,8 @@
 //! The paths of the wanted members as a tree, so that a name is compared with few others, whatever is wanted.
 
-use super::{Wanted, bit};
+use std::borrow::Cow;
+
+use super::{NameSet, Wanted, bit};
 
 /// The most segments that the path of a [`Wanted`] may have; a longer path never matches.
 pub const MAX_PATH: usize = 8;
@@ -34,6 +36,8 @@ pub(super) struct Node {
     pub(super) element: Place,
     /// The members, if what stands here is an object.
     children: Vec<Place>,
+    /// Whether each of its members is looked up in the set of names.
+    is_watched: bool,
     /// The last child of each bucket, and for each child the one before it in its bucket.
     buckets: [Place; BUCKETS],
     bucket_next: Place,
@@ -42,8 +46,10 @@ pub(super) struct Node {
 /// Built once for each list of wanted members, and shared by all scanners that look for them.
 #[derive(Debug)]
 pub struct Paths {
-    pub(super) wanted: &'static [Wanted],
+    pub(super) wanted: Cow<'static, [Wanted]>,
     nodes: Vec<Node>,
+    /// Where the value of a member stands whose name is in the set, and the set.
+    watch: Option<(Place, NameSet)>,
 }
 
 impl Paths {
@@ -52,8 +58,9 @@ impl Paths {
         debug_assert!(wanted.len() <= MAX_WANTED, "too many wanted members");
         let wanted = wanted.get(..MAX_WANTED).unwrap_or(wanted);
         let mut paths = Self {
-            wanted,
+            wanted: wanted.into(),
             nodes: vec![Node::new("")],
+            watch: None,
         };
         for (index, want) in wanted.iter().enumerate() {
             debug_assert!(
@@ -76,6 +83,43 @@ impl Paths {
         }
         paths.nodes.shrink_to_fit();
         paths
+    }
+
+    /// Also looks for every member of the objects at these places that is in the set of names, in any spelling. Its index
+    /// is the one after those of the wanted members; [`Found::name`](super::Found::name) says which it is, and so many
+    /// bytes of its value are kept. Strict documents only. A member that is wanted as well is found in the set alone.
+    #[must_use]
+    pub fn watching(mut self, places: &[&[&'static str]], names: NameSet, cap: usize) -> Self {
+        let index = self.wanted.len();
+        for path in places {
+            let mut place = ROOT;
+            for segment in *path {
+                place = self.child_or_new(place, segment);
+            }
+            if let Some(node) = self.nodes.get_mut(usize::from(place)) {
+                node.is_watched = true;
+            }
+        }
+        let mut node = Node::new("");
+        node.ends = bit(index);
+        node.within = bit(index);
+        let place = Place::try_from(self.nodes.len()).unwrap_or(NOWHERE);
+        self.nodes.push(node);
+        self.wanted.to_mut().push(Wanted { path: &[], cap });
+        self.watch = Some((place, names));
+        self
+    }
+
+    /// How many members can be found.
+    pub(super) fn len(&self) -> usize {
+        self.wanted.len()
+    }
+
+    /// Where the value of this member of the object at `place` stands if the set of names has it, and its number there.
+    pub(super) fn watched(&self, place: Place, name: &[u8]) -> Option<(Place, u16)> {
+        let (watched, names) = self.watch.as_ref()?;
+        self.node(place).filter(|node| node.is_watched)?;
+        Some((*watched, names.find(name)?))
     }
 
     pub(super) fn node(&self, place: Place) -> Option<&Node> {
@@ -146,6 +190,7 @@ impl Node {
             within: 0,
             element: NOWHERE,
             children: Vec::new(),
+            is_watched: false,
             buckets: [NOWHERE; BUCKETS],
             bucket_next: NOWHERE,
         }

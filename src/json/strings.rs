@@ -196,8 +196,14 @@ impl Scanner {
         };
         // Only a verdict asks for lookalikes; for each name of a reply they would cost more than all the rest.
         if self.grammar == Grammar::Strict {
+            let plain = name.is_ascii();
             let alike = self.paths.within(container, |wanted| {
-                (cut || wanted.as_bytes() != name) && is_like(name, wanted)
+                let alike = if plain {
+                    name.eq_ignore_ascii_case(wanted.as_bytes())
+                } else {
+                    is_like(name, wanted)
+                };
+                alike && (cut || wanted.as_bytes() != name)
             });
             self.touched |= alike;
             for index in bits(alike) {
@@ -206,7 +212,16 @@ impl Scanner {
                 }
             }
         }
-        self.enter(place);
+        let watched = self.paths.watched(container, name);
+        self.enter(watched.map_or(place, |(place, _)| place));
+        if let Some((place, number)) = watched {
+            let ends = self.paths.node(place).map_or(0, |node| node.ends);
+            for index in bits(ends) {
+                if let Some(found) = self.found.get_mut(index) {
+                    found.name = number;
+                }
+            }
+        }
     }
 
     /// The value that comes next stands at `place`.

@@ -16,6 +16,7 @@ impl Scanner {
                     (self.found.get_mut(index), self.paths.wanted.get(index))
                 {
                     found.forget_value();
+                    found.first = byte;
                     if in_array {
                         found.exact = found.exact.saturating_add(1);
                     }

@@ -8,11 +8,9 @@
 //! The length of the result is not known in the headers step. So the announced `content-length` is raised by
 //! [`ADDED_LENGTH`] there, and what is not spent on the member is spent on spaces, which JSON allows.
 
-use std::rc::Rc;
-
 use crate::denial::Code;
-use crate::json::{Found, Paths, Scanner, Wanted};
-use crate::model::MODEL;
+use crate::json::{Found, Scanner};
+use crate::members::{INCLUDE_USAGE, MODEL, STREAM, STREAM_OPTIONS};
 
 /// The member that asks.
 const MEMBER: &str = r#","stream_options":{"include_usage":true}"#;
@@ -27,31 +25,6 @@ const _: () = assert!(
 
 /// Request headers that describe the bytes of the body as it came.
 pub const DIGESTS: [&str; 4] = ["content-digest", "content-md5", "digest", "repr-digest"];
-
-/// Literals, and nothing longer.
-const LITERAL_CAP: usize = 5;
-
-const MEMBERS: &[Wanted] = &[
-    MODEL,
-    literal(&["stream"]),
-    literal(&["stream_options"]),
-    literal(&["stream_options", "include_usage"]),
-];
-const MODEL_NAME: usize = 0;
-const STREAM: usize = 1;
-const OPTIONS: usize = 2;
-const INCLUDE_USAGE: usize = 3;
-
-const fn literal(path: &'static [&'static str]) -> Wanted {
-    Wanted {
-        path,
-        cap: LITERAL_CAP,
-    }
-}
-
-thread_local! {
-    static PATHS: Rc<Paths> = Rc::new(Paths::new(MEMBERS));
-}
 
 /// What becomes of a frame of a body.
 #[derive(Debug, PartialEq, Eq)]
@@ -109,11 +82,6 @@ impl Ask {
         }
     }
 
-    /// The members that a body must be scanned for; the model is the first.
-    pub(crate) fn paths() -> Rc<Paths> {
-        PATHS.with(Rc::clone)
-    }
-
     /// Whether the length that the headers announce has to be raised by [`ADDED_LENGTH`].
     #[must_use]
     pub const fn is_padded(&self) -> bool {
@@ -145,7 +113,7 @@ impl Ask {
                 }
                 _ => self.ambiguous = true,
             },
-            OPTIONS => self.options(found, last, end),
+            STREAM_OPTIONS => self.options(found, last, end),
             _ => {}
         }
     }
@@ -164,14 +132,12 @@ impl Ask {
         if frame.is_empty() {
             return Ok(Edit::Keep);
         }
-        let members = || [STREAM, OPTIONS, INCLUDE_USAGE].map(|index| scanner.found(index));
+        let members = || [STREAM, STREAM_OPTIONS, INCLUDE_USAGE].map(|index| scanner.found(index));
         let repeated = |found: &Found| found.exact > 1 || found.lookalikes > 0;
         self.ambiguous |= members().into_iter().flatten().any(repeated);
         let mut changes = std::mem::take(&mut self.changes);
         // Whether it matters is up to the model, which every document names before it closes.
-        let named = scanner
-            .found(MODEL_NAME)
-            .is_some_and(|found| found.complete);
+        let named = scanner.found(MODEL).is_some_and(|found| found.complete);
         if self.wanted && self.ambiguous && named {
             return Err(Code::AmbiguousStream);
         }
@@ -273,7 +239,9 @@ fn changed(bytes: &[u8], changes: &[Change], padding: usize) -> Vec<u8> {
 /// Whether the document has no options yet, or none that are lost where the later of two equal names counts. Others may
 /// have gone on before the model said that its usage is to be asked for.
 fn may_be_repeated(scanner: &Scanner) -> bool {
-    let options = scanner.found(OPTIONS).filter(|found| found.exact > 0);
+    let options = scanner
+        .found(STREAM_OPTIONS)
+        .filter(|found| found.exact > 0);
     options.is_none_or(|found| found.empty || found.value() == Some(b"null"))
 }
 
@@ -281,7 +249,7 @@ fn may_be_repeated(scanner: &Scanner) -> bool {
 /// inside a document that is still open, so that no body ends without it.
 fn unfinished(scanner: &Scanner, at_hand: usize) -> usize {
     let open = |index| scanner.found(index).filter(|found| !found.complete);
-    let begun = [INCLUDE_USAGE, OPTIONS].into_iter().filter_map(open);
+    let begun = [INCLUDE_USAGE, STREAM_OPTIONS].into_iter().filter_map(open);
     begun
         .map(|found| match found.raw.first() {
             Some(b'f' | b'n') => found.raw.len(),

@@ -1,5 +1,7 @@
 //! [`tollgate::model::Judge`] and the edits of [`tollgate::rewrite::ask`].
 
+use std::rc::Rc;
+
 use serde_json::{Value, json};
 use tollgate::model::{Also, Judge, ModelName};
 use tollgate::rewrite::ask::{ADDED_LENGTH, Ask, Edit};
@@ -60,7 +62,7 @@ fn judge(way: Way, chunks: &[&[u8]]) -> Judged {
     let length: usize = chunks.iter().map(|chunk| chunk.len()).sum();
     let length = way.announced.then_some(length as u64);
     let ask = Ask::new(way.announced, way.wanted_before);
-    let mut judge = Judge::new(None, length, Also::Usage(ask));
+    let mut judge = Judge::new(None, length, Also::Usage(ask), &Rc::default());
     assert_eq!(
         judge.added_length(),
         length.map(|length| length + ADDED_LENGTH)
@@ -75,9 +77,10 @@ fn judge(way: Way, chunks: &[&[u8]]) -> Judged {
     let end: [&[u8]; 1] = [b""];
     let count = chunks.len();
     for (index, frame) in chunks.iter().chain(&end).enumerate() {
-        let Ok(model) = judge.frame(frame, index == count) else {
+        let Ok(named) = judge.frame(frame, index == count) else {
             return judged;
         };
+        let model = named.model;
         if model.is_some() {
             assert_eq!(judged.model, None, "the model is told once");
             judged.model = model;

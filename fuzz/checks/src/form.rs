@@ -1,5 +1,7 @@
 //! [`tollgate::form::Form`] against a reader that has the whole form before it. The first line of an input is its boundary.
 
+use std::rc::Rc;
+
 use tollgate::denial::Code;
 use tollgate::form::{Boundary, Form};
 use tollgate::headers::HeaderMap;
@@ -66,12 +68,12 @@ fn read(boundary: &Boundary, chunks: &[&[u8]]) -> Option<String> {
 }
 
 fn judge(boundary: &Boundary, chunks: &[&[u8]]) -> Option<String> {
-    let mut judge = Judge::of_form(boundary, None, None);
+    let mut judge = Judge::of_form(boundary, None, None, &Rc::default());
     let mut model = None;
     for chunk in chunks {
-        model = judge.frame(chunk, false).ok()?.or(model);
+        model = judge.frame(chunk, false).ok()?.model.or(model);
     }
-    model = judge.frame(b"", true).ok()?.or(model);
+    model = judge.frame(b"", true).ok()?.model.or(model);
     model.map(|model| model.as_str().to_owned())
 }
 

@@ -1,18 +1,26 @@
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
+use std::rc::Rc;
+
+use crate::model::tests::read;
 use crate::model::{Also, Judge};
 
 /// The body that a server gets, and whether the usage is to be hidden from the client.
 fn ask(body: &str, step: usize, padded: bool, wanted: bool) -> Result<(String, bool), Code> {
     let length = padded.then_some(body.len() as u64);
-    let mut judge = Judge::new(None, length, Also::Usage(Ask::new(padded, wanted)));
+    let mut judge = Judge::new(
+        None,
+        length,
+        Also::Usage(Ask::new(padded, wanted)),
+        &Rc::default(),
+    );
     let raised = judge.added_length();
     assert_eq!(raised, length.map(|length| length + ADDED_LENGTH));
     let mut upstream = Vec::new();
     let mut frames = body.as_bytes().chunks(step).peekable();
     while let Some(frame) = frames.next() {
-        judge.frame(frame, frames.peek().is_none())?;
+        read(&mut judge, frame, frames.peek().is_none())?;
         match judge.edit(frame)? {
             Edit::Keep => upstream.extend_from_slice(frame),
             Edit::Pad(spaces) => {
@@ -205,11 +213,16 @@ fn a_literal_whose_start_has_gone_on_stays_as_it_is() {
         r#"{"stream":true,"stream_options":{"include_usage":fa"#,
         r#"lse},"model":"m"}"#,
     ];
-    let mut judge = Judge::new(None, None, Also::Usage(Ask::new(false, false)));
-    judge.frame(first.as_bytes(), false).unwrap();
+    let mut judge = Judge::new(
+        None,
+        None,
+        Also::Usage(Ask::new(false, false)),
+        &Rc::default(),
+    );
+    read(&mut judge, first.as_bytes(), false).unwrap();
     assert_eq!(judge.edit(first.as_bytes()), Ok(Edit::Keep));
     judge.ask_for_usage(true);
-    judge.frame(second.as_bytes(), true).unwrap();
+    read(&mut judge, second.as_bytes(), true).unwrap();
     assert_eq!(judge.edit(second.as_bytes()), Ok(Edit::Keep));
     assert!(!judge.hides_usage());
 }
@@ -226,10 +239,15 @@ fn options_that_have_gone_on_are_not_given_a_second_time() {
     ] {
         let first = format!(r#"{{"stream":true,"stream_options":{options},"#);
         let second = r#""model":"m"}"#;
-        let mut judge = Judge::new(None, None, Also::Usage(Ask::new(false, false)));
-        judge.frame(first.as_bytes(), false).unwrap();
+        let mut judge = Judge::new(
+            None,
+            None,
+            Also::Usage(Ask::new(false, false)),
+            &Rc::default(),
+        );
+        read(&mut judge, first.as_bytes(), false).unwrap();
         assert_eq!(judge.edit(first.as_bytes()), Ok(Edit::Keep), "{name}");
-        judge.frame(second.as_bytes(), true).unwrap();
+        read(&mut judge, second.as_bytes(), true).unwrap();
         judge.ask_for_usage(true);
         let hides = expected != Edit::Keep;
         assert_eq!(judge.edit(second.as_bytes()), Ok(expected), "{name}");
@@ -243,10 +261,15 @@ fn whether_an_ambiguous_stream_is_refused_is_up_to_the_model_however_the_body_is
     for (wanted, expected) in [(true, Err(Code::AmbiguousStream)), (false, Ok(()))] {
         for at in 0..=body.len() {
             let (first, second) = body.split_at(at);
-            let mut judge = Judge::new(None, None, Also::Usage(Ask::new(false, true)));
+            let mut judge = Judge::new(
+                None,
+                None,
+                Also::Usage(Ask::new(false, true)),
+                &Rc::default(),
+            );
             let mut verdict = Ok(());
             for frame in [first, second].map(str::as_bytes) {
-                if judge.frame(frame, false).unwrap().is_some() {
+                if read(&mut judge, frame, false).unwrap().is_some() {
                     judge.ask_for_usage(wanted);
                 }
                 verdict = verdict.and_then(|()| judge.edit(frame).map(|_| ()));
@@ -273,11 +296,11 @@ fn background_answers_are_refused_unless_plainly_not_wanted() {
     ] {
         let body = format!(r#"{{"model":"m",{members}}}"#);
         for step in 1..=body.len() {
-            let mut judge = Judge::new(None, None, Also::Background);
+            let mut judge = Judge::new(None, None, Also::Background, &Rc::default());
             let mut frames = body.as_bytes().chunks(step).peekable();
             let mut verdict = Ok(());
             while let (Some(frame), Ok(())) = (frames.next(), verdict) {
-                verdict = judge.frame(frame, frames.peek().is_none()).map(|_| ());
+                verdict = read(&mut judge, frame, frames.peek().is_none()).map(|_| ());
             }
             assert_eq!(verdict, expected, "{members}, frames of {step}");
         }

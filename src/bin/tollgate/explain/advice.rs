@@ -1,8 +1,9 @@
 //! What an operator can do about a denial.
 
 use serde_json::Value;
-use tollgate::denial::Code;
+use tollgate::denial::{Code, Denial};
 use tollgate::identity::{can_be_key, verified};
+use tollgate::members;
 use tollgate::policy::Policy;
 
 use super::model::ModelAnswer;
@@ -11,13 +12,13 @@ use super::request::Request;
 use super::who::Who;
 
 pub(super) fn advice(
-    code: Code,
+    denial: &Denial,
     request: &Request,
     policy: &Policy,
     who: &Who,
     model: Option<&ModelAnswer>,
 ) -> String {
-    match code {
+    match denial.code() {
         Code::MissingCredential => {
             "Send a key or a token (here: --key-stdin or --claims). To let everybody in, give the model `access: anonymous`.".to_owned()
         }
@@ -85,9 +86,18 @@ pub(super) fn advice(
         Code::BackgroundNotAllowed => {
             "Leave out `background`, or set `metering.allowBackground`: its tokens are not counted then.".to_owned()
         }
+        Code::MemberNotAllowed => member_not_allowed(denial.member().unwrap_or_default()),
         Code::UnsupportedEncoding => "Send the body without `content-encoding`.".to_owned(),
         Code::Internal => "A call of Envoy's failed; look at its log.".to_owned(),
     }
+}
+
+fn member_not_allowed(member: &str) -> String {
+    let effect = members::effect(member).map_or_else(
+        || "`body.deny` has it.".to_owned(),
+        |(servers, effect)| format!("It means, to {servers}: {effect}."),
+    );
+    format!("Leave `{member}` out. {effect} `body.allow` lets it pass unread.")
 }
 
 fn unknown_tenant(request: &Request, policy: &Policy) -> String {

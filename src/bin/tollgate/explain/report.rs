@@ -129,7 +129,7 @@ impl Report {
         let caller = identified.unwrap_or(Caller::Anonymous);
         let model = model.map(|model| ModelAnswer::new(&model, &caller, &who, policy));
         let answer = |denial: &Denial| {
-            let advice = advice(denial.code(), request, policy, &who, model.as_ref());
+            let advice = advice(denial, request, policy, &who, model.as_ref());
             DenialAnswer::new(denial, request, advice)
         };
         Self {

@@ -1,0 +1,267 @@
+//! The members of a JSON body that decide something: which model works, who is asked for usage, and what else a server
+//! would be steered by.
+//!
+//! `model` is not the only member by which servers choose a model. Some name further ones (fallbacks, drafts, adapters,
+//! models of tools): each of these is judged like `model`. Others choose hosts, workers, queues, credentials or code: they
+//! are refused unless the configuration allows them. Both lists hold for all servers at once, because one server passes on
+//! to the next what it does not know itself.
+//!
+//! Names are compared as the most forgiving reader compares them ([`NameSet`]). Only the top of the document is looked at,
+//! and the few places of [`NAMING`]: what stands in messages and inputs is the user's to say.
+
+pub(crate) mod naming;
+pub(crate) mod steering;
+
+use std::rc::Rc;
+
+use crate::denial::Denial;
+use crate::json::{Found, NameSet, Paths, Wanted};
+use crate::model::{MAX_NAME, ModelName};
+
+pub(crate) use naming::NAMING;
+use naming::{Naming, Shape};
+use steering::Harmless;
+pub(crate) use steering::STEERING;
+
+/// Where the members that are read are found, in the order of [`READ`].
+pub(crate) const MODEL: usize = 0;
+pub(crate) const BACKGROUND: usize = 1;
+pub(crate) const STREAM: usize = 2;
+pub(crate) const STREAM_OPTIONS: usize = 3;
+pub(crate) const INCLUDE_USAGE: usize = 4;
+
+/// Every escape of a name of 256 bytes fits: six bytes for each character, and the quotes.
+const NAME: usize = MAX_NAME * 6 + 2;
+/// Literals, and nothing longer.
+const LITERAL: usize = 5;
+
+/// What is read for its own sake. Those of [`NAMING`] follow, and then the one that stands for all that steer.
+const READ: [Wanted; 5] = [
+    wanted(&["model"], NAME),
+    wanted(&["background"], LITERAL),
+    wanted(&["stream"], LITERAL),
+    wanted(&["stream_options"], LITERAL),
+    wanted(&["stream_options", "include_usage"], LITERAL),
+];
+const ALL: [Wanted; READ.len() + NAMING.len()] = all();
+
+/// Members that cannot be denied, because the filter reads and completes them itself.
+pub(crate) const OWN: [&str; 3] = ["model", "stream", "stream_options"];
+
+const fn wanted(path: &'static [&'static str], cap: usize) -> Wanted {
+    Wanted { path, cap }
+}
+
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, which would refuse what panics"
+)]
+const fn all() -> [Wanted; READ.len() + NAMING.len()] {
+    let mut all = [READ[0]; READ.len() + NAMING.len()];
+    let mut index = 0;
+    while index < READ.len() {
+        all[index] = READ[index];
+        index += 1;
+    }
+    while index < all.len() {
+        let naming = &NAMING[index - READ.len()];
+        all[index] = wanted(naming.path, naming.shape.cap());
+        index += 1;
+    }
+    all
+}
+
+/// A member that is refused.
+#[derive(Debug)]
+struct Denied {
+    /// As it is written in the table or in the configuration.
+    name: Rc<str>,
+    harmless: Harmless,
+}
+
+/// Which servers read a member of the lists, and what they do with it; `None` for one that only the configuration names.
+#[cfg(feature = "command")]
+#[must_use]
+pub fn effect(member: &str) -> Option<(&'static str, &'static str)> {
+    let mut naming = NAMING.iter();
+    let naming = naming.find(|naming| naming.name == member);
+    let mut steering = STEERING.iter();
+    let steering = steering.find(|steering| steering.name == member);
+    naming
+        .map(|naming| (naming.servers, naming.effect))
+        .or_else(|| steering.map(|steering| (steering.servers, steering.effect)))
+}
+
+/// What the configuration makes of the members: which are refused, and which are not looked at.
+#[derive(Debug)]
+pub struct Members {
+    paths: Rc<Paths>,
+    denied: Vec<Denied>,
+    /// Which of [`NAMING`] are not looked at.
+    ignored: [bool; NAMING.len()],
+}
+
+impl Default for Members {
+    /// The lists as they are.
+    fn default() -> Self {
+        Self::new(&[], &[])
+    }
+}
+
+impl Members {
+    /// `deny` and `allow` are names, or beginnings of names in front of a `*`. What is denied by name stays denied.
+    #[must_use]
+    pub fn new(deny: &[String], allow: &[String]) -> Self {
+        let listed = |list: &[String], name: &str| {
+            let mut list = list.iter();
+            list.any(|pattern| matches(pattern, name))
+        };
+        let steering = STEERING
+            .iter()
+            .filter(|steering| !listed(allow, steering.name))
+            .map(|steering| Denied {
+                name: steering.name.into(),
+                harmless: steering.harmless,
+            });
+        let configured = deny.iter().map(|name| Denied {
+            name: name.as_str().into(),
+            harmless: Harmless::Null,
+        });
+        let denied: Vec<Denied> = steering.chain(configured).collect();
+        let mut names = NameSet::default();
+        for (denied, number) in denied.iter().zip(0..) {
+            names.insert(&denied.name, number);
+        }
+        let ignored = NAMING.map(|naming| {
+            let top = naming.path.first().copied().unwrap_or_default();
+            listed(allow, naming.name) || listed(allow, top)
+        });
+        // What an entry of the fallbacks says is spread over the request that is tried again.
+        let places: [&[&'static str]; 2] = [&[], &["fallbacks", "[]"]];
+        let paths = Paths::new(&ALL).watching(&places, names, LITERAL);
+        Self {
+            paths: Rc::new(paths),
+            denied,
+            ignored,
+        }
+    }
+
+    /// The members that a body must be scanned for.
+    pub(crate) fn paths(&self) -> Rc<Paths> {
+        Rc::clone(&self.paths)
+    }
+
+    /// The denied member of this name, as the list has it. For forms, where no value is harmless, and where no further
+    /// model can be named.
+    pub(crate) fn denied_field(&self, name: &str) -> Option<&str> {
+        let mut denied = self.denied.iter().map(|denied| &*denied.name);
+        let naming = NAMING.iter().zip(self.ignored);
+        let mut tops = naming.filter_map(|(naming, ignored)| match naming.path {
+            [top, ..] if !ignored => Some(*top),
+            _ => None,
+        });
+        denied
+            .find(|pattern| matches(pattern, name))
+            .or_else(|| tops.find(|top| matches(top, name)))
+    }
+
+    fn ignores(&self, index: usize) -> bool {
+        self.ignored.get(index).copied().unwrap_or_default()
+    }
+}
+
+/// Whether a name, as it is written in a table, is one that a pattern is for.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name
+            .get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix)),
+        None => pattern.eq_ignore_ascii_case(name),
+    }
+}
+
+/// What one body says in the members of [`NAMING`] and [`STEERING`].
+#[derive(Debug, Default)]
+pub(crate) struct Named {
+    /// The models that were named since they were taken last.
+    models: Vec<ModelName>,
+    refused: Option<Denial>,
+    /// The entry of the fallbacks that is being read has named its model.
+    entry_named: bool,
+}
+
+impl Named {
+    /// One of the wanted values has been read.
+    pub(crate) fn value(&mut self, index: usize, found: &Found, members: &Members) {
+        let Some(index) = index.checked_sub(READ.len()) else {
+            return;
+        };
+        match NAMING.get(index) {
+            Some(naming) if !members.ignores(index) => self.naming(naming, found),
+            Some(_) => {}
+            None => self.steering(found, members),
+        }
+    }
+
+    fn naming(&mut self, naming: &Naming, found: &Found) {
+        let taken = match (naming.shape, found.first) {
+            (_, b'n') | (Shape::List | Shape::NameOrList, b'[') => true,
+            (Shape::NameOrEntry, b'{') => std::mem::take(&mut self.entry_named),
+            (Shape::List | Shape::Nothing, _) => false,
+            (_, b'"') => {
+                let model = found.string().and_then(|text| ModelName::new(&text));
+                let named = model.is_some();
+                self.entry_named |= named && naming.shape == Shape::NameOfEntry;
+                self.models.extend(model);
+                named
+            }
+            _ => false,
+        };
+        if !taken {
+            self.refuse(naming.name);
+        }
+    }
+
+    fn steering(&mut self, found: &Found, members: &Members) {
+        let Some(denied) = members.denied.get(usize::from(found.name)) else {
+            return;
+        };
+        if !denied.harmless.is(found) {
+            self.refuse(&denied.name);
+        }
+    }
+
+    fn refuse(&mut self, member: &str) {
+        let refusal = || Denial::member_not_allowed(member);
+        self.refused.get_or_insert_with(refusal);
+    }
+
+    /// The models that were named since this was asked last.
+    ///
+    /// # Errors
+    /// [`MemberNotAllowed`](crate::denial::Code::MemberNotAllowed) for a member that is refused.
+    pub(crate) fn take(&mut self) -> Result<Vec<ModelName>, Denial> {
+        match &self.refused {
+            Some(denial) => Err(denial.clone()),
+            None => Ok(std::mem::take(&mut self.models)),
+        }
+    }
+
+    /// A name on the way to a further model that is only equal to a wanted one in a forgiving reader.
+    pub(crate) fn lookalikes<'a>(
+        &mut self,
+        found: impl Fn(usize) -> Option<&'a Found>,
+        members: &Members,
+    ) {
+        for (place, (naming, ignored)) in (READ.len()..).zip(NAMING.iter().zip(members.ignored)) {
+            let alike = found(place).is_some_and(|found| found.lookalikes > 0);
+            if alike && !ignored {
+                self.refuse(naming.name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
