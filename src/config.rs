@@ -73,6 +73,10 @@ pub(crate) struct Config<'a> {
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "ModelHeaderConfig"))]
     pub(crate) model_header: Option<&'a RawValue>,
+    /// Which headers of a request are removed because somebody is steered by them.
+    #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "HeadersConfig"))]
+    pub(crate) headers: Option<&'a RawValue>,
     /// Which members of a JSON body, and fields of a form, are refused because servers are steered by them.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "BodyConfig"))]
@@ -348,6 +352,22 @@ pub(crate) struct ModelHeaderConfig {
     /// Refuse requests without it.
     #[serde(default)]
     pub(crate) required: bool,
+}
+
+/// Headers by which a client would steer a scheduler, a router, a server or Envoy. They are removed from headers and
+/// trailers of every request. Names are compared without regard to case, with `_` read as `-`; one that ends in `*` is for
+/// all that begin so.
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct HeadersConfig {
+    /// Headers that are removed on top of [the list](#headers).
+    #[serde(default)]
+    pub(crate) strip: Vec<String>,
+    /// Headers of [the list](#headers) that pass: those that a filter in front of this one writes. Not those that this
+    /// filter sets.
+    #[serde(default)]
+    pub(crate) allow: Vec<String>,
 }
 
 /// Members of a body, beside `model`, by which servers choose models, hosts, workers, queues, credentials or code. Names

@@ -4,6 +4,8 @@
 //! filter owns is removed, whoever sent it and however it is spelled, and then set from the verified identity. Headers
 //! are set, never added, because an added value would leave a spoofed one in front of it.
 
+pub mod owned;
+
 use std::rc::Rc;
 
 use crate::access::Permit;
@@ -13,29 +15,6 @@ use crate::identity::{Proof, TrustedHeaders};
 use crate::operation::{ModelIn, Operation};
 use crate::policy::{Fairness, Forwarding, Policy, SecretHeader};
 use crate::rewrite::{ask, models};
-
-/// Names that begin so are ours, the gateway's or the scheduler's. Compared in lower case with `_` read as `-`, since
-/// servers that turn headers into variables (CGI, WSGI) cannot tell the two apart.
-pub const OWNED_PREFIXES: [&str; 4] = ["x-llm-d-", "x-gateway-", "x-slo-", "x-tollgate-"];
-
-/// Headers by which a client could change the method, or Envoy's retries, timeouts and statistics
-/// (Envoy: "HTTP header manipulation" and the router filter's request headers).
-pub const OWNED_NAMES: [&str; 14] = [
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-envoy-hedge-on-per-try-timeout",
-    "x-envoy-max-retries",
-    "x-envoy-retriable-header-names",
-    "x-envoy-retriable-status-codes",
-    "x-envoy-retry-grpc-on",
-    "x-envoy-retry-on",
-    "x-envoy-upstream-alt-stat-name",
-    "x-envoy-upstream-rq-per-try-timeout-ms",
-    "x-envoy-upstream-rq-timeout-alt-response",
-    "x-envoy-upstream-rq-timeout-ms",
-    "x-envoy-upstream-stream-duration-ms",
-];
 
 /// The scheduler's name for the fairness id, and the one that it had before.
 pub const FAIRNESS: [&str; 2] = [
@@ -48,6 +27,10 @@ pub(crate) const OBJECTIVE: [&str; 2] = [
 ];
 pub(crate) const TENANT: &str = "x-tollgate-tenant";
 
+/// What the filter says itself begins so.
+const OWN_PREFIX: &str = "x-tollgate-";
+
+const REQUEST_ID: &str = "x-request-id";
 const CONTENT_LENGTH: &str = "content-length";
 const CONTENT_TYPE: &str = "content-type";
 
@@ -187,19 +170,49 @@ pub fn forward(permit: Permit, headers: &HeaderMap, has_body: bool, policy: &Pol
     }
 }
 
-/// The headers to remove from any message of a client: credentials, owned names and what only a gateway in front may
-/// say. Request trailers as well.
+/// The headers to remove from any request of a client: credentials, owned names and what only a gateway in front may
+/// say.
+fn removals(headers: &HeaderMap, policy: &Policy) -> Vec<Vec<u8>> {
+    let steers = |name: &[u8], value: &[u8]| name == REQUEST_ID.as_bytes() && names_a_peer(value);
+    each_once(headers, |name, value| {
+        is_credential(name, policy)
+            || is_owned(name, policy)
+            || is_trusted(name, policy)
+            || steers(name, value)
+    })
+}
+
+/// The trailers to remove from any request of a client: what would be removed from its headers, and what only headers may
+/// say, since some servers take one for the other (RFC 9110, section 6.5.1).
 #[must_use]
-pub fn removals(headers: &HeaderMap, policy: &Policy) -> Vec<Vec<u8>> {
-    let mut remove: Vec<Vec<u8>> = Vec::new();
-    for (name, _) in headers.iter() {
-        if (is_credential(name, policy) || is_owned(name, policy) || is_trusted(name, policy))
-            && !remove.iter().any(|other| other == name)
-        {
-            remove.push(name.to_vec());
+pub fn trailer_removals(trailers: &HeaderMap, policy: &Policy) -> Vec<Vec<u8>> {
+    each_once(trailers, |name, _| {
+        is_credential(name, policy)
+            || is_owned(name, policy)
+            || is_trusted(name, policy)
+            || same_name(name, &policy.model_header.name)
+            || same_name(name, REQUEST_ID)
+            || same_name(name, AUTHORIZATION)
+            || reserved().any(|header| same_name(name, header))
+    })
+}
+
+/// The names of the headers that pass, each once.
+fn each_once(headers: &HeaderMap, pass: impl Fn(&[u8], &[u8]) -> bool) -> Vec<Vec<u8>> {
+    let mut names: Vec<Vec<u8>> = Vec::new();
+    for (name, value) in headers.iter() {
+        if pass(name, value) && !names.iter().any(|other| other == name) {
+            names.push(name.to_vec());
         }
     }
-    remove
+    names
+}
+
+/// Whether the id of a request says where its cache is, as connectors of vLLM read it
+/// (`kv_transfer/kv_connector/v1/moriio/moriio_common.py`).
+fn names_a_peer(id: &[u8]) -> bool {
+    const MARK: &[u8] = b"_addr_";
+    id.windows(MARK.len()).any(|part| part == MARK)
 }
 
 /// The `content-type` to set, where the client wrote another one: the server must read the body as what it was judged as.
@@ -303,16 +316,7 @@ fn is_owned(name: &[u8], policy: &Policy) -> bool {
     if name.contains(&b'_') && DESCRIBING.iter().any(|plain| same_name(name, plain)) {
         return true;
     }
-    let begins_with = |prefix: &&str| {
-        let start = name.get(..prefix.len());
-        start.is_some_and(|start| same_name(start, prefix))
-    };
-    // All that is ours begins so, and half of a client's headers do not.
-    let may_be_owned = matches!(name, [b'x' | b'X', b'-' | b'_', ..]);
-    (may_be_owned
-        && (OWNED_PREFIXES.iter().any(begins_with)
-            || OWNED_NAMES.iter().any(|owned| same_name(name, owned))))
-        || same_name(name, model_header)
+    policy.owned.has(name) || same_name(name, model_header)
 }
 
 /// Whether two header names are one to a reader that ignores case and takes `_` for `-`.
@@ -333,16 +337,32 @@ pub(crate) fn same_name(name: &[u8], owned: &str) -> bool {
 
 /// Whether this header means something to every HTTP message, so that it cannot carry anything else.
 pub(crate) fn is_reserved(name: &str) -> bool {
-    let mut reserved = DESCRIBING
+    reserved().any(|header| same_name(name.as_bytes(), header))
+}
+
+fn reserved() -> impl Iterator<Item = &'static &'static str> {
+    DESCRIBING
         .iter()
-        .chain(&["connection", "host", "te", "trailer"]);
-    reserved.any(|header| same_name(name.as_bytes(), header))
+        .chain(&["connection", "host", "te", "trailer"])
 }
 
 /// Whether this is a header that is set from the identity, so that nobody else may say it.
 pub(crate) fn is_ours(name: &str) -> bool {
     let mut ours = FAIRNESS.iter().chain(&OBJECTIVE).chain([&TENANT]);
     ours.any(|header| same_name(name.as_bytes(), header))
+}
+
+/// Whether a name, or one that begins as what stands before a `*`, is a header that the filter sets.
+pub(crate) fn may_be_ours(pattern: &str) -> bool {
+    let name = pattern.replace('_', "-").to_ascii_lowercase();
+    let is_any = |prefix: &str| {
+        let mut ours = FAIRNESS.iter().chain(&OBJECTIVE);
+        ours.any(|header| header.starts_with(prefix)) || OWN_PREFIX.starts_with(prefix)
+    };
+    match name.strip_suffix('*') {
+        Some(prefix) => is_any(prefix) || prefix.starts_with(OWN_PREFIX),
+        None => is_ours(&name) || name.starts_with(OWN_PREFIX),
+    }
 }
 
 /// Longest user or attribute that becomes a fairness id, in bytes.

@@ -226,7 +226,7 @@ impl Stream {
         self.judge(0, true)?;
         let policy = self.policy.as_ref().ok_or(Code::Internal)?;
         let trailers = host::headers(Map::RequestTrailers)?;
-        for name in forward::removals(&trailers, policy) {
+        for name in forward::trailer_removals(&trailers, policy) {
             host::remove_header(Map::RequestTrailers, &name)?;
         }
         Ok(())

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 
 use crate::access::{ExtraPath, Mode, ModelLimit, ModelRules};
+use crate::forward::owned::OwnedHeaders;
 use crate::gateway_counts::GatewayCounts;
 use crate::identity::{Issuer, Keys, Source, TrustedHeaders};
 use crate::members::Members;
@@ -38,6 +39,8 @@ pub struct Policy {
     pub models: ModelRules,
     /// The header that repeats the model.
     pub model_header: ModelHeader,
+    /// Which headers nobody but the gateway may say.
+    pub owned: OwnedHeaders,
     /// What else of a body is looked at.
     pub members: Rc<Members>,
     /// Paths beyond the table of operations, for members of certain groups.

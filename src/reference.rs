@@ -13,9 +13,8 @@ use clap::ValueEnum;
 
 use crate::access::Mode;
 use crate::denial::{Code, Denial};
-use crate::forward::{
-    DESCRIBING, FAIRNESS, OBJECTIVE, OWNED_NAMES, OWNED_PREFIXES, SECRET_PARAMETERS, TENANT,
-};
+use crate::forward::owned::{OWNED, SPARED};
+use crate::forward::{DESCRIBING, FAIRNESS, OBJECTIVE, SECRET_PARAMETERS, TENANT};
 use crate::members::{NAMING, STEERING};
 use crate::meter::{self, Missing};
 use crate::metrics::{Kind, Metric};
@@ -27,13 +26,14 @@ use crate::rewrite::{ask, models};
 type Table = (&'static str, fn() -> String);
 
 /// What may stand on the page, each once.
-const TABLES: [Table; 16] = [
+const TABLES: [Table; 17] = [
     ("configuration", configuration::tables),
     ("denials", denials),
     ("denied reply", denied_reply),
     ("filter state", filter_state),
     ("headers removed", headers_removed),
     ("headers set", headers_set),
+    ("headers that steer", headers_that_steer),
     ("limits", limits::limits),
     ("members that name models", members_that_name_models),
     ("members that steer", members_that_steer),
@@ -277,13 +277,6 @@ fn members_that_steer() -> String {
 }
 
 fn headers_removed() -> String {
-    let (envoy, method): (Vec<&str>, Vec<&str>) = OWNED_NAMES
-        .into_iter()
-        .partition(|name| name.starts_with("x-envoy-"));
-    let owned: Vec<String> = OWNED_PREFIXES
-        .iter()
-        .map(|prefix| format!("{prefix}*"))
-        .collect();
     let rows = [
         (
             "all headers of `credentials.sources`, unless `credentials.forward` says otherwise".to_owned(),
@@ -297,9 +290,14 @@ fn headers_removed() -> String {
             format!("{} in the query", codes(SECRET_PARAMETERS)),
             "Credentials in the query are never accepted.",
         ),
-        (codes(owned.iter().map(String::as_str)), "The scheduler believes them."),
-        (codes(method), "Another method than the one that was judged."),
-        (codes(envoy), "Envoy's retries, timeouts and statistics."),
+        (
+            "the [headers that steer](#headers-that-steer), unless `headers.allow` has them, and those of `headers.strip`".to_owned(),
+            "They would be believed.",
+        ),
+        (
+            "`x-request-id`, where its value holds `_addr_`".to_owned(),
+            "vLLM's connectors read the host of the cache from it.",
+        ),
         (
             "other spellings of `modelHeader.name`, such as `x_ai_eg_model`".to_owned(),
             "The server could read a model that was not judged.",
@@ -332,6 +330,18 @@ fn headers_removed() -> String {
     table(
         ["what", "why"],
         rows.map(|(what, why)| [what, why.to_owned()]),
+    )
+}
+
+fn headers_that_steer() -> String {
+    let rows = OWNED
+        .iter()
+        .map(|owned| [owned.name, owned.system, owned.effect, owned.source].map(str::to_owned));
+    let rows = rows.map(|[name, system, effect, source]| [code(&name), system, effect, source]);
+    let list = table(["header", "system", "what it decides", "source"], rows);
+    format!(
+        "{list}\nEnvoy, or a filter of Istio's, writes these before the filter sees them, so they pass: {}.\n",
+        codes(SPARED)
     )
 }
 

@@ -3,12 +3,15 @@
 mod admitted;
 mod body;
 mod credentials;
+mod headers;
 mod issuers;
 mod keys;
 mod trusted_headers;
 
 #[cfg(feature = "command")]
 pub(crate) use body::MAX_MEMBER;
+#[cfg(feature = "command")]
+pub(crate) use headers::MAX_HEADER;
 pub use keys::list_entries;
 
 use std::fmt;
@@ -101,6 +104,7 @@ impl Compiler<'_> {
         let trusted_headers = self.trusted_headers(&config, &sources, &model_header);
         let admitted =
             self.admitted_header(&config, &sources, &model_header, trusted_headers.as_ref());
+        let owned = self.owned_headers(&config);
         let members = self.members(&config);
         let extra_paths = self.extra_paths(&config);
         let public_paths = self.public_paths(&config);
@@ -132,6 +136,7 @@ impl Compiler<'_> {
             trusted_headers,
             models,
             model_header,
+            owned,
             members,
             extra_paths,
             public_paths,

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 
 use super::Config;
 use super::compile::{
-    DEFAULT_MODEL_HEADER, MAX_MEMBER, MAX_NAME, MAX_VARIABLE, RESERVED_NAMES, TOKEN_MARKS,
+    DEFAULT_MODEL_HEADER, MAX_HEADER, MAX_MEMBER, MAX_NAME, MAX_VARIABLE, RESERVED_NAMES,
+    TOKEN_MARKS,
 };
 use super::metering::MAX_COST_KEY;
 use crate::model::{self, NAME_MARKS};
@@ -116,6 +117,11 @@ fn member() -> Value {
     json!({"pattern": format!(r"^[!-)+-~]{{1,{MAX_MEMBER}}}\*?$")})
 }
 
+fn header_pattern() -> Value {
+    let marks = TOKEN_MARKS.replace('*', "");
+    json!({"pattern": format!(r"^[A-Za-z0-9{marks}]{{1,{MAX_HEADER}}}\*?$")})
+}
+
 fn token() -> Value {
     json!({"pattern": format!("^[A-Za-z0-9{TOKEN_MARKS}]+$")})
 }
@@ -159,6 +165,8 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("keys[].objective", name()),
         ("keys[].models[]", json!({"pattern": model_pattern()})),
         ("keysFrom[].env", variable()),
+        ("headers.strip[]", header_pattern()),
+        ("headers.allow[]", header_pattern()),
         ("body.deny[]", member()),
         ("body.allow[]", member()),
         (

@@ -77,6 +77,21 @@ fn accepts_the_demo_and_its_variations() {
 fn each_fault_is_one_line_with_path_fault_and_expectation() {
     for (config, expected) in [
         (
+            demo_with(
+                "/headers",
+                json!({"allow": ["X_Gateway_Inference-Fairness-Id"]}),
+            ),
+            "headers.allow[0]: the filter sets a header of this name itself; expected another one",
+        ),
+        (
+            demo_with("/headers", json!({"allow": ["x-envoy-*", "x-*"]})),
+            "headers.allow[1]: the filter sets a header of this name itself; expected another one",
+        ),
+        (
+            demo_with("/headers", json!({"strip": ["x y"]})),
+            "headers.strip[0]: expected the name of a header, or its beginning and `*`, 64 characters at most",
+        ),
+        (
             demo_with("/body", json!({"deny": ["Model"]})),
             "body.deny[0]: the filter reads this member itself; expected another one",
         ),

@@ -110,6 +110,12 @@ fn removes_every_owned_name_however_it_is_spelled() {
         "x_llm-d_inference_fairness_id",
         "X-LLM-D-INFERENCE-FAIRNESS-ID",
         "x-tollgate-user",
+        "x-prefiller-host-port",
+        "X_Prefiller-Host_Port",
+        "x-envoy-original-dst-host",
+        "serve_multiplexed_model_id",
+        "target-pod",
+        "x-pass-x-tollgate-tenant",
         "x-http-method-override",
         "x-envoy-max-retries",
         "x-envoy-upstream-rq-timeout-ms",
@@ -283,4 +289,79 @@ fn the_fairness_id_can_come_from_key_or_user() {
         "a value that is no label"
     );
     assert_eq!(fairness("user", &key, &no_token), None, "a key has no user");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn passes_what_clients_and_filters_in_front_write() {
+    for (name, value) in [
+        ("x-envoy-internal", "true"),
+        ("x-envoy-peer-metadata-id", "sidecar"),
+        ("x-request-id", "5ad0b1e7-2b4e-4a7c-9d5b-3f1c2a7e9b10"),
+        ("x-stainless-lang", "python"),
+        ("anthropic-version", "2023-06-01"),
+        ("traceparent", "00-1-2-00"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-session-id", "s"),
+        ("users", "u"),
+        ("x-team", "t"),
+    ] {
+        assert_eq!(demo_changes(ACME_KEY, &[(name, value)]), ACME, "{name}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_id_that_names_the_host_of_a_cache_is_removed() {
+    let id = "cmpl-___prefill_addr_10.0.0.1:14579___decode_addr_10.0.0.2_0123456789abcdef";
+    let changes = demo_changes(ACME_KEY, &[("x-request-id", id)]);
+    assert_eq!(changes.first().map(String::as_str), Some("-x-request-id"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_configuration_adds_to_the_list_and_takes_from_it() {
+    let mut config = fixtures::demo();
+    config["headers"] = serde_json::json!({
+        "strip": ["X-Team", "x-higress-*"],
+        "allow": ["x-litellm-timeout", "x-portkey-*", "prefer"],
+    });
+    let policy = fixtures::policy(&config);
+    for (name, removed) in [
+        ("x-team", true),
+        ("x_team", true),
+        ("x-higress-llm-model", true),
+        ("x-litellm-timeout", false),
+        ("x-litellm-model", true),
+        ("x-portkey-config", false),
+        ("prefer", false),
+        ("x-tollgate-tenant", true),
+    ] {
+        let headers = [(name, "forged")].into_iter().collect();
+        assert_eq!(!removals(&headers, &policy).is_empty(), removed, "{name}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn trailers_lose_what_headers_lose_and_what_only_headers_may_say() {
+    let policy = fixtures::policy(&fixtures::demo());
+    let trailers = [
+        "x-checksum",
+        "x-prefiller-host-port",
+        "x-ai-eg-model",
+        "x_ai_eg_model",
+        "x-api-key",
+        "content-type",
+        "Content_Type",
+        "content-length",
+        "transfer-encoding",
+        "host",
+        "authorization",
+        "x-request-id",
+        "grpc-status",
+    ];
+    let map = trailers.iter().map(|name| (*name, "x")).collect();
+    let removed = trailer_removals(&map, &policy);
+    let kept: Vec<_> = trailers
+        .into_iter()
+        .filter(|name| !removed.contains(&name.as_bytes().to_vec()))
+        .collect();
+    assert_eq!(kept, ["x-checksum", "grpc-status"]);
 }

@@ -105,23 +105,35 @@ impl Name {
     }
 }
 
-/// The name after case folding, in `room`. `None` if it is longer than any that is looked for, or not UTF-8.
-pub(super) fn fold<'a>(name: &[u8], room: &'a mut [u8; CAP]) -> Option<&'a [u8]> {
-    if name.is_ascii() {
-        let folded = room.get_mut(..name.len())?;
-        folded.copy_from_slice(name);
-        folded.make_ascii_lowercase();
-        return Some(folded);
-    }
+/// The name after case folding, in `room`: as much of it as fits. Of what is not UTF-8 only ASCII letters are folded.
+pub(super) fn fold<'a>(name: &[u8], room: &'a mut [u8; CAP]) -> &'a [u8] {
+    let text = std::str::from_utf8(name)
+        .ok()
+        .filter(|text| !text.is_ascii());
     let mut length = 0_usize;
-    for letter in std::str::from_utf8(name).ok()?.chars() {
-        let mut bytes = [0; 4];
-        let bytes = fold_letter(letter).encode_utf8(&mut bytes).as_bytes();
+    let mut append = |bytes: &[u8]| {
         let end = length.saturating_add(bytes.len());
-        room.get_mut(length..end)?.copy_from_slice(bytes);
+        let Some(place) = room.get_mut(length..end) else {
+            return false;
+        };
+        place.copy_from_slice(bytes);
+        place.make_ascii_lowercase();
         length = end;
+        true
+    };
+    match text {
+        Some(text) => {
+            let mut letters = text.chars();
+            let mut bytes = [0; 4];
+            while letters.next().is_some_and(|letter| {
+                append(fold_letter(letter).encode_utf8(&mut bytes).as_bytes())
+            }) {}
+        }
+        None => {
+            append(name.get(..CAP).unwrap_or(name));
+        }
     }
-    room.get(..length)
+    room.get(..length).unwrap_or_default()
 }
 
 const fn fold_letter(letter: char) -> char {

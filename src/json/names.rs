@@ -6,20 +6,34 @@ use super::name::{CAP, fold};
 
 /// Names, and beginnings of names that end in `*`. Two names are equal if they are after case folding: ASCII letters,
 /// U+017F as `s` and U+212A as `k`, the way Go's `encoding/json` reads names.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct NameSet {
     exact: FxHashMap<Box<[u8]>, u16>,
-    /// Each with the place of its first letter in `lengths`.
-    prefixes: Vec<(usize, Box<[u8]>, u16)>,
-    /// For each first letter the lengths of the names that begin so, as bits; [`ANY_LENGTH`] where a beginning does. Most
-    /// names of a document are told apart by it.
-    lengths: [u32; LETTERS],
+    /// In their order; none begins with another.
+    prefixes: Vec<(Box<[u8]>, u16)>,
+    /// For each kind of beginning the lengths of the names that begin so, as bits; [`ANY_LENGTH`] where a prefix does.
+    /// Most names are told apart by it.
+    lengths: [u32; KINDS],
+    /// The first letters of prefixes that are too short to have a kind, as bits.
+    short: u32,
 }
 
-/// First letters that differ in these bits are told apart: those that differ in case are not.
-const LETTERS: usize = 32;
+/// How many kinds of beginnings are told apart, by the bytes at 0, 2 and 3.
+const KINDS: usize = 256;
+const KIND_LENGTH: usize = 4;
 /// No name has the length zero.
 const ANY_LENGTH: u32 = 1;
+
+impl Default for NameSet {
+    fn default() -> Self {
+        Self {
+            exact: FxHashMap::default(),
+            prefixes: Vec::new(),
+            lengths: [0; KINDS],
+            short: 0,
+        }
+    }
+}
 
 impl NameSet {
     /// Adds a name, or the beginning of names in front of a `*`, under a number.
@@ -29,10 +43,11 @@ impl NameSet {
             Some(prefix) => (prefix, true),
             None => (pattern, false),
         };
-        let Some(folded) = fold(text.as_bytes(), &mut room) else {
-            return;
-        };
-        if let Some(lengths) = self.lengths.get_mut(letter(folded)) {
+        let folded = fold(text.as_bytes(), &mut room);
+        if is_prefix && folded.len() < KIND_LENGTH {
+            self.short |= letter_bit(folded);
+        }
+        if let Some(lengths) = self.lengths.get_mut(kind(folded)) {
             *lengths |= if is_prefix {
                 ANY_LENGTH
             } else {
@@ -40,44 +55,65 @@ impl NameSet {
             };
         }
         if is_prefix {
-            self.prefixes.push((letter(folded), folded.into(), number));
+            self.insert_prefix(folded.into(), number);
         } else {
             self.exact.insert(folded.into(), number);
         }
     }
 
+    /// A beginning of a beginning is enough: so no other one but the last in order can be that of a name.
+    fn insert_prefix(&mut self, prefix: Box<[u8]>, number: u16) {
+        let mut known = self.prefixes.iter();
+        if known.any(|(shorter, _)| prefix.starts_with(shorter)) {
+            return;
+        }
+        self.prefixes
+            .retain(|(longer, _)| !longer.starts_with(&prefix));
+        let at = self
+            .prefixes
+            .partition_point(|(other, _)| **other < *prefix);
+        self.prefixes.insert(at, (prefix, number));
+    }
+
     /// The number of the name, or of a beginning of it.
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<u16> {
-        let letter = letter(name);
-        if name.is_ascii() {
-            let lengths = self.lengths.get(letter).copied().unwrap_or_default();
-            if lengths & (length_bit(name.len()) | ANY_LENGTH) == 0 {
-                return None;
-            }
-            if lengths & length_bit(name.len()) == 0 {
-                return self.beginning(letter, name);
-            }
+        let lengths = self.lengths.get(kind(name)).copied().unwrap_or_default();
+        let is_known = lengths & (length_bit(name.len()) | ANY_LENGTH) != 0;
+        if !is_known && self.short & letter_bit(name) == 0 && name.is_ascii() {
+            return None;
+        }
+        let is_folded = |byte: &u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+        if name.iter().all(is_folded) {
+            return self.find_folded(name);
         }
         let mut room = [0; CAP];
-        let folded = fold(name, &mut room)?;
-        let exact = self.exact.get(folded).copied();
-        exact.or_else(|| self.beginning(self::letter(folded), folded))
+        self.find_folded(fold(name, &mut room))
     }
 
-    fn beginning(&self, letter: usize, name: &[u8]) -> Option<u16> {
-        let mut prefixes = self.prefixes.iter();
-        let found = prefixes.find(|(beginning, prefix, _)| {
-            let start = || name.get(..prefix.len());
-            *beginning == letter && start().is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-        });
-        found.map(|(_, _, number)| *number)
+    fn find_folded(&self, name: &[u8]) -> Option<u16> {
+        if let Some(number) = self.exact.get(name) {
+            return Some(*number);
+        }
+        let after = self
+            .prefixes
+            .partition_point(|(prefix, _)| **prefix <= *name);
+        let (prefix, number) = self.prefixes.get(after.checked_sub(1)?)?;
+        name.starts_with(prefix).then_some(*number)
     }
 }
 
-fn letter(name: &[u8]) -> usize {
+/// The place in `lengths` for names that begin like this one, in any case.
+fn kind(name: &[u8]) -> usize {
+    let byte = |at: usize| name.get(at).map_or(0, |byte| usize::from(*byte | 0x20));
+    let mixed = byte(0) ^ (byte(2) << 2) ^ (byte(3) << 4);
+    mixed % KINDS
+}
+
+/// First letters that differ in case only are one.
+fn letter_bit(name: &[u8]) -> u32 {
     let first = name.first().copied().unwrap_or_default();
-    usize::from(first) % LETTERS
+    1 << (first % 32)
 }
 
 /// Names of 31 bytes and more are not told apart.
@@ -97,6 +133,10 @@ mod tests {
         names.insert("priority", 1);
         names.insert("lora_task", 2);
         names.insert("aws_*", 3);
+        names.insert("aw*", 4);
+        names.insert("awkward_*", 5);
+        names.insert("x-*", 6);
+        names.insert("b*", 7);
         for (name, expected) in [
             ("priority", Some(1)),
             ("PrioritY", Some(1)),
@@ -104,9 +144,16 @@ mod tests {
             ("priorit", None),
             ("lora_ta\u{17F}\u{212A}", Some(2)),
             ("lora_taſk", Some(2)),
-            ("aws_", Some(3)),
-            ("AWS_region_name", Some(3)),
-            ("aws", None),
+            ("aws_", Some(4)),
+            ("AWS_region_name", Some(4)),
+            ("awkward_", Some(4)),
+            ("aw", Some(4)),
+            ("ax", None),
+            ("a", None),
+            ("bz", Some(7)),
+            ("c", None),
+            ("X-any", Some(6)),
+            ("x", None),
             ("", None),
             ("é", None),
         ] {
@@ -114,5 +161,6 @@ mod tests {
         }
         assert_eq!(names.find(b"\xff"), None);
         assert_eq!(names.find(&[b'a'; 1000]), None);
+        assert_eq!(names.find(&[b'b'; 1000]), Some(7), "a long name");
     }
 }

@@ -186,7 +186,10 @@ pub(crate) const STEERING: &[Steering] = steering! {
     "diffusers_kwargs" Empty, "SGLang Diffusion", "any argument of its pipeline", "SGLang `multimodal_gen/runtime/managers/gpu_worker.py`";
     "backend" Null, "LocalAI", "which engine", "LocalAI `core/schema/openai.go`";
     "model_base_name" Null, "LocalAI", "which file", "LocalAI `core/schema/openai.go`";
-    "dd_*" Null, "LiteLLM", "where its logs go", "LiteLLM `proxy/auth/auth_utils.py`";
+    "dd_api_key" Null, "LiteLLM", "where its logs go", "LiteLLM `proxy/auth/auth_utils.py`";
+    "dd_site" Null, "LiteLLM", "where its logs go", "LiteLLM `proxy/auth/auth_utils.py`";
+    "dd_agent_host" Null, "LiteLLM", "where its logs go", "LiteLLM `proxy/auth/auth_utils.py`";
+    "dd_agent_port" Null, "LiteLLM", "where its logs go", "LiteLLM `proxy/auth/auth_utils.py`";
     "wandb_api_key" Null, "LiteLLM", "where its logs go", "LiteLLM `proxy/auth/auth_utils.py`";
     "weave_project_id" Null, "LiteLLM", "where its logs go", "LiteLLM `proxy/auth/auth_utils.py`";
     "humanloop_api_key" Null, "LiteLLM", "where its logs go", "LiteLLM `proxy/auth/auth_utils.py`";

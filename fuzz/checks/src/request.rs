@@ -20,22 +20,87 @@ const SERVER_KEY: &str = "sk-server-0123456789";
 const SECRET_HASH: &str = "sha256:1e0baae50a6e2006d894f9e64c53a1317e6032f4ba67df08199d5378c5948ce6";
 
 /// The names that only the filter, the gateway and the scheduler may say, as docs/reference.md lists them.
-const OWNED: [&str; 4] = ["x-llm-d-", "x-gateway-", "x-slo-", "x-tollgate-"];
-const OWNED_NAMES: [&str; 14] = [
-    "x-http-method",
-    "x-http-method-override",
+const OWNED: [&str; 25] = [
+    "x-tollgate-",
+    "x-llm-d-",
+    "x-gateway-",
+    "x-slo-",
+    "x-envoy-",
+    "x-eg-internal-",
+    "x-aigw-",
+    "x-vllm-",
+    "x-override-",
+    "x-smg-",
+    "x-sglext-",
+    "x-dynamo-",
+    "x-epp-",
+    "x-aibrix-",
+    "target-pod-",
+    "prefill-target-pod",
+    "x-serve-router-",
+    "x-litellm-",
+    "x-pass-",
+    "x-portkey-",
+    "x-vsr-",
+    "knative-serving-",
+    "seldon-",
+    "x-http-",
+    "x-accel-",
+];
+const OWNED_NAMES: [&str; 43] = [
+    "x-prefiller-host-port",
+    "x-prefiller-url",
+    "x-encoder-hosts-ports",
+    "x-kv-cache-source-host-port",
+    "x-data-parallel-host-port",
+    "x-data-parallel-rank",
+    "epp-profile",
+    "prefer",
+    "test-epp-endpoint-selection",
+    "x-target-worker",
+    "x-body-compressed",
+    "x-custom-labels",
+    "x-worker-instance-id",
+    "x-prefill-instance-id",
+    "x-dp-rank",
+    "x-prefill-dp-rank",
+    "x-enable-local-updates",
+    "x-priority",
+    "target-pod",
+    "routing-strategy",
+    "external-filter",
+    "config-profile",
+    "user",
+    "model",
+    "serve-multiplexed-model-id",
+    "x-request-timeout-seconds",
+    "x-request-disconnect-disabled",
+    "x-conversation-id",
+    "x-selected-model",
+    "x-label-selector",
+    "x-seldon-route",
+    "azureml-model-deployment",
+    "x-goog-user-project",
     "x-method-override",
-    "x-envoy-hedge-on-per-try-timeout",
-    "x-envoy-max-retries",
-    "x-envoy-retriable-header-names",
-    "x-envoy-retriable-status-codes",
-    "x-envoy-retry-grpc-on",
-    "x-envoy-retry-on",
-    "x-envoy-upstream-alt-stat-name",
-    "x-envoy-upstream-rq-per-try-timeout-ms",
-    "x-envoy-upstream-rq-timeout-alt-response",
-    "x-envoy-upstream-rq-timeout-ms",
-    "x-envoy-upstream-stream-duration-ms",
+    "x-original-method",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-original-uri",
+    "x-original-path",
+    "x-forwarded-uri",
+    "x-forwarded-path",
+    "x-forwarded-method",
+    "x-sendfile-type",
+];
+const SPARED: [&str; 8] = [
+    "x-envoy-decorator-operation",
+    "x-envoy-downstream-service-cluster",
+    "x-envoy-downstream-service-node",
+    "x-envoy-external-address",
+    "x-envoy-internal",
+    "x-envoy-ip-tags",
+    "x-envoy-peer-metadata",
+    "x-envoy-peer-metadata-id",
 ];
 
 type Header = (Vec<u8>, Vec<u8>);
@@ -275,7 +340,7 @@ fn is_owned(name: &[u8], policy: &Policy) -> bool {
     let canonical_name = canonical(name);
     let text = String::from_utf8_lossy(&canonical_name);
     name != model_header
-        && (OWNED.iter().any(|prefix| text.starts_with(prefix))
+        && (OWNED.iter().any(|prefix| text.starts_with(prefix)) && !SPARED.contains(&&*text)
             || OWNED_NAMES.contains(&&*text)
             || canonical_name == canonical(model_header))
 }

@@ -27,6 +27,7 @@ const UNSEEN: &[&str] = &[
     "the variable ",
     "a header with a meaning of its own",
     "the filter reads this member itself",
+    "the filter sets a header of this name itself",
     "a credential source, the model header or a header that the filter sets",
     "duplicate field ",
     "written twice",
@@ -150,7 +151,7 @@ fn defaults(schema: &Value, path: &[&str], found: &mut Vec<(String, Value)>) {
 fn a_default_is_what_is_meant_by_nothing() {
     let mut all = Vec::new();
     defaults(&schema(), &[], &mut all);
-    assert_eq!(all.len(), 24, "{all:?}");
+    assert_eq!(all.len(), 26, "{all:?}");
     for (path, default) in all {
         // A configuration with all that the member stands in.
         let mut config = demo();
@@ -164,6 +165,7 @@ fn a_default_is_what_is_meant_by_nothing() {
         });
         config["tenants"]["acme"] = json!({});
         config["body"] = json!({});
+        config["headers"] = json!({});
         config["publicPaths"] = json!([{"method": "GET", "path": "/health"}]);
         config["extraPaths"] = json!([{"method": "POST", "path": "/wake", "groups": []}]);
         let policy = |config: &Value| {

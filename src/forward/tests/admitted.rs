@@ -55,7 +55,7 @@ fn every_admitted_request_carries_it_and_nobody_else_can() {
     }
     let trailers: HeaderMap = forged.into_iter().collect();
     assert_eq!(
-        removals(&trailers, &policy),
+        trailer_removals(&trailers, &policy),
         [&b"x-lock"[..], b"x_lock"],
         "trailers"
     );
