@@ -2,6 +2,7 @@
 
 mod mode;
 mod rules;
+mod spelling;
 
 use crate::denial::{Code, Denial};
 use crate::form::Boundary;

@@ -58,7 +58,8 @@ pub(crate) struct Config<'a> {
     #[cfg_attr(feature = "command", schemars(with = "TrustedHeadersConfig<'_>"))]
     pub(crate) trusted_headers: Option<&'a RawValue>,
     /// A rule for each model: an exact name, `prefix*` or `*`. The exact name beats the longest prefix. A model without a
-    /// rule is refused.
+    /// rule is refused. A name that no exact rule spells out also has to satisfy the rules that it may be
+    /// [another spelling](#another-spelling-of-a-model) of.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "BTreeMap<String, ModelConfig>"))]
     pub(crate) models: Option<&'a RawValue>,

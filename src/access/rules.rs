@@ -1,13 +1,15 @@
 //! The rules of the `models` section: which one is for a model, and whom it admits.
 //!
 //! A model without a rule is nobody's: there is no silent "everybody may use everything". The exact name beats the
-//! longest prefix, which beats `*`. A key's own list of models narrows what its groups allow, never widens it.
+//! longest prefix, which beats `*`; what the exact rules are for cannot be reached by [another spelling](super::spelling).
+//! A key's own list of models narrows what its groups allow, never widens it.
 
 use std::fmt;
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
+use super::spelling::{self, Spellings};
 use crate::denial::{Code, Denial};
 use crate::identity::{Caller, Identity};
 use crate::model::ModelName;
@@ -55,6 +57,8 @@ pub(crate) struct ModelEntry {
 #[derive(Debug, Default)]
 pub struct ModelRules {
     exact: FxHashMap<Box<str>, ModelEntry>,
+    /// The names of `exact`, by what they have in common with other spellings.
+    spellings: Spellings,
     /// Longest first.
     prefixes: Vec<(Box<str>, ModelEntry)>,
     /// For models that no entry names, as in an open gateway, and as long as the model is not known.
@@ -135,6 +139,7 @@ impl ModelRules {
         self.asks_for_usage |= entry.stream_usage == StreamUsage::Inject;
         match pattern {
             ModelPattern::Exact(name) => {
+                self.spellings.insert(&name);
                 self.exact.insert(name, entry);
             }
             ModelPattern::Prefix(prefix) => {
@@ -172,6 +177,35 @@ impl ModelRules {
             .map(|(prefix, entry)| found(prefix, true, entry))
     }
 
+    /// The further rules that a model has to satisfy because its name may be another spelling of theirs; `None` for a name
+    /// that is no model's. None for a name that an exact rule spells out.
+    #[must_use]
+    pub fn spelled_alike(&self, model: &str) -> Option<Vec<MatchingRule<'_>>> {
+        let Some(wider) = self.matching(model).filter(|found| found.is_prefix) else {
+            return Some(Vec::new());
+        };
+        let exact = self.spellings.of(model)?;
+        // `name:*` beside `name` has spoken of these spellings itself.
+        let is_settled = |name: &str| wider.name.len() > name.len() && wider.name.starts_with(name);
+        let exact = exact.filter(|name| !is_settled(name)).filter_map(|name| {
+            let (name, entry) = self.exact.get_key_value(name)?;
+            Some(MatchingRule {
+                name,
+                is_prefix: false,
+                entry,
+            })
+        });
+        let longer = self.prefixes.iter().map_while(|(prefix, entry)| {
+            (prefix.len() > wider.name.len()).then_some(MatchingRule {
+                name: prefix,
+                is_prefix: true,
+                entry,
+            })
+        });
+        let longer = longer.filter(|rule| spelling::begins_anywhere(model, rule.name));
+        Some(exact.chain(longer).collect())
+    }
+
     fn entry(&self, model: &str) -> Option<&ModelEntry> {
         self.matching(model).map(|found| found.entry)
     }
@@ -193,14 +227,22 @@ impl ModelRules {
     /// # Errors
     /// [`Code::MissingCredential`] where an identity would be needed to tell, else [`Code::ModelNotAllowed`].
     pub fn check(&self, caller: &Caller, model: &ModelName) -> Result<(), Denial> {
-        let rule = self.entry(model.as_str()).map(|entry| &entry.rule);
-        let allowed = match (caller, rule) {
-            (_, Some(Rule::Anonymous)) => true,
-            (Caller::Anonymous, _) => return Err(Code::MissingCredential.into()),
-            (Caller::Known(_), None) => false,
-            (Caller::Known(_), Some(Rule::Authenticated)) => true,
-            (Caller::Known(identity), Some(Rule::Groups(groups))) => identity.is_in_any(groups),
+        let admits = |rule: Option<&Rule>| match (caller, rule) {
+            (_, Some(Rule::Anonymous)) => Ok(true),
+            (Caller::Anonymous, _) => Err(Denial::from(Code::MissingCredential)),
+            (Caller::Known(_), None) => Ok(false),
+            (Caller::Known(_), Some(Rule::Authenticated)) => Ok(true),
+            (Caller::Known(identity), Some(Rule::Groups(groups))) => Ok(identity.is_in_any(groups)),
         };
+        let mut allowed = admits(self.entry(model.as_str()).map(|entry| &entry.rule))?;
+        match self.spelled_alike(model.as_str()).filter(|_| allowed) {
+            Some(alike) => {
+                for rule in alike {
+                    allowed &= admits(Some(rule.rule()))?;
+                }
+            }
+            None => allowed = false,
+        }
         let narrowed = caller
             .identity()
             .and_then(|identity| identity.models.as_ref());

@@ -557,3 +557,58 @@ fn what_is_not_read_must_be_empty_unless_the_configuration_lets_it_pass() {
         "what has a body is no preflight"
     );
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn another_spelling_does_not_escape_a_stricter_rule_to_a_wider_one() {
+    let mut config = fixtures::demo();
+    config["models"] = serde_json::json!({
+        "*": {"access": "authenticated"},
+        "qwen-3-32b": {"groups": ["research"]},
+        "gemma-*": {"groups": ["research"]},
+        "llama-3.1-8b": {"groups": ["research"]},
+        "llama-3.1-8b:*": {"access": "authenticated"},
+        "meta/mistral": {"groups": ["sales"]},
+        "open/*": {"access": "anonymous"},
+    });
+    let policy = fixtures::policy(&config);
+    let denied = Err(Code::ModelNotAllowed);
+    for (model, globex) in [
+        ("qwen-3-32b", denied),
+        ("Qwen-3-32B", denied),
+        ("qwen-3-32b:latest", denied),
+        ("openai/qwen-3-32b", denied),
+        ("open/qwen-3-32b", denied),
+        ("gemma-3", denied),
+        ("Gemma-3", denied),
+        ("google/gemma-3", denied),
+        ("../qwen-3-32b", denied),
+        ("qwen-3-8b", Ok(())),
+        ("gemma", Ok(())),
+        ("llama-3.1-8b", denied),
+        ("llama-3.1-8b:adapter", Ok(())),
+        ("LLAMA-3.1-8b:adapter", denied),
+        ("meta/mistral", Ok(())),
+        ("mistral", Ok(())),
+        ("other/mistral", Ok(())),
+    ] {
+        assert_eq!(
+            ask_model(&policy, Some(GLOBEX_KEY), model),
+            globex,
+            "{model}"
+        );
+        let acme = match model {
+            "meta/mistral" | "mistral" | "../qwen-3-32b" => denied,
+            _ => Ok(()),
+        };
+        assert_eq!(
+            ask_model(&policy, Some(ACME_KEY), model),
+            acme,
+            "{model}, acme"
+        );
+    }
+    assert_eq!(ask_model(&policy, None, "open/any"), Ok(()));
+    assert_eq!(
+        ask_model(&policy, None, "open/qwen-3-32b"),
+        Err(Code::MissingCredential)
+    );
+}

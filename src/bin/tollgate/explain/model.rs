@@ -1,7 +1,7 @@
 //! The model that is asked for, and the rule for it.
 
 use serde::Serialize;
-use tollgate::access::{ModelPattern, Rule};
+use tollgate::access::{MatchingRule, ModelPattern, Rule};
 use tollgate::identity::Caller;
 use tollgate::model::ModelName;
 use tollgate::policy::Policy;
@@ -18,6 +18,9 @@ pub(super) struct ModelAnswer {
     /// The rule as it is written: a name, `prefix*` or `*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rule: Option<String>,
+    /// Further rules that must admit the caller, because the name may be another spelling of theirs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) spelled_alike: Vec<String>,
     /// `anonymous`, `authenticated` or `groups`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) access: Option<&'static str>,
@@ -40,13 +43,16 @@ impl ModelAnswer {
             _ => Vec::new(),
         };
         let own = who.group_names();
+        let written = |matching: MatchingRule<'_>| {
+            let star = if matching.is_prefix { "*" } else { "" };
+            format!("{}{star}", matching.name)
+        };
+        let alike = policy.models.spelled_alike(model.as_str());
         Self {
             name: model.as_str().to_owned(),
             allowed: policy.models.check(caller, model).is_ok(),
-            rule: matching.map(|matching| {
-                let star = if matching.is_prefix { "*" } else { "" };
-                format!("{}{star}", matching.name)
-            }),
+            rule: matching.map(written),
+            spelled_alike: alike.into_iter().flatten().map(written).collect(),
             access: matching.map(|matching| match matching.rule() {
                 Rule::Anonymous => "anonymous",
                 Rule::Authenticated => "authenticated",
@@ -98,6 +104,12 @@ impl ModelAnswer {
             }
             _ => String::new(),
         };
-        format!("{rule} ({kind}), {access}{narrowed}")
+        let alike = if self.spelled_alike.is_empty() {
+            String::new()
+        } else {
+            let alike = self.spelled_alike.join(", ");
+            format!("; and, as another spelling, what {alike} asks for")
+        };
+        format!("{rule} ({kind}), {access}{alike}{narrowed}")
     }
 }

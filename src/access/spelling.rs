@@ -1,0 +1,197 @@
+//! Which rules a name may escape by being spelled in another way.
+//!
+//! Servers take more than one spelling for the same model: Ollama any letter case, `:latest` and a registry in front;
+//! LiteLLM a provider in front; OpenRouter, SGLang and Ray a tag behind; mlx-lm what the Hugging Face Hub and the file
+//! system take. So `{"*": …, "qwen-3-32b": …}` would be no rule for `Qwen-3-32B` or `openai/qwen-3-32b`. A name that no
+//! exact rule spells out, and that a wider rule would admit, therefore also has to satisfy every exact rule, and every
+//! longer `prefix*`, of which it may be another spelling. That can only narrow.
+//!
+//! Not another spelling are: two different prefixes (`azure/gpt-4o`, `openai/gpt-4o`), a tag that only the rule has
+//! (`llama3.1` where the rule is for `llama3.1:8b`), dates, and whatever aliases a server has of its own.
+
+use rustc_hash::FxHashMap;
+
+/// A name in its parts, in lower case.
+#[derive(Debug, PartialEq, Eq)]
+struct Spelling {
+    /// What stands in front, from left to right: a registry, a provider, an owner.
+    path: Vec<Box<str>>,
+    base: Box<str>,
+    /// What stands behind: tags, an adapter, a revision. Those that are a server's default are left out.
+    tags: Vec<Box<str>>,
+}
+
+impl Spelling {
+    /// `None` for what is no name of anything: it climbs (`..`), or has no base.
+    fn of(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        let (name, revision) = split_revision(&name);
+        let mut path = Vec::new();
+        for segment in name.split('/') {
+            match segment {
+                "" | "." => {}
+                ".." => return None,
+                segment => path.push(segment),
+            }
+        }
+        let mut parts = path.pop()?.split(':');
+        let base = parts.next().filter(|base| !base.is_empty())?;
+        let mut tags: Vec<Box<str>> = Vec::new();
+        for tag in parts {
+            // Ollama: `name:tag-cloud` is the tag `tag` of a model in its cloud.
+            let (tag, cloud) = match tag.strip_suffix("-cloud") {
+                Some(tag) => (tag, Some("cloud")),
+                None => (tag, None),
+            };
+            let named = Some(tag).filter(|tag| !matches!(*tag, "" | "latest" | "local"));
+            tags.extend(named.into_iter().chain(cloud).map(Into::into));
+        }
+        tags.extend(revision.map(Into::into));
+        Some(Self {
+            path: path.into_iter().map(Into::into).collect(),
+            base: base.into(),
+            tags,
+        })
+    }
+
+    /// Whether a server may take this for what `rule` names.
+    fn may_be(&self, rule: &Self) -> bool {
+        let mut ends = self.path.iter().rev().zip(rule.path.iter().rev());
+        self.base == rule.base
+            && self.tags.starts_with(&rule.tags)
+            && ends.all(|(own, other)| own == other)
+    }
+}
+
+/// A revision (`name@revision`, `name@preset/slug`) goes to the end of the name; `@cf/name` has none.
+fn split_revision(name: &str) -> (&str, Option<&str>) {
+    let mut marks = name.match_indices('@').map(|(at, _)| at);
+    let mark = marks.find(|at| {
+        let before = name.get(..*at).unwrap_or_default();
+        !before.is_empty() && !before.ends_with('/')
+    });
+    match mark.and_then(|at| name.split_at_checked(at)) {
+        Some((name, revision)) => (name, Some(revision)),
+        None => (name, None),
+    }
+}
+
+/// The exact names of all rules, by their base.
+#[derive(Debug, Default)]
+pub(super) struct Spellings(FxHashMap<Box<str>, Vec<(Spelling, Box<str>)>>);
+
+impl Spellings {
+    /// Adds the name of an exact rule.
+    pub(super) fn insert(&mut self, name: &str) {
+        if let Some(spelling) = Spelling::of(name) {
+            let alike = self.0.entry(spelling.base.clone()).or_default();
+            alike.push((spelling, name.into()));
+        }
+    }
+
+    /// The names that `name` may be another spelling of; `None` where it is no name of anything.
+    pub(super) fn of(&self, name: &str) -> Option<impl Iterator<Item = &str>> {
+        let spelling = Spelling::of(name)?;
+        let alike = self.0.get(&spelling.base).map_or(&[][..], Vec::as_slice);
+        let alike = alike
+            .iter()
+            .filter(move |(rule, _)| spelling.may_be(rule))
+            .map(|(_, name)| &**name);
+        Some(alike)
+    }
+}
+
+/// Whether a name, or what follows a `/` in it, begins with `prefix` in any letter case.
+pub(super) fn begins_anywhere(name: &str, prefix: &str) -> bool {
+    let plain: Vec<&str> = name
+        .split('/')
+        .filter(|segment| !matches!(*segment, "" | "."))
+        .collect();
+    let plain = plain.join("/");
+    let starts =
+        std::iter::once(0).chain(plain.match_indices('/').map(|(at, _)| at.saturating_add(1)));
+    starts.filter_map(|at| plain.get(at..)).any(|rest| {
+        rest.get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    fn may_be(rule: &str, name: &str) -> bool {
+        let mut spellings = Spellings::default();
+        spellings.insert(rule);
+        let mut of = spellings.of(name).into_iter().flatten();
+        of.next().is_some()
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_a_server_may_take_for_the_model_of_a_rule() {
+        for (rule, name) in [
+            ("qwen-3-32b", "qwen-3-32b"),
+            ("qwen-3-32b", "Qwen-3-32B"),
+            ("Qwen/Qwen3-32B", "qwen/qwen3-32b"),
+            ("qwen-3-32b", "qwen-3-32b:latest"),
+            ("qwen-3-32b", "QWEN-3-32B:LATEST"),
+            ("qwen-3-32b", "qwen-3-32b:local"),
+            ("qwen-3-32b", "qwen-3-32b:"),
+            ("qwen-3-32b:latest", "qwen-3-32b"),
+            ("qwen-3-32b", "qwen-3-32b:free"),
+            ("qwen-3-32b", "qwen-3-32b:adapter"),
+            ("qwen-3-32b", "qwen-3-32b@main"),
+            ("qwen-3-32b", "qwen-3-32b@preset/mine"),
+            ("qwen-3-32b", "openai/qwen-3-32b"),
+            ("qwen-3-32b", "registry.ollama.ai/library/qwen-3-32b:latest"),
+            (
+                "qwen-3-32b",
+                "https://registry.ollama.ai/library/qwen-3-32b",
+            ),
+            ("qwen-3-32b", "./qwen-3-32b"),
+            ("qwen-3-32b", "qwen-3-32b/"),
+            ("qwen/qwen-3-32b", "qwen//qwen-3-32b"),
+            ("qwen/qwen-3-32b", "openrouter/qwen/qwen-3-32b"),
+            ("library/qwen-3-32b", "qwen-3-32b"),
+            ("llama3.1:8b", "llama3.1:8b-cloud"),
+            ("llama3.1:8b", "LLAMA3.1:8B:latest"),
+            ("@cf/meta/llama", "workers/@cf/meta/llama"),
+        ] {
+            assert!(may_be(rule, name), "{name} for {rule}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_is_another_model() {
+        for (rule, name) in [
+            ("qwen-3-32b", "qwen-3-8b"),
+            ("qwen-3-32b", "qwen-3-32b-instruct"),
+            ("qwen-3-32b", "my-qwen-3-32b"),
+            ("llama3.1:8b", "llama3.1"),
+            ("llama3.1:8b", "llama3.1:70b"),
+            ("azure/gpt-4o", "openai/gpt-4o"),
+            ("llama3:8b", "qwen:8b"),
+            ("gpt-4o", "gpt-4o-2024-08-06"),
+            ("qwen-3-32b", "../qwen-3-32b"),
+            ("qwen-3-32b", "/"),
+            ("qwen-3-32b", ":latest"),
+        ] {
+            assert!(!may_be(rule, name), "{name} for {rule}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_beginning_is_found_behind_what_stands_in_front() {
+        for (prefix, name, expected) in [
+            ("qwen-", "Qwen-3-32B", true),
+            ("qwen-", "openai/qwen-3-32b", true),
+            ("qwen/qwen-", "a//qwen/./QWEN-3", true),
+            ("qwen-", "my-qwen-3", false),
+            ("qwen-", "qwen", false),
+        ] {
+            assert_eq!(begins_anywhere(name, prefix), expected, "{name}");
+        }
+    }
+}
