@@ -109,7 +109,7 @@ fn config() -> Value {
 }
 
 /// A way to put a body behind headers. Gives the answer.
-type Framing = fn(&Gateway, &str, &str, &[(&str, &str)], &[u8]) -> Answer;
+pub(crate) type Framing = fn(&Gateway, &str, &str, &[(&str, &str)], &[u8]) -> Answer;
 
 fn http1(method: &str, path: &str, headers: &[(&str, &str)]) -> Wire {
     headers
@@ -135,7 +135,7 @@ fn http2(
     })
 }
 
-const FRAMINGS: &[(&str, Framing)] = &[
+pub(crate) const FRAMINGS: &[(&str, Framing)] = &[
     ("content-length", |gateway, method, path, headers, body| {
         gateway
             .connect()

@@ -57,6 +57,8 @@ mod lying_upstream;
 #[cfg(test)]
 mod media;
 #[cfg(test)]
+mod members;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod models;
