@@ -1,15 +1,27 @@
 //! What the core tests share: one policy and the requests made of it.
 
+use std::rc::Rc;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{self, Fault};
 use crate::headers::HeaderMap;
 use crate::identity::Claim;
+use crate::members::Members;
 use crate::policy::Policy;
 
 pub(crate) const ACME_KEY: &str = "sk-tollgate-acme-demo";
 pub(crate) const GLOBEX_KEY: &str = "sk-tollgate-globex-demo";
 pub(crate) const ISSUER: &str = "https://demo.tollgate.example";
+
+thread_local! {
+    static MEMBERS: Rc<Members> = Rc::default();
+}
+
+/// The lists of members as they are, made once.
+pub(crate) fn members() -> Rc<Members> {
+    MEMBERS.with(Rc::clone)
+}
 
 /// `sha256:` and the hash of a key, as in `keyHash`.
 pub(crate) fn key_hash(key: &str) -> String {

@@ -16,7 +16,7 @@ fn judge(body: &[u8], step: usize, expected: Option<&str>) -> Result<Option<Stri
         expected.and_then(ModelName::new),
         None,
         Also::Nothing,
-        &Rc::default(),
+        &crate::fixtures::members(),
     );
     let mut model = None;
     let mut frames = body.chunks(step).peekable();
@@ -188,7 +188,12 @@ fn the_body_must_agree_with_the_header() {
 #[wasm_bindgen_test(unsupported = test)]
 fn the_frame_that_reaches_the_content_length_is_the_last_chance() {
     let open = br#"{"model":"m""#;
-    let mut judge = Judge::new(None, Some(open.len() as u64), Also::Nothing, &Rc::default());
+    let mut judge = Judge::new(
+        None,
+        Some(open.len() as u64),
+        Also::Nothing,
+        &crate::fixtures::members(),
+    );
     assert_eq!(read(&mut judge, &open[..4], false), Ok(None));
     assert_eq!(
         read(&mut judge, &open[4..], false),
@@ -231,7 +236,7 @@ fn form_judge(expected: Option<&str>, length: Option<u64>) -> Judge {
         &boundary,
         expected.and_then(ModelName::new),
         length,
-        &Rc::default(),
+        &crate::fixtures::members(),
     )
 }
 

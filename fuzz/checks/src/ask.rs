@@ -1,7 +1,5 @@
 //! [`tollgate::model::Judge`] and the edits of [`tollgate::rewrite::ask`].
 
-use std::rc::Rc;
-
 use serde_json::{Value, json};
 use tollgate::model::{Also, Judge, ModelName};
 use tollgate::rewrite::ask::{ADDED_LENGTH, Ask, Edit};
@@ -24,6 +22,8 @@ struct Way {
 #[derive(Debug)]
 struct Judged {
     model: Option<ModelName>,
+    /// The models that other members named.
+    others: Vec<ModelName>,
     accepted: bool,
     /// What has passed.
     sent: Vec<u8>,
@@ -53,6 +53,7 @@ pub fn check(input: &[u8]) {
             check_one(way, input, value.as_ref(), &cut);
             if whole.accepted {
                 assert_eq!(cut.model, whole.model);
+                assert_eq!(cut.others, whole.others);
             }
         }
     }
@@ -62,13 +63,14 @@ fn judge(way: Way, chunks: &[&[u8]]) -> Judged {
     let length: usize = chunks.iter().map(|chunk| chunk.len()).sum();
     let length = way.announced.then_some(length as u64);
     let ask = Ask::new(way.announced, way.wanted_before);
-    let mut judge = Judge::new(None, length, Also::Usage(ask), &Rc::default());
+    let mut judge = Judge::new(None, length, Also::Usage(ask), &crate::members());
     assert_eq!(
         judge.added_length(),
         length.map(|length| length + ADDED_LENGTH)
     );
     let mut judged = Judged {
         model: None,
+        others: Vec::new(),
         accepted: false,
         sent: Vec::new(),
         passed: 0,
@@ -80,6 +82,7 @@ fn judge(way: Way, chunks: &[&[u8]]) -> Judged {
         let Ok(named) = judge.frame(frame, index == count) else {
             return judged;
         };
+        judged.others.extend(named.others);
         let model = named.model;
         if model.is_some() {
             assert_eq!(judged.model, None, "the model is told once");
@@ -128,6 +131,7 @@ fn check_one(way: Way, input: &[u8], value: Option<&Value>, judged: &Judged) {
     let sent: Value = serde_json::from_slice(&judged.sent).expect("still a value");
     let model = judged.model.as_ref().expect("the model").as_str();
     assert_eq!(value["model"], model);
+    check_members(value, &judged.others);
     let streams = value["stream"] == true;
     let included =
         |value: &Value| value.pointer("/stream_options/include_usage") == Some(&json!(true));
@@ -158,6 +162,32 @@ fn check_one(way: Way, input: &[u8], value: Option<&Value>, judged: &Judged) {
     if !streams {
         let options = |value: &Value| value.get("stream_options").map(Value::is_null);
         assert_eq!(options(value), options(&sent), "{way:?}: options from us");
+    }
+}
+
+/// What a reader finds in a body that was accepted: nothing that steers it, and no model that was not told.
+fn check_members(value: &Value, others: &[ModelName]) {
+    let told = |name: &Value| {
+        let mut others = others.iter();
+        name.is_null() || others.any(|other| name == other.as_str())
+    };
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let entries = value.as_array().into_iter().flatten();
+        match name.to_ascii_lowercase().as_str() {
+            "priority" | "api_base" | "adapters" | "rid" => assert!(value.is_null(), "{name}"),
+            "kv_transfer_params" | "extra_body" => {
+                let members = value.as_object();
+                assert!(members.is_none_or(serde_json::Map::is_empty), "{name}");
+            }
+            "draft_model" | "deployment_id" => assert!(told(value), "{name}"),
+            "models" => assert!(entries.into_iter().all(told), "{name}"),
+            "fallbacks" => {
+                for entry in entries {
+                    assert!(told(entry.get("model").unwrap_or(entry)), "{name}: {entry}");
+                }
+            }
+            _ => {}
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! [`tollgate::form::Form`] against a reader that has the whole form before it. The first line of an input is its boundary.
 
-use std::rc::Rc;
-
 use tollgate::denial::Code;
 use tollgate::form::{Boundary, Form};
 use tollgate::headers::HeaderMap;
@@ -68,7 +66,7 @@ fn read(boundary: &Boundary, chunks: &[&[u8]]) -> Option<String> {
 }
 
 fn judge(boundary: &Boundary, chunks: &[&[u8]]) -> Option<String> {
-    let mut judge = Judge::of_form(boundary, None, None, &Rc::default());
+    let mut judge = Judge::of_form(boundary, None, None, &crate::members());
     let mut model = None;
     for chunk in chunks {
         model = judge.frame(chunk, false).ok()?.model.or(model);

@@ -13,6 +13,10 @@
     reason = "a check that fails loudly is what is wanted"
 )]
 
+use std::rc::Rc;
+
+use tollgate::members::Members;
+
 pub mod ask;
 pub mod config;
 pub mod corpus;
@@ -25,6 +29,15 @@ pub mod meter;
 pub mod random;
 pub mod request;
 pub mod sse;
+
+thread_local! {
+    static MEMBERS: Rc<Members> = Rc::default();
+}
+
+/// The lists of members as they are, made once.
+fn members() -> Rc<Members> {
+    MEMBERS.with(Rc::clone)
+}
 
 /// A check, by the name of its corpus and fuzz target.
 pub type Check = (&'static str, fn(&[u8]));

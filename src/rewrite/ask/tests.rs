@@ -1,8 +1,6 @@
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
-use std::rc::Rc;
-
 use crate::model::tests::read;
 use crate::model::{Also, Judge};
 
@@ -13,7 +11,7 @@ fn ask(body: &str, step: usize, padded: bool, wanted: bool) -> Result<(String, b
         None,
         length,
         Also::Usage(Ask::new(padded, wanted)),
-        &Rc::default(),
+        &crate::fixtures::members(),
     );
     let raised = judge.added_length();
     assert_eq!(raised, length.map(|length| length + ADDED_LENGTH));
@@ -217,7 +215,7 @@ fn a_literal_whose_start_has_gone_on_stays_as_it_is() {
         None,
         None,
         Also::Usage(Ask::new(false, false)),
-        &Rc::default(),
+        &crate::fixtures::members(),
     );
     read(&mut judge, first.as_bytes(), false).unwrap();
     assert_eq!(judge.edit(first.as_bytes()), Ok(Edit::Keep));
@@ -243,7 +241,7 @@ fn options_that_have_gone_on_are_not_given_a_second_time() {
             None,
             None,
             Also::Usage(Ask::new(false, false)),
-            &Rc::default(),
+            &crate::fixtures::members(),
         );
         read(&mut judge, first.as_bytes(), false).unwrap();
         assert_eq!(judge.edit(first.as_bytes()), Ok(Edit::Keep), "{name}");
@@ -265,7 +263,7 @@ fn whether_an_ambiguous_stream_is_refused_is_up_to_the_model_however_the_body_is
                 None,
                 None,
                 Also::Usage(Ask::new(false, true)),
-                &Rc::default(),
+                &crate::fixtures::members(),
             );
             let mut verdict = Ok(());
             for frame in [first, second].map(str::as_bytes) {
@@ -296,7 +294,7 @@ fn background_answers_are_refused_unless_plainly_not_wanted() {
     ] {
         let body = format!(r#"{{"model":"m",{members}}}"#);
         for step in 1..=body.len() {
-            let mut judge = Judge::new(None, None, Also::Background, &Rc::default());
+            let mut judge = Judge::new(None, None, Also::Background, &crate::fixtures::members());
             let mut frames = body.as_bytes().chunks(step).peekable();
             let mut verdict = Ok(());
             while let (Some(frame), Ok(())) = (frames.next(), verdict) {
