@@ -382,7 +382,7 @@ impl Denial {
             Dialect::OpenAi => ErrorMember::OpenAi {
                 code: self.shown.as_str(),
                 message,
-                param: self.member.as_deref().or(self.shown.param()),
+                param: self.member.as_deref().or_else(|| self.shown.param()),
                 kind: openai_type(self.status()),
             },
             Dialect::Anthropic => ErrorMember::Anthropic {
