@@ -29,6 +29,8 @@ mod config;
 #[cfg(test)]
 mod crowds;
 #[cfg(test)]
+mod deep_replies;
+#[cfg(test)]
 mod embeddings;
 #[cfg(test)]
 mod endings;
