@@ -73,6 +73,8 @@ mod platforms;
 #[cfg(test)]
 mod rate_limit;
 #[cfg(test)]
+mod reply_headers;
+#[cfg(test)]
 mod resets;
 #[cfg(test)]
 mod retries;
