@@ -4,10 +4,13 @@
 //! only; SDKs retry 408, 409, 429 and 5xx, and a retry cannot change a policy. A denial never carries what the client
 //! sent, save a model name that has passed the character check.
 
+mod forged;
+
 use std::borrow::Cow;
 
 use serde::Serialize;
 
+pub use self::forged::forged;
 use crate::headers::HeaderMap;
 use crate::model::ModelName;
 
@@ -49,7 +52,8 @@ pub enum Code {
     /// characters than letters, digits and `._:/@+-`.
     MissingModel,
     /// Header and body disagree; the header is repeated or holds no model name; or the body names the model twice, in
-    /// another letter case or up to a NUL as well, or in a form as a file or `model[]`.
+    /// another letter case or up to a NUL as well, or in a form as a file or between brackets and dots (`model[]`,
+    /// `[model]`, `model.x`).
     AmbiguousModel,
     /// It is not one complete JSON object in UTF-8, is more than 128 levels deep, or bytes follow it; or, of an upload,
     /// no complete and plainly written form.

@@ -3,8 +3,8 @@
 //!
 //! Servers read forms with parsers that disagree about preambles, line ends, quoting, letter case and part headers. So
 //! only the form that every client library writes is accepted: `\r\n` throughout, no preamble, part headers from a short
-//! list, names in plain double quotes, the boundary nowhere but in delimiters. What it keeps is one part's headers or
-//! name and a delimiter's length of content, whatever the size of the files.
+//! list, names in plain double quotes, the boundary nowhere but in delimiters. What it keeps is one part's headers while
+//! they are not whole, and after them a delimiter's length of content and the model's name, whatever the size of the files.
 //!
 //! [RFC 7578]: https://www.rfc-editor.org/rfc/rfc7578
 //! [RFC 2046 section 5.1]: https://www.rfc-editor.org/rfc/rfc2046#section-5.1
@@ -24,8 +24,11 @@ pub(crate) const MAX_HEADERS: usize = 4096;
 /// Longest boundary, in bytes: RFC 2046 has no longer one.
 pub(crate) const MAX_BOUNDARY: usize = 70;
 
-/// How much of a frame is looked at in one go, so that a large frame is not copied as a whole.
-const STEP: usize = 16 * 1024;
+/// What ends the headers of a part.
+const END_OF_HEADERS: &[u8] = b"\r\n\r\n";
+
+/// What is kept grows by so much at a time: doubling would take twice the headers of a part.
+const GROWTH: usize = 512;
 
 /// What separates the parts of a form: 1 to 70 letters, digits and `-_.'+`, as every client library chooses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +80,7 @@ enum State {
 pub struct Form {
     delimiter: memmem::Finder<'static>,
     state: State,
-    /// Bytes that wait for more: at most the headers of a part, or a delimiter and the line end before it.
+    /// Bytes that wait for more: at most the headers of a part with their end, or a delimiter and the line end before it.
     unread: Vec<u8>,
     part: Part,
     named: bool,
@@ -104,10 +107,15 @@ impl Form {
     /// # Errors
     /// [`Code::MalformedBody`] for what readers may read differently, [`Code::AmbiguousModel`] for a second field that
     /// can be taken for `model`, [`Code::MissingModel`] for a value that is no [`ModelName`].
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Code> {
-        for chunk in bytes.chunks(STEP) {
-            self.unread.extend_from_slice(chunk);
-            while self.step()? {}
+    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), Code> {
+        while !bytes.is_empty() {
+            bytes = match self.state {
+                State::Start => self.start(bytes)?,
+                State::Delimiter => self.delimiter(bytes)?,
+                State::Headers => self.headers(bytes)?,
+                State::Content => self.content(bytes)?,
+                State::Closed => self.closed(bytes)?,
+            };
         }
         Ok(())
     }
@@ -124,75 +132,149 @@ impl Form {
         self.model.as_ref()
     }
 
-    /// Reads on in `unread`; false when more bytes are needed.
-    fn step(&mut self) -> Result<bool, Code> {
-        let delimiter = self.delimiter.needle().len();
-        match self.state {
-            State::Start => {
-                let start = self.unread.get(..delimiter).unwrap_or(&self.unread);
-                if !self.delimiter.needle().starts_with(start) {
-                    return Err(Code::MalformedBody);
-                }
-                if start.len() < delimiter {
-                    return Ok(false);
-                }
-                self.read(delimiter, State::Delimiter);
-            }
-            State::Delimiter => match self.unread.get(..2) {
-                Some(b"\r\n") => self.read(2, State::Headers),
-                Some(b"--") => self.read(2, State::Closed),
-                Some(_) => return Err(Code::MalformedBody),
-                None => return Ok(false),
-            },
-            State::Headers => {
-                let Some(end) = memmem::find(&self.unread, b"\r\n\r\n") else {
-                    return if self.unread.len() > MAX_HEADERS {
-                        Err(Code::MalformedBody)
-                    } else {
-                        Ok(false)
-                    };
-                };
-                let headers = self.unread.get(..end).unwrap_or_default();
-                if headers.len() > MAX_HEADERS || self.delimiter.find(headers).is_some() {
-                    return Err(Code::MalformedBody);
-                }
-                self.part = Part::parse(headers)?;
-                if self.part.is_model() && std::mem::replace(&mut self.named, true) {
-                    return Err(Code::AmbiguousModel);
-                }
-                self.read(end.saturating_add(4), State::Content);
-            }
-            State::Content => {
-                let Some(found) = self.delimiter.find(&self.unread) else {
-                    // What may be the beginning of a delimiter stays, and the line end before it.
-                    let kept = delimiter.saturating_add(1);
-                    let content = self.unread.len().saturating_sub(kept);
-                    self.part
-                        .push(self.unread.get(..content).unwrap_or_default())?;
-                    self.read(content, State::Content);
-                    return Ok(false);
-                };
-                let before = self.unread.get(..found).unwrap_or_default();
-                let content = before.strip_suffix(b"\r\n").ok_or(Code::MalformedBody)?;
-                self.part.push(content)?;
-                if let Some(model) = self.part.end()? {
-                    self.model = Some(model);
-                }
-                self.read(found.saturating_add(delimiter), State::Delimiter);
-            }
-            State::Closed => {
-                return if b"\r\n".starts_with(&self.unread) {
-                    Ok(false)
-                } else {
-                    Err(Code::MalformedBody)
-                };
-            }
+    /// The form begins with a delimiter.
+    fn start<'b>(&mut self, bytes: &'b [u8]) -> Result<&'b [u8], Code> {
+        let length = self.delimiter.needle().len();
+        let rest = self.take(bytes, length);
+        if !self.delimiter.needle().starts_with(&self.unread) {
+            return Err(Code::MalformedBody);
         }
-        Ok(true)
+        if self.unread.len() == length {
+            self.go_on(State::Delimiter);
+        }
+        Ok(rest)
     }
 
-    fn read(&mut self, count: usize, state: State) {
-        self.unread.drain(..count.min(self.unread.len()));
+    fn delimiter<'b>(&mut self, bytes: &'b [u8]) -> Result<&'b [u8], Code> {
+        let rest = self.take(bytes, 2);
+        match &self.unread[..] {
+            b"\r\n" => self.go_on(State::Headers),
+            b"--" => self.go_on(State::Closed),
+            b"\r" | b"-" => {}
+            _ => return Err(Code::MalformedBody),
+        }
+        Ok(rest)
+    }
+
+    fn headers<'b>(&mut self, bytes: &'b [u8]) -> Result<&'b [u8], Code> {
+        // Headers are nearly always whole in one frame: then nothing is copied.
+        let limit = MAX_HEADERS.saturating_add(END_OF_HEADERS.len());
+        let window = bytes.get(..limit).unwrap_or(bytes);
+        if self.unread.is_empty()
+            && let Some(end) = memmem::find(window, END_OF_HEADERS)
+        {
+            self.begin_part(bytes.get(..end).unwrap_or_default())?;
+            let after = end.saturating_add(END_OF_HEADERS.len());
+            return Ok(bytes.get(after..).unwrap_or_default());
+        }
+        // The end may have begun in what is kept. Nothing else of that is searched twice.
+        let searched = self.unread.len().saturating_sub(END_OF_HEADERS.len());
+        let rest = self.take(bytes, limit);
+        let unsearched = self.unread.get(searched..).unwrap_or_default();
+        let Some(end) = memmem::find(unsearched, END_OF_HEADERS) else {
+            return if self.unread.len() < limit {
+                Ok(rest)
+            } else {
+                Err(Code::MalformedBody)
+            };
+        };
+        let end = searched.saturating_add(end);
+        let after = end.saturating_add(END_OF_HEADERS.len());
+        let surplus = self.unread.len().saturating_sub(after);
+        let mut headers = std::mem::take(&mut self.unread);
+        headers.truncate(end);
+        self.begin_part(&headers)?;
+        let read = bytes.len().saturating_sub(rest.len());
+        let read = read.saturating_sub(surplus);
+        Ok(bytes.get(read..).unwrap_or_default())
+    }
+
+    fn begin_part(&mut self, headers: &[u8]) -> Result<(), Code> {
+        if self.delimiter.find(headers).is_some() {
+            return Err(Code::MalformedBody);
+        }
+        self.part = Part::parse(headers)?;
+        if self.part.is_model() && std::mem::replace(&mut self.named, true) {
+            return Err(Code::AmbiguousModel);
+        }
+        self.go_on(State::Content);
+        Ok(())
+    }
+
+    fn content<'b>(&mut self, bytes: &'b [u8]) -> Result<&'b [u8], Code> {
+        let delimiter = self.delimiter.needle().len();
+        // What may be the beginning of a delimiter, and the line end before it.
+        let kept = delimiter.saturating_add(1);
+        let before = self.unread.len();
+        if before > 0 {
+            // So much that a delimiter that begins in what is kept, or right behind it, would be whole.
+            let rest = self.take(bytes, before.saturating_add(kept).saturating_add(kept));
+            if let Some(found) = self.delimiter.find(&self.unread) {
+                let unread = std::mem::take(&mut self.unread);
+                self.end_part(unread.get(..found).unwrap_or_default())?;
+                let read = found.saturating_add(delimiter).saturating_sub(before);
+                return Ok(bytes.get(read..).unwrap_or_default());
+            }
+            if rest.is_empty() {
+                let content = self.unread.len().saturating_sub(kept);
+                self.part
+                    .push(self.unread.get(..content).unwrap_or_default())?;
+                self.unread.drain(..content);
+                return Ok(rest);
+            }
+            self.part
+                .push(self.unread.get(..before).unwrap_or_default())?;
+            self.unread.clear();
+        }
+        if let Some(found) = self.delimiter.find(bytes) {
+            self.end_part(bytes.get(..found).unwrap_or_default())?;
+            let read = found.saturating_add(delimiter);
+            return Ok(bytes.get(read..).unwrap_or_default());
+        }
+        let (content, rest) = bytes
+            .split_at_checked(bytes.len().saturating_sub(kept))
+            .unwrap_or_default();
+        self.part.push(content)?;
+        Ok(self.take(rest, kept))
+    }
+
+    /// The last bytes of a part's content, before a delimiter.
+    fn end_part(&mut self, content: &[u8]) -> Result<(), Code> {
+        let content = content.strip_suffix(b"\r\n").ok_or(Code::MalformedBody)?;
+        self.part.push(content)?;
+        if let Some(model) = self.part.end()? {
+            self.model = Some(model);
+        }
+        self.go_on(State::Delimiter);
+        Ok(())
+    }
+
+    /// At most a line end comes after the form.
+    fn closed<'b>(&mut self, bytes: &'b [u8]) -> Result<&'b [u8], Code> {
+        let rest = self.take(bytes, 2);
+        if rest.is_empty() && b"\r\n".starts_with(&self.unread) {
+            Ok(rest)
+        } else {
+            Err(Code::MalformedBody)
+        }
+    }
+
+    /// Keeps so many of the bytes that there are `length`, and gives the others.
+    fn take<'b>(&mut self, bytes: &'b [u8], length: usize) -> &'b [u8] {
+        let wanted = length.saturating_sub(self.unread.len());
+        let (taken, rest) = bytes.split_at_checked(wanted).unwrap_or((bytes, b""));
+        let needed = self.unread.len().saturating_add(taken.len());
+        if needed > self.unread.capacity() {
+            let room = needed.checked_next_multiple_of(GROWTH).unwrap_or(needed);
+            self.unread
+                .reserve_exact(room.saturating_sub(self.unread.len()));
+        }
+        self.unread.extend_from_slice(taken);
+        rest
+    }
+
+    fn go_on(&mut self, state: State) {
+        self.unread.clear();
         self.state = state;
     }
 }

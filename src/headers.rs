@@ -89,6 +89,16 @@ impl HeaderMap {
     }
 }
 
+/// A value without the white space around it, which HTTP knows as spaces and tabs alone (RFC 9110, section 5.6.3): what
+/// else some function takes for white space belongs to the value for every other reader.
+#[must_use]
+pub fn trimmed(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for HeaderMap {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(headers: I) -> Self {
         let mut map = Self::default();
@@ -130,6 +140,20 @@ mod tests {
             out.extend([name, b"\0".as_slice(), value, b"\0"].concat());
         }
         out
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn only_spaces_and_tabs_are_white_space() {
+        for (value, expected) in [
+            (&b""[..], &b""[..]),
+            (b" \t ", b""),
+            (b"a", b"a"),
+            (b"\t a b\t ", b"a b"),
+            (b"\x0b a\x0c", b"\x0b a\x0c"),
+            (b" \xc2\xa0a", b"\xc2\xa0a"),
+        ] {
+            assert_eq!(trimmed(value), expected, "{}", value.escape_ascii());
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -33,6 +33,7 @@ pub(crate) enum Map {
     RequestHeaders = 0,
     RequestTrailers = 1,
     ResponseHeaders = 2,
+    ResponseTrailers = 3,
 }
 
 /// Which body or text a call works on.

@@ -1,14 +1,16 @@
 //! Push scanner over one JSON document: bytes in any chunking, constant memory, the values of a few wanted members out.
 //!
-//! It never holds the document: what it keeps is a bit per open bracket, one member name and the capped raw text of the
-//! wanted values. [`Grammar::Strict`] accepts exactly the documents of [RFC 8259] whose top is an object, so that no
-//! reader behind us can read another document than the one that was judged here. [`Grammar::Lenient`] is for replies,
-//! where losing count of the structure is the only fault worth giving up for.
+//! It never holds the document: what it keeps is a bit for each of the first [`MAX_DEPTH`] open brackets, one member name
+//! and the capped raw text of the wanted values. [`Grammar::Strict`] accepts exactly the documents of [RFC 8259] whose top
+//! is an object and that are no deeper, so that no reader behind us can read another document than the one that was judged
+//! here. [`Grammar::Lenient`] is for replies, where losing count of the structure is the only fault worth giving up for:
+//! what is deeper is only counted, bracket by bracket, and what comes after it is read.
 //!
 //! It must never panic, whatever the bytes, and must never need a byte twice.
 //!
 //! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
 
+mod deep;
 mod found;
 mod name;
 mod names;
@@ -21,6 +23,7 @@ mod words;
 
 use std::rc::Rc;
 
+use self::deep::Deep;
 pub use self::found::{Fault, Found, Grammar, Progress, Wanted, decode_string};
 use self::name::Name;
 pub use self::names::NameSet;
@@ -31,7 +34,8 @@ use self::utf8::Utf8;
 use self::words::is_bare;
 use self::words::is_space;
 
-/// The most arrays and objects that may be open at once, as in `serde_json`. Deeper is [`Fault::TooDeep`].
+/// The most arrays and objects that may be open at once, as in `serde_json`. Deeper is [`Fault::TooDeep`] in
+/// [`Grammar::Strict`], and is stepped over in [`Grammar::Lenient`].
 pub const MAX_DEPTH: usize = 128;
 
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +65,8 @@ enum State {
     Literal(&'static [u8]),
     /// Lenient: any number or bare word.
     Bare,
+    /// Lenient: below [`MAX_DEPTH`].
+    Deep(Deep),
     Closed,
     Faulted(Fault),
 }
@@ -273,6 +279,7 @@ impl Scanner {
                 }
                 return Ok(end);
             }
+            State::Deep(deep) => return Ok(self.step_over(deep, bytes, at, on_value)),
             State::Number(number) => match number.step(byte) {
                 Some(number) => self.state = State::Number(number),
                 None if number.may_end() => {
@@ -319,7 +326,11 @@ impl Scanner {
 
     fn open(&mut self, object: bool) -> Result<(), Fault> {
         if self.depth >= MAX_DEPTH {
-            return Err(Fault::TooDeep);
+            if self.grammar == Grammar::Strict {
+                return Err(Fault::TooDeep);
+            }
+            self.state = State::Deep(Deep::new());
+            return Ok(());
         }
         self.depth = self.depth.wrapping_add(1);
         self.brackets = (self.brackets << 1) | u128::from(object);

@@ -14,6 +14,7 @@ mod seen;
 use memchr::memchr;
 
 use self::reading::Reading;
+use crate::headers::trimmed;
 use crate::sse::{Decoder, Piece};
 use crate::usage::{Usage, sum};
 
@@ -177,7 +178,7 @@ impl Meter {
         let encoded = content_encoding
             .unwrap_or_default()
             .split(|&byte| byte == b',')
-            .map(<[u8]>::trim_ascii)
+            .map(trimmed)
             .any(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"));
         let body = if operation == Operation::Other {
             Body::Opaque
@@ -347,7 +348,7 @@ fn read(reading: &mut Reading, piece: Piece<'_>) {
 fn announced(content_type: Option<&[u8]>) -> Body {
     let media_type = content_type
         .and_then(|value| value.split(|&byte| byte == b';').next())
-        .map(|value| value.trim_ascii().to_ascii_lowercase())
+        .map(|value| trimmed(value).to_ascii_lowercase())
         .unwrap_or_default();
     match media_type.as_slice() {
         b"text/event-stream" => Body::Announced(Format::EventStream),

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A label value: cheap to clone, safe by construction (see [`Labels`]).
 pub type Label = Rc<str>;
@@ -19,8 +19,15 @@ pub const ANONYMOUS: &str = "anonymous";
 /// Stands for what does not fit the bounded set of label values.
 pub const OTHER: &str = "other";
 
-/// Model names beyond the configured ones (they match a `prefix*` or `*`) that get a label of their own.
+/// Model names beyond the configured ones (they match a `prefix*` or `*`) that get a label of their own, for one tenant:
+/// who makes up names folds its own into `other`, and nobody else's.
 pub(crate) const MAX_FURTHER_MODELS: usize = 100;
+
+/// The same for all tenants together, each counted with each of its names, as Envoy keeps the series.
+pub(crate) const MAX_FURTHER_LABELS: usize = 10_000;
+
+/// How many a tenant gets also beyond that, so that many who make up names take no label from it.
+pub(crate) const RESERVED_MODELS: usize = 10;
 
 /// How Envoy keeps a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,27 +210,35 @@ pub struct Movement {
     pub value: u64,
 }
 
-/// Keeps the number of `model` label values bounded for the life of the process, as Envoy keeps the series.
+/// Keeps the number of `model` label values bounded for the life of the process, as Envoy keeps the series. Tenants come
+/// from the configuration, so that there are at most [`MAX_FURTHER_LABELS`] pairs of tenant and further model, and
+/// [`RESERVED_MODELS`] more for each tenant.
 #[derive(Debug, Default)]
 pub struct Labels {
-    further_models: FxHashSet<Label>,
+    further_models: FxHashMap<Label, FxHashSet<Label>>,
+    /// How many there are in all sets.
+    count: usize,
 }
 
 impl Labels {
-    /// The label of a model that the caller may use. A configured name is its own label, always; other names have a
-    /// label of their own up to a bound. `None` where the bound is reached.
-    pub fn model(&mut self, name: &str, configured: bool) -> Option<Label> {
+    /// The label of a model that a caller of this tenant may use. A configured name is its own label, always; other
+    /// names have a label of their own up to a bound. `None` where the bound is reached.
+    pub fn model(&mut self, tenant: &Label, name: &str, configured: bool) -> Option<Label> {
         if configured {
             return Some(name.into());
         }
-        if let Some(label) = self.further_models.get(name) {
+        let models = self.further_models.entry(Rc::clone(tenant)).or_default();
+        if let Some(label) = models.get(name) {
             return Some(Rc::clone(label));
         }
-        if self.further_models.len() >= MAX_FURTHER_MODELS {
+        let fits = models.len() < RESERVED_MODELS
+            || (models.len() < MAX_FURTHER_MODELS && self.count < MAX_FURTHER_LABELS);
+        if !fits {
             return None;
         }
         let label: Label = name.into();
-        self.further_models.insert(Rc::clone(&label));
+        models.insert(Rc::clone(&label));
+        self.count = self.count.saturating_add(1);
         Some(label)
     }
 }
@@ -250,19 +265,65 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn labels_are_bounded_but_configured_names_are_never_folded() {
+    fn a_tenant_that_makes_up_names_folds_its_own_and_nobody_elses() {
+        let (acme, globex): (Label, Label) = ("acme".into(), "globex".into());
         let mut labels = Labels::default();
         for index in 0..MAX_FURTHER_MODELS {
+            let name = format!("lora-{index}");
             assert!(
-                labels.model(&format!("lora-{index}"), false).is_some(),
+                labels.model(&acme, &name, false).is_some(),
                 "name {index} fits"
             );
         }
-        assert_eq!(labels.model("one-more", false), None);
-        assert_eq!(labels.model("lora-7", false).as_deref(), Some("lora-7"));
-        assert_eq!(
-            labels.model("configured", true).as_deref(),
-            Some("configured")
-        );
+        for (name, tenant, model, configured, expected) in [
+            ("one more", &acme, "one-more", false, None),
+            (
+                "one that has a label",
+                &acme,
+                "lora-7",
+                false,
+                Some("lora-7"),
+            ),
+            ("a configured one", &acme, "llama", true, Some("llama")),
+            (
+                "another tenant's",
+                &globex,
+                "one-more",
+                false,
+                Some("one-more"),
+            ),
+            (
+                "another tenant's, the same",
+                &globex,
+                "lora-7",
+                false,
+                Some("lora-7"),
+            ),
+            ("still one more", &acme, "one-more", false, None),
+        ] {
+            let label = labels.model(tenant, model, configured);
+            assert_eq!(label.as_deref(), expected, "{name}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn all_tenants_together_are_bounded_and_each_keeps_a_few() {
+        let mut labels = Labels::default();
+        let flood = |labels: &mut Labels, tenant: &Label| {
+            let names = (0..2 * MAX_FURTHER_MODELS).map(|index| format!("made-up-{index}"));
+            names
+                .filter(|name| labels.model(tenant, name, false).is_some())
+                .count()
+        };
+        for index in 0..MAX_FURTHER_LABELS / MAX_FURTHER_MODELS {
+            let tenant = format!("tenant-{index}").into();
+            assert_eq!(flood(&mut labels, &tenant), MAX_FURTHER_MODELS, "{index}");
+        }
+        assert_eq!(labels.count, MAX_FURTHER_LABELS);
+        for name in ["late", "later"] {
+            assert_eq!(flood(&mut labels, &name.into()), RESERVED_MODELS, "{name}");
+        }
+        let configured = labels.model(&"late".into(), "llama", true);
+        assert_eq!(configured.as_deref(), Some("llama"));
     }
 }

@@ -24,6 +24,7 @@ use crate::operation::{self, Operation};
 use crate::policy::Policy;
 use crate::record::{Ending, Record, Times};
 use crate::rewrite::ask::Edit;
+use crate::rewrite::models::Viewer;
 
 #[allow(
     unsafe_code,
@@ -140,7 +141,26 @@ impl HttpContext for Stream {
             };
             permit.may_use(model, policy)
         };
-        match self.reply.pass(size, end_of_stream, may_use) {
+        let is_known = |name: &str| {
+            policy
+                .as_ref()
+                .is_some_and(|policy| policy.models.names(name))
+        };
+        let viewer = Viewer {
+            may_use: &may_use,
+            is_known: &is_known,
+        };
+        match self.reply.pass(size, end_of_stream, &viewer) {
+            Ok(()) => Action::Continue,
+            Err(denial) => self.refuse(denial),
+        }
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        if self.forwarded.is_none() || self.denial.is_some() {
+            return Action::Continue;
+        }
+        match reply::strip_own(Map::ResponseTrailers) {
             Ok(()) => Action::Continue,
             Err(denial) => self.refuse(denial),
         }

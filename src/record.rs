@@ -163,7 +163,7 @@ impl Record {
     pub fn movements(&self, labels: &mut Labels) -> Vec<Movement> {
         let mut movements = Movements::default();
         let tenant = self.tenant_label();
-        let (model, overflow) = self.model_label(labels);
+        let (model, overflow) = self.model_label(&tenant, labels);
         if overflow {
             movements.add(
                 Series::new(Metric::LabelOverflow).with("label", &"model".into()),
@@ -300,14 +300,14 @@ impl Record {
 
     /// The label of the model, and whether it had to be folded. A refused name that is not configured gets no label of
     /// its own: clients could fill the bounded set with names that nobody may use.
-    fn model_label(&self, labels: &mut Labels) -> (Label, bool) {
+    fn model_label(&self, tenant: &Label, labels: &mut Labels) -> (Label, bool) {
         let Some(model) = &self.model else {
             return (UNKNOWN.into(), false);
         };
         if self.decision().is_some() && !self.model_is_configured {
             return (OTHER.into(), false);
         }
-        let label = labels.model(model.as_str(), self.model_is_configured);
+        let label = labels.model(tenant, model.as_str(), self.model_is_configured);
         let overflow = label.is_none();
         (label.unwrap_or_else(|| OTHER.into()), overflow)
     }

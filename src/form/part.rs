@@ -156,11 +156,13 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// Whether this field names the model. One that only some readers take for it (`Model`, `model[]`, a file) is
-    /// refused.
+    /// Whether this field names the model. One that only some readers take for it is refused: another letter case, a
+    /// file, and any name with `model` before, between or behind its brackets and dots (`model[]`, `[model]`, `model]`,
+    /// `request.model`). Readers that know lists and objects in names strip brackets, end the name at one, or bind what
+    /// stands in them, each in its own way.
     fn is_model(&self) -> Result<bool, Code> {
-        let base = self.name.split(['[', '.']).next().unwrap_or_default();
-        if !base.eq_ignore_ascii_case("model") {
+        let mut segments = self.name.split(['[', ']', '.']);
+        if !segments.any(|segment| segment.eq_ignore_ascii_case("model")) {
             Ok(false)
         } else if self.name == "model" && !self.is_file {
             Ok(true)

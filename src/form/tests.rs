@@ -2,6 +2,9 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
+mod memory;
+mod names;
+
 /// A form with boundary `b`: `|` stands for a line end.
 fn form(text: &str) -> Vec<u8> {
     text.replace('|', "\r\n").into_bytes()
@@ -338,23 +341,6 @@ fn refuses_forms_that_readers_may_read_differently() {
         Err(Code::MalformedBody),
         "invalid UTF-8 in a file name"
     );
-}
-
-#[wasm_bindgen_test(unsupported = test)]
-fn keeps_little_of_a_large_file() {
-    let mut reader = Form::new(&Boundary("b".into()));
-    reader
-        .push(&form(
-            "--b|Content-Disposition: form-data; name=\"file\"; filename=\"a\"||",
-        ))
-        .unwrap();
-    for _ in 0..100 {
-        reader.push(&[b'-'; 100_000]).unwrap();
-        assert!(reader.unread.len() <= 4, "{}", reader.unread.len());
-        assert!(reader.unread.capacity() <= 4 * STEP);
-    }
-    reader.push(&form("|--b|")).unwrap();
-    assert_eq!(reader.state, State::Headers);
 }
 
 #[wasm_bindgen_test(unsupported = test)]

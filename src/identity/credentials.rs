@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::denial::Code;
-use crate::headers::HeaderMap;
+use crate::headers::{HeaderMap, trimmed};
 
 /// Longest credential that is looked at, in bytes. Real keys are below 200; tokens are longer, but they are verified
 /// by `jwt_authn` and never hashed here.
@@ -54,7 +54,7 @@ impl Source {
                 rest
             }
         };
-        let bytes = bare.trim_ascii();
+        let bytes = trimmed(bare);
         if !is_visible(bytes) {
             return Err(Code::InvalidCredential);
         }

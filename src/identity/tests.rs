@@ -110,6 +110,16 @@ fn a_failed_credential_is_never_anonymous_and_never_another_one() {
             Code::InvalidCredential,
         ),
         (
+            "white space that HTTP does not know, before the key",
+            &[("authorization", &format!("Bearer \u{c}{ACME_KEY}"))],
+            Code::InvalidCredential,
+        ),
+        (
+            "white space that HTTP does not know, behind the key",
+            &[("x-api-key", &format!("{ACME_KEY}\u{c}"))],
+            Code::InvalidCredential,
+        ),
+        (
             "a key that is no ASCII",
             &[("x-api-key", "schlüssel")],
             Code::InvalidCredential,

@@ -15,7 +15,7 @@ use super::jwt::{Claim, MAX_GROUPS};
 use super::{Identity, Proof};
 use crate::config::Entries;
 use crate::denial::{Code, Denial};
-use crate::headers::{HeaderMap, Occurrence};
+use crate::headers::{HeaderMap, Occurrence, trimmed};
 use crate::policy::{Digest, Fairness, Policy, Tenant};
 
 /// Longest secret that is hashed, in bytes.
@@ -216,9 +216,8 @@ fn single<'a>(headers: &'a HeaderMap, header: &str) -> Result<Option<&'a str>, D
         Occurrence::Absent => Ok(None),
         Occurrence::Repeated => Err(Denial::of_header(Code::AmbiguousCredential, header)),
         Occurrence::Single(value) => {
-            let text = std::str::from_utf8(value)
-                .map_err(|_| Denial::of_header(Code::MalformedIdentity, header))?
-                .trim();
+            let text = std::str::from_utf8(trimmed(value))
+                .map_err(|_| Denial::of_header(Code::MalformedIdentity, header))?;
             Ok((!text.is_empty()).then_some(text))
         }
     }

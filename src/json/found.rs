@@ -16,7 +16,8 @@ pub enum Grammar {
     /// RFC 8259 to the letter, in UTF-8 without byte order mark, an object at the top and only white space after it.
     Strict,
     /// Any top, `NaN` and other bare words, any number, invalid UTF-8, control bytes and unknown escapes in strings, a
-    /// byte order mark before the document and anything after it.
+    /// byte order mark before the document and anything after it. Any depth; below [`MAX_DEPTH`](super::MAX_DEPTH) nothing
+    /// but strings and the number of open brackets is looked at.
     Lenient,
 }
 
@@ -39,7 +40,7 @@ pub enum Fault {
     NotAnObject,
     /// The bytes do not follow the grammar.
     Malformed,
-    /// More than [`MAX_DEPTH`](super::MAX_DEPTH) arrays and objects are open.
+    /// Strict: more than [`MAX_DEPTH`](super::MAX_DEPTH) arrays and objects are open.
     TooDeep,
     /// Strict: something other than white space after the document.
     TrailingBytes,

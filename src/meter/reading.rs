@@ -63,9 +63,12 @@ impl Reading {
         let mut text = None;
         let progress = self.scanner.push_each(bytes, |index, found, end| {
             seen.value(index, found);
-            if index >= FIRST_TOKEN && (index < FIRST_TEXT || found.text > 0) {
+            if index >= FIRST_TEXT && found.text > 0 {
                 signs = signs.saturating_add(1);
                 text = Some((end, found.text));
+            } else if (FIRST_TOKEN..FIRST_TEXT).contains(&index) {
+                // What lists tokens has no frame, also if the one that it lists looks like a text.
+                signs = signs.saturating_add(1);
             }
         });
         match (progress, text) {

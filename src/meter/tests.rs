@@ -3,6 +3,8 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
+mod deep;
+mod listed;
 mod media;
 mod metadata;
 mod recordings;

@@ -2,14 +2,13 @@
 //! have asked for.
 
 use crate::access::Permit;
-use crate::denial::Denial;
+use crate::denial::{self, Denial};
 use crate::headers::HeaderMap;
 use crate::host::{self, Buffer, Map};
 use crate::meter::{self, Meter};
-use crate::model::ModelName;
 use crate::policy::Policy;
 use crate::rewrite::hide::Hide;
-use crate::rewrite::models::{self, ModelList};
+use crate::rewrite::models::{self, ModelList, Viewer};
 
 /// One reply.
 pub(super) struct Reply {
@@ -45,7 +44,8 @@ impl Reply {
             .filter(|status| self.ended && (200..400).contains(status))
     }
 
-    /// Its headers. What cannot be metered passes; a list of models that cannot be filtered does not.
+    /// Its headers, less those that only we may say. What cannot be metered passes; a list of models that cannot be
+    /// filtered does not.
     pub(super) fn begin(
         &mut self,
         last: bool,
@@ -61,6 +61,7 @@ impl Reply {
         };
         let status = status(&headers);
         self.status = Some(status);
+        strip(Map::ResponseHeaders, &headers)?;
         if filters && (200..300).contains(&status) {
             for name in models::outdated(&headers) {
                 host::remove_header(Map::ResponseHeaders, name.as_bytes())?;
@@ -96,16 +97,16 @@ impl Reply {
         Ok(())
     }
 
-    /// One chunk of its body; `may_use` says which models of a list the caller may see.
+    /// One chunk of its body; `viewer` is who gets to see a list of models.
     pub(super) fn pass(
         &mut self,
         size: usize,
         last: bool,
-        may_use: impl Fn(&ModelName) -> bool,
+        viewer: &Viewer<'_>,
     ) -> Result<(), Denial> {
         self.ended = last;
         match &mut self.list {
-            Some(list) => filter(list, size, last, may_use),
+            Some(list) => filter(list, size, last, viewer),
             None => self.observe(size, last),
         }
     }
@@ -152,20 +153,33 @@ impl Reply {
     }
 }
 
+/// Takes out of a server's headers or trailers what only the filter may say to a client. Where they cannot be read, as where
+/// they are too many, they pass.
+pub(super) fn strip_own(map: Map) -> Result<(), Denial> {
+    host::headers(map).map_or(Ok(()), |headers| strip(map, &headers))
+}
+
+fn strip(map: Map, headers: &HeaderMap) -> Result<(), Denial> {
+    for name in denial::forged(headers) {
+        host::remove_header(map, name)?;
+    }
+    Ok(())
+}
+
 /// One chunk of a list of models: taken out of the reply, and the filtered list put into the place of the last.
 /// Where trailers end the reply there is no last chunk, and the reply stays empty.
 fn filter(
     list: &mut ModelList,
     size: usize,
     last: bool,
-    may_use: impl Fn(&ModelName) -> bool,
+    viewer: &Viewer<'_>,
 ) -> Result<(), Denial> {
     match host::buffer(Buffer::ResponseBody, size) {
         Ok(chunk) => list.take(&chunk),
         Err(_) => list.spoil(),
     }
     let emitted = if last {
-        list.filtered(may_use)
+        list.filtered(viewer)
     } else {
         String::new()
     };

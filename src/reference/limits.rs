@@ -11,7 +11,7 @@ use crate::identity::trusted_headers::MAX_SECRET_LENGTH;
 use crate::json::MAX_DEPTH;
 use crate::meter::members::{PART_CAP, USAGE_CAP};
 use crate::meter::{MAX_MEMORY, MAX_METADATA};
-use crate::metrics::MAX_FURTHER_MODELS;
+use crate::metrics::{MAX_FURTHER_LABELS, MAX_FURTHER_MODELS, RESERVED_MODELS};
 use crate::model::{self, NAME_MARKS};
 use crate::rewrite::hide::MAX_HELD;
 use crate::rewrite::models::MAX_LIST;
@@ -63,6 +63,11 @@ pub(super) fn limits() -> String {
             "`malformed_body`",
         ),
         (
+            "nesting of a reply's JSON",
+            "none: what is deeper is only counted".to_owned(),
+            "",
+        ),
+        (
             "size of a request or reply",
             "none: nothing is buffered".to_owned(),
             "",
@@ -90,7 +95,10 @@ pub(super) fn limits() -> String {
         ),
         (
             "labels for models that only a `prefix*` or `*` allows",
-            format!("{MAX_FURTHER_MODELS} in each worker of Envoy"),
+            format!(
+                "{MAX_FURTHER_MODELS} for each tenant, {} for all; {RESERVED_MODELS} for each also beyond that; in each worker of Envoy",
+                grouped(MAX_FURTHER_LABELS as u64)
+            ),
             "label `other`",
         ),
         (

@@ -303,7 +303,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// Trailers of HTTP/1.1 reach filters and client.
-fn with_trailers(bootstrap: &mut Value) {
+pub(crate) fn with_trailers(bootstrap: &mut Value) {
     // The filters' list is a member of the connection manager, whose options are beside it.
     filters(bootstrap);
     let manager = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]

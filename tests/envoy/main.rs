@@ -29,6 +29,8 @@ mod config;
 #[cfg(test)]
 mod crowds;
 #[cfg(test)]
+mod deep_replies;
+#[cfg(test)]
 mod embeddings;
 #[cfg(test)]
 mod endings;
@@ -70,6 +72,8 @@ mod operations;
 mod platforms;
 #[cfg(test)]
 mod rate_limit;
+#[cfg(test)]
+mod reply_headers;
 #[cfg(test)]
 mod resets;
 #[cfg(test)]

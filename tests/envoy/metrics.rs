@@ -84,6 +84,38 @@ fn the_times_of_a_stream_are_in_histograms_by_tenant_and_model() {
 }
 
 #[test]
+fn a_tenant_that_makes_up_names_takes_no_label_from_another() {
+    const LABELS: usize = 100;
+    let mut config = config();
+    config["models"]["*"] = json!({"access": "authenticated"});
+    let gateway = Gateway::builder().config(config).start();
+    let ask = |key: &str, model: &str| {
+        let request = gateway.post("/v1/chat/completions").bearer_auth(key);
+        assert_eq!(send(request.json(&chat(model))).status, 200, "{model}");
+    };
+    for index in 0..LABELS + 5 {
+        ask(ACME_KEY, &format!("made-up-{index}"));
+    }
+    ask(GLOBEX_KEY, "of-globex");
+    ask(GLOBEX_KEY, "made-up-104");
+    gateway.access_log(LABELS + 7);
+    let names = ["tollgate_requests_total", "tollgate_label_overflow_total"];
+    let mut expected = String::from("tollgate_label_overflow_total{label=\"model\"} 5\n");
+    let mut line = |tenant: &str, model: &str, count: usize| {
+        expected += &format!(
+            "tollgate_requests_total{{tenant=\"{tenant}\",model=\"{model}\",operation=\"chat\",outcome=\"ok\"}} {count}\n"
+        );
+    };
+    for index in 0..LABELS {
+        line("acme", &format!("made-up-{index}"), 1);
+    }
+    line("acme", "other", 5);
+    line("globex", "of-globex", 1);
+    line("globex", "made-up-104", 1);
+    gateway.expect_counted(&names, &expected);
+}
+
+#[test]
 fn the_configuration_is_shown_in_gauges() {
     let mut config = config();
     config["keys"][0]["expiresAt"] = json!("2001-01-01T00:00:00Z");

@@ -89,6 +89,35 @@ fn everybody_sees_the_models_that_they_may_use_however_the_list_arrives() {
 }
 
 #[test]
+fn an_entry_that_stays_names_no_model_that_is_left_out() {
+    let entry = |id: &str, parent: Value, root: &str, aliases: &[&str]| json!({"id": id, "object": "model", "owned_by": "vllm", "root": root, "parent": parent, "aliases": aliases});
+    let list = json!({"object": "list", "data": [
+        entry(QWEN, Value::Null, "/models/qwen", &["qwen-latest"]),
+        entry("secret-finetune", json!(QWEN), "secret-finetune", &[]),
+        entry(LLAMA, json!(QWEN), "/models/llama", &[LLAMA, "qwen-latest", "secret-finetune"]),
+    ]});
+    let gateway = Gateway::builder().reply(Reply::json(&list)).start();
+    let entry_of = |answer: &Answer, id: &str| {
+        let list = answer.json();
+        let mut entries = list["data"].as_array().unwrap().iter();
+        entries.find(|entry| entry["id"] == id).unwrap().clone()
+    };
+    for (key, parent) in [(ACME_KEY, json!(QWEN)), (GLOBEX_KEY, Value::Null)] {
+        for (way, answer) in ask(&gateway, key) {
+            let case = format!("{way}, {key}");
+            assert_eq!(
+                entry_of(&answer, LLAMA),
+                entry(LLAMA, parent.clone(), "/models/llama", &[LLAMA]),
+                "{case}"
+            );
+            let text = String::from_utf8_lossy(&answer.body);
+            assert!(!text.contains("secret-finetune"), "{case}: {text}");
+            assert_eq!(text.contains("qwen"), key == ACME_KEY, "{case}: {text}");
+        }
+    }
+}
+
+#[test]
 fn nothing_in_the_exchange_describes_the_unfiltered_list() {
     let reply = Reply::json(&list())
         .header("etag", "\"all\"")

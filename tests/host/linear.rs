@@ -1,4 +1,4 @@
-//! A reply costs the same for each of its bytes, however long it is and however it is cut.
+//! A reply and an uploaded form cost the same for each of their bytes, however long they are and however they are cut.
 
 use serde_json::json;
 
@@ -108,6 +108,96 @@ fn a_reply_costs_so_much_for_each_byte_and_so_much_for_each_chunk() {
             (&piece, 1),
         ] {
             let (instructions, chunks) = cost(streamed, body, chunk);
+            let bytes = body.len() as u64;
+            let each = instructions as f64 / bytes as f64;
+            let case = format!("{name} of {bytes} bytes in chunks of {chunk}: {each:.1} a byte");
+            assert!(
+                instructions <= PER_BYTE * bytes + PER_CHUNK * chunks,
+                "{case}"
+            );
+            if chunk >= 64 * 1024 {
+                assert!(instructions <= per_byte * bytes, "{case}");
+            }
+        }
+    }
+}
+
+/// A form with a file of about so many bytes, and the model behind it.
+fn form(content: &str, bytes: usize) -> String {
+    let file = content.repeat(bytes / content.len());
+    format!(
+        "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n{file}\r\n--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n{MODEL}\r\n--b--\r\n"
+    )
+}
+
+/// Many parts with little in them.
+fn parts(bytes: usize) -> String {
+    let part = "--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n1\r\n";
+    form("x", 1).replacen("--b", &format!("{}--b", part.repeat(bytes / part.len())), 1)
+}
+
+/// Instructions of all body callbacks for this form in chunks of this size, and how many callbacks there were.
+fn cost_of_form(body: &str, chunk: usize) -> (u64, u64) {
+    let mut host = Host::configured(&configuration().to_string());
+    let mut headers = chat_headers(ACME_KEY);
+    for (name, value) in &mut headers {
+        match *name {
+            ":path" => *value = "/v1/audio/transcriptions".to_owned(),
+            "content-type" => *value = "multipart/form-data; boundary=b".to_owned(),
+            _ => {}
+        }
+    }
+    let chunks: Vec<&[u8]> = body.as_bytes().chunks(chunk).collect();
+    let ended = host
+        .request(&headers)
+        .body(&chunks)
+        .response(&JSON_REPLY)
+        .reply(&["{}"])
+        .log(flags::NONE);
+    let model = ended.filter_state.get("wasm.tollgate.model");
+    assert_eq!(model.map(String::as_str), Some(MODEL), "chunks of {chunk}");
+    let steps = ended
+        .steps
+        .iter()
+        .filter(|step| step.callback == Callback::RequestBody);
+    steps.fold((0, 0), |(instructions, count), step| {
+        (instructions + step.instructions, count + 1)
+    })
+}
+
+#[test]
+fn a_form_costs_so_much_for_each_byte_and_so_much_for_each_chunk() {
+    const MEGABYTE: usize = 1 << 20;
+    type MakeForm = fn(usize) -> String;
+    let rows: [(&str, MakeForm, u64); 5] = [
+        ("a file", |bytes| form("RIFF....WAVEfmt ", bytes), 20),
+        ("hyphens", |bytes| form("-", bytes), 40),
+        (
+            "beginnings of delimiters",
+            |bytes| form("\r\n--", bytes),
+            40,
+        ),
+        ("many parts", parts, PER_BYTE),
+        (
+            "long headers",
+            |bytes| {
+                let name = "n".repeat(4000.min(bytes));
+                form("x", 1).replacen("filename=\"a\"", &format!("filename=\"{name}\""), 1)
+            },
+            PER_BYTE,
+        ),
+    ];
+    for (name, make, per_byte) in rows {
+        let body = make(MEGABYTE);
+        let (part, piece) = (make(MEGABYTE / 16), make(4096));
+        for (body, chunk) in [
+            (&body, body.len()),
+            (&body, 64 * 1024),
+            (&body, 1024),
+            (&part, 16),
+            (&piece, 1),
+        ] {
+            let (instructions, chunks) = cost_of_form(body, chunk);
             let bytes = body.len() as u64;
             let each = instructions as f64 / bytes as f64;
             let case = format!("{name} of {bytes} bytes in chunks of {chunk}: {each:.1} a byte");

@@ -60,6 +60,32 @@ fn worst(host: &mut Host) -> u32 {
         .keep_open()
 }
 
+const FORM: State = State {
+    name: "in a file of a form",
+    bytes: 4 * 1024,
+    open: |host| open_form(host, &format!("{FORM_START}\r\n\r\n{}", "x".repeat(20_000))),
+};
+
+const FORM_HEADERS: State = State {
+    name: "in the headers of a part of a form",
+    bytes: 8 * 1024,
+    open: |host| open_form(host, &format!("{FORM_START}{}", "x".repeat(4000))),
+};
+
+const FORM_START: &str = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\nContent-Type: audio/";
+
+fn open_form(host: &mut Host, form: &str) -> u32 {
+    let mut headers = chat_headers(ACME_KEY);
+    for (name, value) in &mut headers {
+        match *name {
+            ":path" => *value = "/v1/audio/transcriptions".to_owned(),
+            "content-type" => *value = "multipart/form-data; boundary=b".to_owned(),
+            _ => {}
+        }
+    }
+    host.request(&headers).unfinished_body(&[form]).keep_open()
+}
+
 /// Opens ten thousand, ends them and opens ten thousand more.
 fn fill(state: &State) {
     let mut host = Host::configured(&configuration().to_string());
@@ -87,4 +113,10 @@ fn hold_under_four_kilobytes_each_and_give_them_back() {
 #[test]
 fn hold_under_sixteen_kilobytes_each_at_worst_and_give_them_back() {
     fill(&WORST);
+}
+
+#[test]
+fn a_form_holds_under_four_kilobytes_and_eight_in_the_headers_of_a_part() {
+    fill(&FORM);
+    fill(&FORM_HEADERS);
 }

@@ -8,8 +8,8 @@ use tollgate::model::Judge;
 use crate::cuts::cuts;
 use crate::memory::{held, held_since};
 
-/// Twice what is looked at in one go, because a vector grows by doubling, and the headers of a part.
-const MAX_MEMORY: usize = 48 * 1024;
+/// The headers of a part, and a little for the rest.
+const MAX_MEMORY: usize = 6 * 1024;
 
 /// The verdict does not depend on the cut, and a form that is accepted has one field `model` to every reader.
 pub fn check(input: &[u8]) {
@@ -75,7 +75,7 @@ fn judge(boundary: &Boundary, chunks: &[&[u8]]) -> Option<String> {
     model.map(|model| model.as_str().to_owned())
 }
 
-/// The value of the only part that says it is `model`, by splitting at the delimiters; `None` for what is no form.
+/// The value of the only part that says it is `model`, and that anybody could take for it, by splitting at the delimiters; `None` for what is no form.
 fn by_hand(boundary: &str, body: &[u8]) -> Option<String> {
     let delimiter = format!("--{boundary}");
     let mut pieces = split(body, delimiter.as_bytes()).into_iter();
@@ -89,15 +89,31 @@ fn by_hand(boundary: &str, body: &[u8]) -> Option<String> {
         let part = piece.strip_prefix(b"\r\n")?.strip_suffix(b"\r\n")?;
         let at = part.windows(4).position(|four| four == b"\r\n\r\n")?;
         let headers = String::from_utf8_lossy(&part[..at]).to_ascii_lowercase();
-        let names_model = |line: &str| {
-            line.starts_with("content-disposition:") && line.contains("name=\"model\"")
-        };
-        if headers.split("\r\n").any(names_model) {
+        let disposition = headers
+            .split("\r\n")
+            .find_map(|line| line.strip_prefix("content-disposition:"))?;
+        // No quoted value of a form that is accepted holds a semicolon.
+        let name = disposition.split(';').find_map(|parameter| {
+            let quoted = parameter.trim_matches(' ').strip_prefix("name=\"")?;
+            quoted.strip_suffix('"')
+        })?;
+        if names_model(name) {
+            assert_eq!(name, "model", "some reader takes it for the model");
             models.push(String::from_utf8(part[at + 4..].to_vec()).ok()?);
         }
     }
     assert!(models.len() <= 1, "{models:?}");
     models.pop()
+}
+
+/// Whether some reader takes a field of this name, in lower case, for the model: one that knows brackets and dots ends the
+/// name at one, strips them, or looks for members within.
+fn names_model(name: &str) -> bool {
+    let bracket = |letter: char| "[].".contains(letter);
+    let bare = name.trim_matches(bracket);
+    let first = bare.split(bracket).next();
+    let last = bare.rsplit(bracket).next();
+    first == Some("model") || last == Some("model")
 }
 
 fn split<'a>(mut bytes: &'a [u8], needle: &[u8]) -> Vec<&'a [u8]> {

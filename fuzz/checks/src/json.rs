@@ -42,8 +42,11 @@ struct Outcome {
     closed_at: Option<usize>,
 }
 
+/// Deeper than the scanner remembers.
+const DEEP: usize = MAX_DEPTH + 72;
+
 /// Strict takes what `serde_json` takes for an object and finds what `serde_json` finds in it; lenient finds the same in
-/// it; and no cut changes anything.
+/// it, also behind a deep copy of itself; and no cut changes anything.
 pub fn check(input: &[u8]) {
     let strict = scan(Grammar::Strict, &[input]);
     let lenient = scan(Grammar::Lenient, &[input]);
@@ -59,6 +62,7 @@ pub fn check(input: &[u8]) {
     if !strict.accepted {
         return;
     }
+    check_deep(input, &lenient);
     assert!(lenient.accepted, "lenient is stricter than strict");
     assert_eq!(lenient.values, strict.values, "lenient against strict");
     assert_eq!(lenient.closed_at, strict.closed_at);
@@ -75,6 +79,34 @@ pub fn check(input: &[u8]) {
         let include_usage = value.pointer("/stream_options/include_usage");
         assert_found(&strict.found[INCLUDE_USAGE], include_usage);
         assert_names(&strict.found[MODEL], input);
+    }
+}
+
+/// What is too deep to be looked at changes nothing of what comes after it: the document is put before its own members,
+/// below many arrays.
+fn check_deep(object: &[u8], expected: &Outcome) {
+    let Some(members) = object.trim_ascii_start().strip_prefix(b"{") else {
+        return;
+    };
+    let comma = if members.trim_ascii_start().starts_with(b"}") {
+        b"".as_slice()
+    } else {
+        b","
+    };
+    let (open, close) = (vec![b'['; DEEP], vec![b']'; DEEP]);
+    let start: [&[u8]; 6] = [b"{\"deep\":", &open, object, &close, comma, members];
+    let document = start.concat();
+    assert!(
+        !scan(Grammar::Strict, &[&document]).accepted,
+        "strict takes what is too deep"
+    );
+    let mut all = cuts(&document);
+    all.push(vec![&document]);
+    for chunks in all {
+        let deep = scan(Grammar::Lenient, &chunks);
+        assert!(deep.accepted, "lost behind something deep: {chunks:?}");
+        assert_eq!(deep.found, expected.found, "cut as {chunks:?}");
+        assert_eq!(deep.values, expected.values, "cut as {chunks:?}");
     }
 }
 

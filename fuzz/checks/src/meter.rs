@@ -45,7 +45,8 @@ struct Read {
     first_token_seen: bool,
 }
 
-/// The numbers do not depend on the cut, nor does memory on the reply.
+/// The numbers do not depend on the cut, nor does memory on the reply; and what a document echoes before the rest, however
+/// deep, changes none of them.
 pub fn check(input: &[u8]) {
     for announced in ALL {
         let whole = read(announced, &[input]);
@@ -57,6 +58,23 @@ pub fn check(input: &[u8]) {
                 "{announced:?}, cut as {chunks:?}"
             );
         }
+    }
+    check_echo(input);
+}
+
+/// An object that begins with something deep costs what it costs without it.
+fn check_echo(input: &[u8]) {
+    const DEPTH: usize = 200;
+    let announced = ALL[1];
+    let Some(members) = input.strip_prefix(b"{\"") else {
+        return;
+    };
+    let (open, close) = ("[{\"usage\":".repeat(DEPTH), "}]".repeat(DEPTH));
+    let echo = format!("{{\"echo\":{open}7{close},\"");
+    let document = [echo.as_bytes(), members].concat();
+    let expected = read(announced, &[input]);
+    for chunks in [vec![&document[..]], document.chunks(61).collect()] {
+        assert_eq!(read(announced, &chunks), expected, "behind an echo");
     }
 }
 

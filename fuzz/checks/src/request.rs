@@ -16,6 +16,8 @@ use tollgate::rewrite::ask::ADDED_LENGTH;
 pub const KEY: &str = "sk-tollgate-acme-demo";
 /// The credential of the inference server.
 const SERVER_KEY: &str = "sk-server-0123456789";
+/// What the lock behind the filter looks for.
+const LOCK: &str = "opened-by-the-filter";
 /// `printf %s gateway-secret | sha256sum`
 const SECRET_HASH: &str = "sha256:1e0baae50a6e2006d894f9e64c53a1317e6032f4ba67df08199d5378c5948ce6";
 
@@ -178,6 +180,21 @@ fn pass(
     let Ok(permit) = admit(caller, &target, headers, has_body, policy) else {
         return;
     };
+    let operation = target.operation;
+    if matches!(
+        operation,
+        Operation::ListModels | Operation::ShowModel | Operation::Preflight
+    ) {
+        assert!(permit.is_empty(), "{operation:?} takes a body");
+    }
+    if permit.is_empty() {
+        assert!(!operation.names_model(), "{operation:?} takes no body");
+        assert!(permit.judge_size(0).is_ok());
+        assert!(permit.judge_size(1).is_err(), "a body goes on");
+        let mut announced = headers.values("content-length");
+        let nothing = announced.all(|length| length.iter().all(|digit| *digit == b'0'));
+        assert!(nothing, "an announced body goes on");
+    }
     if policy.mode == Mode::Enforce && target.operation.needs_identity() {
         assert!(known, "nobody may do {:?}", target.operation);
     }
@@ -189,6 +206,44 @@ fn pass(
     });
     assert!(written.is_ok());
     check_headers(&before, &after, policy, known);
+    check_body_headers(&before, &after, operation, has_body);
+    check_admitted(&after, policy);
+}
+
+/// A server reads a body as what it was judged as, and learns of none where none may follow.
+fn check_body_headers(before: &[Header], after: &[Header], operation: Operation, has_body: bool) {
+    let values = |name: &[u8]| -> Vec<&[u8]> {
+        let named = after.iter().filter(|(other, _)| canonical(other) == name);
+        named.map(|(_, value)| value.as_slice()).collect()
+    };
+    match operation.model_in() {
+        Some(ModelIn::Json) => assert_eq!(values(b"content-type"), [b"application/json"]),
+        Some(ModelIn::Form) => {
+            let types = values(b"content-type");
+            assert_eq!(types.len(), 1, "{types:?}");
+            assert!(types[0].starts_with(b"multipart/form-data; boundary="));
+        }
+        None => {}
+    }
+    let takes_none = matches!(
+        operation,
+        Operation::ListModels | Operation::ShowModel | Operation::Preflight
+    );
+    if takes_none && has_body && !before.iter().any(|(name, _)| name == b"content-length") {
+        assert_eq!(values(b"content-length"), [b"0"], "the end is left open");
+    }
+}
+
+/// What the lock behind the filter looks for is there once, whoever came and whatever they sent.
+fn check_admitted(after: &[Header], policy: &Policy) {
+    let Some(admitted) = &policy.admitted else {
+        return;
+    };
+    let found = after
+        .iter()
+        .filter(|(name, _)| canonical(name) == canonical(admitted.name.as_bytes()));
+    let values: Vec<&[u8]> = found.map(|(_, value)| value.as_slice()).collect();
+    assert_eq!(values, [admitted.value.expose().as_bytes()]);
 }
 
 /// What is set is from the configuration, and follows from nothing that the client says.
@@ -223,7 +278,8 @@ fn check_changes(
                 assert!(is_owned(name.as_bytes(), policy), "sets {name}");
                 let is_key = policy.fairness == Fairness::Key && key == Some(value);
                 let configured = ["acme", "interactive", "user-1"].contains(&&**value);
-                let of_principal = headers.first("x-principal") == Some(value.as_bytes());
+                let principal = headers.first("x-principal");
+                let of_principal = principal.map(trimmed) == Some(value.as_bytes());
                 assert!(configured || is_key || of_principal, "sets {name}: {value}");
                 // What the gateway in front has proved to say may be anything.
                 assert!(
@@ -236,7 +292,8 @@ fn check_changes(
     }
     let replaces = matches!(policy.forwarding, Forwarding::Replace(_));
     let replaced = replaces && operation != Operation::Preflight;
-    assert_eq!(changes.secrets.len(), usize::from(replaced));
+    let secrets = usize::from(replaced) + usize::from(policy.admitted.is_some());
+    assert_eq!(changes.secrets.len(), secrets);
     for (index, name) in changes.remove.iter().enumerate() {
         assert!(!changes.remove[..index].contains(name), "removed twice");
         assert!(headers.iter().any(|(other, _)| other == name));
@@ -258,7 +315,7 @@ fn check_headers(before: &[Header], after: &[Header], policy: &Policy, known: bo
             let principal = before.iter().find(|(name, _)| name == b"x-principal");
             assert!(
                 values.contains(&value.as_slice())
-                    || principal.is_some_and(|(_, principal)| principal == value),
+                    || principal.is_some_and(|(_, principal)| trimmed(principal) == value),
                 "{text} goes on with a client's word"
             );
         }
@@ -378,9 +435,20 @@ pub fn lines(input: &[u8]) -> Vec<Header> {
             let colon = line.iter().skip(1).position(|&byte| byte == b':');
             let (name, value) = line.split_at(colon.map_or(line.len(), |at| at + 1));
             let value = value.get(1..).unwrap_or_default();
-            (name.to_vec(), value.trim_ascii().to_vec())
+            (name.to_vec(), trimmed(value).to_vec())
         })
         .collect()
+}
+
+/// Without the white space that HTTP knows around a value.
+fn trimmed(value: &[u8]) -> &[u8] {
+    let is_text = |byte: &u8| *byte != b' ' && *byte != b'\t';
+    let start = value.iter().position(is_text).unwrap_or(value.len());
+    let end = value
+        .iter()
+        .rposition(is_text)
+        .map_or(start, |last| last + 1);
+    &value[start..end]
 }
 
 fn serialised(headers: &[Header]) -> Vec<u8> {
@@ -422,7 +490,13 @@ fn policies() -> Vec<Policy> {
     trusted["fairness"] = json!({"from": "user"});
     let mut keyed = with("fairness", json!({"from": "key"}));
     keyed["modelHeader"] = json!({"name": "x-gateway-model-name", "required": false});
+    let mut locked = with(
+        "admittedHeader",
+        json!({"name": "x-admitted", "value": LOCK}),
+    );
+    locked["credentials"] = json!({"forward": {"env": "SERVER_KEY"}});
     [
+        locked,
         base.clone(),
         with("credentials", json!({"forward": "keep"})),
         with("credentials", json!({"forward": {"env": "SERVER_KEY"}})),

@@ -156,7 +156,18 @@ fn values_that_are_no_text_become_their_json() {
             r#"[ {"a": 1} , "b"]"#,
             Some(r#"{"a": 1}"#),
         ),
-        ("white space", " a ", Some("a")),
+        ("white space", " \ta\t ", Some("a")),
+        (
+            "a vertical tab, which HTTP takes for no white space",
+            "\u{b} a",
+            Some("\u{b} a"),
+        ),
+        ("a form feed", "a\u{c}", Some("a\u{c}")),
+        (
+            "white space beyond ASCII",
+            "\u{a0}a\u{2003}",
+            Some("\u{a0}a\u{2003}"),
+        ),
         ("an empty list", "[]", None),
     ] {
         let members = json!({"tenantAttribute": null, "defaultTenant": "globex"});

@@ -2,6 +2,8 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
+mod others;
+
 const EMPTY_LIST: &str = r#"{"object":"list","data":[]}"#;
 
 /// What becomes of a list when only `a` and `b/1` may be used, taken in chunks of `step` bytes.
@@ -10,8 +12,13 @@ fn filter(list: &[u8], step: usize) -> String {
     for chunk in list.chunks(step) {
         taken.take(chunk);
     }
-    taken.filtered(|model| ["a", "b/1"].contains(&model.as_str()))
+    taken.filtered(&ACME)
 }
+
+const ACME: Viewer<'static> = Viewer {
+    may_use: &|model| ["a", "b/1"].contains(&model.as_str()),
+    is_known: &|name| ["a", "known"].contains(&name),
+};
 
 #[wasm_bindgen_test(unsupported = test)]
 fn keeps_the_entries_that_may_be_used_as_they_were_written() {
@@ -113,7 +120,7 @@ fn a_list_beyond_the_cap_and_one_with_a_lost_chunk_end_empty() {
     list.take(entry);
     list.spoil();
     list.take(entry);
-    assert_eq!(list.filtered(|_| true), EMPTY_LIST, "a lost chunk");
+    assert_eq!(list.filtered(&ACME), EMPTY_LIST, "a lost chunk");
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -1,0 +1,64 @@
+//! What a server must not say in our name.
+
+use crate::headers::HeaderMap;
+
+/// How the names of our own reply headers begin: `x-tollgate-code` is what a client tells a refusal by.
+const OWN: &[u8] = b"x-tollgate-";
+
+/// The names in a server's headers or trailers that only a refusal of ours may have, each once. Letter case does not
+/// matter, and `_` is read as `-`, as in requests.
+pub fn forged(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let names = headers.iter().map(|(name, _)| name);
+    names.enumerate().filter_map(move |(index, name)| {
+        let is_first = || !headers.iter().take(index).any(|(other, _)| other == name);
+        (is_own(name) && is_first()).then_some(name)
+    })
+}
+
+fn is_own(name: &[u8]) -> bool {
+    let folded = |letter: &u8| match letter {
+        b'_' => b'-',
+        letter => letter.to_ascii_lowercase(),
+    };
+    let begin = name.iter().take(OWN.len()).map(folded);
+    begin.eq(OWN.iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn names_what_only_a_refusal_may_say_each_once() {
+        for (name, headers, expected) in [
+            ("nothing", &["server", "x-request-id"][..], &[][..]),
+            (
+                "the code",
+                &["x-tollgate-code", "server"],
+                &["x-tollgate-code"],
+            ),
+            (
+                "twice, and a name that is not ours yet",
+                &["x-tollgate-code", "x-tollgate-code", "x-tollgate-new"],
+                &["x-tollgate-code", "x-tollgate-new"],
+            ),
+            (
+                "underscores and another letter case",
+                &["x_tollgate_code", "X-Tollgate_Code"],
+                &["x_tollgate_code", "X-Tollgate_Code"],
+            ),
+            (
+                "others that begin alike",
+                &["x-tollgate", "x-tollgates-code", "ax-tollgate-code"],
+                &[],
+            ),
+        ] {
+            let headers: HeaderMap = headers.iter().map(|name| (*name, "1")).collect();
+            let found: Vec<&[u8]> = forged(&headers).collect();
+            let expected: Vec<&[u8]> = expected.iter().map(|name| name.as_bytes()).collect();
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+}
