@@ -11,11 +11,14 @@
 
 pub(crate) mod part;
 
+use std::rc::Rc;
+
 use memchr::memmem;
 
 use self::part::Part;
 use crate::denial::Code;
 use crate::headers::{HeaderMap, Occurrence};
+use crate::members::Members;
 use crate::model::ModelName;
 
 /// Bytes that one part's headers may take.
@@ -85,12 +88,15 @@ pub struct Form {
     part: Part,
     named: bool,
     model: Option<ModelName>,
+    members: Rc<Members>,
+    /// The field that was refused because servers are steered by it.
+    refused: Option<Box<str>>,
 }
 
 impl Form {
-    /// A reader at the start of a form.
+    /// A reader at the start of a form; `members` says which fields are refused.
     #[must_use]
-    pub fn new(boundary: &Boundary) -> Self {
+    pub fn new(boundary: &Boundary, members: &Rc<Members>) -> Self {
         let delimiter = format!("--{}", boundary.0);
         Self {
             delimiter: memmem::Finder::new(&delimiter).into_owned(),
@@ -99,6 +105,8 @@ impl Form {
             part: Part::default(),
             named: false,
             model: None,
+            members: Rc::clone(members),
+            refused: None,
         }
     }
 
@@ -106,7 +114,8 @@ impl Form {
     ///
     /// # Errors
     /// [`Code::MalformedBody`] for what readers may read differently, [`Code::AmbiguousModel`] for a second field that
-    /// can be taken for `model`, [`Code::MissingModel`] for a value that is no [`ModelName`].
+    /// can be taken for `model`, [`Code::MissingModel`] for a value that is no [`ModelName`], [`Code::MemberNotAllowed`] for
+    /// a [refused field](Self::refused).
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), Code> {
         while !bytes.is_empty() {
             bytes = match self.state {
@@ -130,6 +139,12 @@ impl Form {
     #[must_use]
     pub const fn model(&self) -> Option<&ModelName> {
         self.model.as_ref()
+    }
+
+    /// The name of a field that was refused because servers are steered by it, as the list of members has it.
+    #[must_use]
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
     }
 
     /// The form begins with a delimiter.
@@ -193,7 +208,7 @@ impl Form {
         if self.delimiter.find(headers).is_some() {
             return Err(Code::MalformedBody);
         }
-        self.part = Part::parse(headers)?;
+        self.part = Part::parse(headers, &self.members, &mut self.refused)?;
         if self.part.is_model() && std::mem::replace(&mut self.named, true) {
             return Err(Code::AmbiguousModel);
         }

@@ -152,18 +152,20 @@ impl Members {
         Rc::clone(&self.paths)
     }
 
-    /// The denied member of this name, as the list has it. For forms, where no value is harmless, and where no further
-    /// model can be named.
+    /// The name by which a field of a form is refused, as the list has it: a member that steers, or that names further
+    /// models, of which a form can name none. No value of a field is harmless, and none is an object.
     pub(crate) fn denied_field(&self, name: &str) -> Option<&str> {
-        let mut denied = self.denied.iter().map(|denied| &*denied.name);
+        let steering = self.denied.iter();
+        let mut steering = steering.filter(|denied| denied.harmless != Harmless::NotObject);
         let naming = NAMING.iter().zip(self.ignored);
-        let mut tops = naming.filter_map(|(naming, ignored)| match naming.path {
-            [top, ..] if !ignored => Some(*top),
+        let mut naming = naming.filter_map(|(naming, ignored)| match naming.path {
+            [only] if !ignored => Some(*only),
             _ => None,
         });
-        denied
-            .find(|pattern| matches(pattern, name))
-            .or_else(|| tops.find(|top| matches(top, name)))
+        steering
+            .find(|denied| matches(&denied.name, name))
+            .map(|denied| &*denied.name)
+            .or_else(|| naming.find(|top| matches(top, name)))
     }
 
     fn ignores(&self, index: usize) -> bool {

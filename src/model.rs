@@ -112,7 +112,7 @@ impl Judge {
         members: &Rc<Members>,
     ) -> Self {
         Self::of(
-            Body::Form(Form::new(boundary)),
+            Body::Form(Form::new(boundary, members)),
             expected,
             content_length,
             members,
@@ -192,7 +192,10 @@ impl Judge {
                 matches!(progress, Progress::Closed { .. })
             }
             Body::Form(form) => {
-                form.push(bytes)?;
+                form.push(bytes).map_err(|code| match form.refused() {
+                    Some(field) => Denial::member_not_allowed(field),
+                    None => code.into(),
+                })?;
                 form.is_closed()
             }
         };

@@ -1,6 +1,7 @@
 //! One part of a form: what its headers say, and the value of the part that names the model.
 
 use crate::denial::Code;
+use crate::members::Members;
 use crate::model::{MAX_NAME, ModelName};
 
 /// Longest name of a field, in bytes.
@@ -18,8 +19,13 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Reads the header lines of a part, without the empty line behind them.
-    pub(super) fn parse(lines: &[u8]) -> Result<Self, Code> {
+    /// Reads the header lines of a part, without the empty line behind them. A field that `members` refuses goes to
+    /// `refused`.
+    pub(super) fn parse(
+        lines: &[u8],
+        members: &Members,
+        refused: &mut Option<Box<str>>,
+    ) -> Result<Self, Code> {
         let text = std::str::from_utf8(lines).map_err(|_| Code::MalformedBody)?;
         let mut disposition = None;
         let mut media_type = None;
@@ -45,6 +51,10 @@ impl Part {
             .and_then(Field::parse)
             .ok_or(Code::MalformedBody)?;
         let is_model = field.is_model()?;
+        if let Some(name) = field.segments().find_map(|name| members.denied_field(name)) {
+            *refused = Some(name.into());
+            return Err(Code::MemberNotAllowed);
+        }
         let plain = |encoding: &str| {
             ["binary", "8bit", "7bit"]
                 .iter()
@@ -156,13 +166,20 @@ impl<'a> Field<'a> {
         })
     }
 
+    /// The names that readers may take the field's name for, which know lists and objects in it.
+    fn segments(&self) -> impl Iterator<Item = &'a str> {
+        self.name.split(['[', ']', '.'])
+    }
+
     /// Whether this field names the model. One that only some readers take for it is refused: another letter case, a
     /// file, and any name with `model` before, between or behind its brackets and dots (`model[]`, `[model]`, `model]`,
     /// `request.model`). Readers that know lists and objects in names strip brackets, end the name at one, or bind what
     /// stands in them, each in its own way.
     fn is_model(&self) -> Result<bool, Code> {
-        let mut segments = self.name.split(['[', ']', '.']);
-        if !segments.any(|segment| segment.eq_ignore_ascii_case("model")) {
+        if !self
+            .segments()
+            .any(|segment| segment.eq_ignore_ascii_case("model"))
+        {
             Ok(false)
         } else if self.name == "model" && !self.is_file {
             Ok(true)

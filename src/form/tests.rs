@@ -2,6 +2,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
+mod members;
 mod memory;
 mod names;
 
@@ -12,7 +13,7 @@ fn form(text: &str) -> Vec<u8> {
 
 /// The model of a form that arrives in frames of `step` bytes.
 fn read(form: &[u8], step: usize) -> Result<Option<String>, Code> {
-    let mut reader = Form::new(&Boundary("b".into()));
+    let mut reader = Form::new(&Boundary("b".into()), &crate::fixtures::members());
     for frame in form.chunks(step) {
         reader.push(frame)?;
     }

@@ -49,7 +49,7 @@ pub fn check(input: &[u8]) {
 /// The model of a form that is accepted.
 fn read(boundary: &Boundary, chunks: &[&[u8]]) -> Option<String> {
     let before = held();
-    let mut form = Form::new(boundary);
+    let mut form = Form::new(boundary, &crate::members());
     for chunk in chunks {
         if let Err(fault) = form.push(chunk) {
             assert!(matches!(

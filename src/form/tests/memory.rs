@@ -20,7 +20,7 @@ fn keeps_little_of_a_large_file() {
         b"\r\n-".repeat(33_000),
     ] {
         for step in [1, 3, 16, 1000, 100_000] {
-            let mut reader = Form::new(&Boundary("b".into()));
+            let mut reader = Form::new(&Boundary("b".into()), &crate::fixtures::members());
             reader.push(&form(FILE_HEADERS)).unwrap();
             for chunk in content.chunks(step) {
                 reader.push(chunk).unwrap();
@@ -37,7 +37,7 @@ fn keeps_little_of_a_large_file() {
 fn keeps_the_headers_of_a_part_until_they_are_whole_and_nothing_of_them_after() {
     let text = format!("--b|{}||x", headers(MAX_HEADERS));
     let body = form(&text);
-    let mut reader = Form::new(&Boundary("b".into()));
+    let mut reader = Form::new(&Boundary("b".into()), &crate::fixtures::members());
     let mut most = 0;
     for byte in &body {
         reader.push(&[*byte]).unwrap();
@@ -69,7 +69,7 @@ fn the_headers_of_a_part_have_the_same_limit_however_they_are_cut() {
         // Every cut in and around the end of the headers.
         for cut in length - 8..length + 24 {
             let (head, tail) = body.split_at(cut);
-            let mut reader = Form::new(&Boundary("b".into()));
+            let mut reader = Form::new(&Boundary("b".into()), &crate::fixtures::members());
             let verdict = reader.push(head).and_then(|()| reader.push(tail));
             assert_eq!(verdict.is_ok(), fits, "{length}, cut at {cut}");
         }
@@ -86,7 +86,7 @@ fn a_delimiter_is_found_wherever_two_frames_meet() {
         for second in [1, 2, 3, 4, 5, 8, 60] {
             let (head, rest) = body.split_at(first);
             let (middle, tail) = rest.split_at(second.min(rest.len()));
-            let mut reader = Form::new(&Boundary("b".into()));
+            let mut reader = Form::new(&Boundary("b".into()), &crate::fixtures::members());
             for chunk in [head, middle, tail] {
                 reader.push(chunk).unwrap();
             }

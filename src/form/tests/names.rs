@@ -59,7 +59,7 @@ fn takes_other_names_as_they_are() {
         "response-model",
         "mo[del]",
         "mo.del",
-        "models",
+        "modelled",
         "submodel",
         "modelx[]",
     ] {
