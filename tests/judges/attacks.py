@@ -11,6 +11,7 @@ KEY = ("authorization", "Bearer sk-tollgate-globex-demo")
 # What becomes of a request: its judge reads the model that was judged, or the filter refuses it with a code.
 PASSES = None
 AMBIGUOUS, MALFORMED, NOT_ALLOWED = "ambiguous_model", "malformed_body", "model_not_allowed"
+QUERY, MEMBER = "model_in_query", "member_not_allowed"
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,16 @@ class Row:
     code: str = PASSES
 
 
-def json_row(name, *media_types, body, code=PASSES):
+def json_row(name, *media_types, body, code=PASSES, query=""):
     """A request where JSON belongs, with these content types."""
     headers = (KEY, *(("content-type", media_type) for media_type in media_types))
-    return Row(name, Request("POST", "/v1/completions", headers, body.encode()), code)
+    return Row(name, Request("POST", f"/v1/completions{query}", headers, body.encode()), code)
 
 
-def form(name, *parts, media_types=("multipart/form-data; boundary=b",), code):
+def form(name, *parts, media_types=("multipart/form-data; boundary=b",), code, query=""):
     """A request where a form belongs."""
     headers = (KEY, *(("content-type", media_type) for media_type in media_types))
-    return Row(name, Request("POST", "/v1/audio/transcriptions", headers, "".join(parts).encode()), code)
+    return Row(name, Request("POST", f"/v1/audio/transcriptions{query}", headers, "".join(parts).encode()), code)
 
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -222,7 +223,47 @@ FORMS = [
     form("no parts but JSON", f'{{"model":"{QWEN}"}}', media_types=(JSON,), code=MALFORMED),
 ]
 
-ATTACKS = [*BODIES, *FORMS]
+# The query: many readers look there first, or add it to what is in the body.
+QUERIES = [
+    row
+    for name, query in {
+        "the query": f"?model={QWEN}",
+        "the query, escaped": f"?%6dode%6C={QWEN}",
+        "the query, behind others": f"?api-version=1&x&model={QWEN}",
+        "the query, twice": f"?model={LLAMA}&model={QWEN}",
+        "the query, behind empty ones": f"?&&model={QWEN}",
+    }.items()
+    for row in (
+        json_row(f"{name}, with JSON", JSON, body=PLAIN, query=query, code=QUERY),
+        form(f"{name}, with a form", OWN, END, query=query, code=QUERY),
+    )
+]
+
+
+def steering(name, member, *, code):
+    """A request whose own model will not do, because the prompt is too long for it, and what is to be done then."""
+    prompt = "hi there " * 100
+    return json_row(name, JSON, body=f'{{"model":"{LLAMA}","prompt":"{prompt}",{member}}}', code=code)
+
+
+# Members besides `model` that lead a LiteLLM to a model.
+OTHER = f'[{{"{LLAMA}":["{QWEN}"]}}]'
+MEMBERS = [
+    steering("fallbacks", f'"fallbacks":["{QWEN}"]', code=NOT_ALLOWED),
+    steering("fallbacks, the own first", f'"fallbacks":["{LLAMA}","{QWEN}"]', code=NOT_ALLOWED),
+    steering("fallbacks with members", f'"fallbacks":[{{"model":"{QWEN}"}}]', code=NOT_ALLOWED),
+    steering("fallbacks, escaped", f'"f\\u0061llbacks":["{QWEN}"]', code=NOT_ALLOWED),
+    steering("fallbacks for long prompts", f'"context_window_fallbacks":{OTHER}', code=MEMBER),
+    steering("fallbacks in settings", f'"router_settings_override":{{"fallbacks":{OTHER}}}', code=MEMBER),
+    steering(
+        "fallbacks for long prompts in settings",
+        f'"router_settings_override":{{"context_window_fallbacks":{OTHER}}}',
+        code=MEMBER,
+    ),
+]
+
+# All that is sent.
+ATTACKS = [*BODIES, *FORMS, *QUERIES, *MEMBERS]
 
 # What clients send every day, and what looks like an attack and is none: all judges read the own model.
 HONEST_JSON = [

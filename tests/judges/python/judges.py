@@ -158,6 +158,8 @@ def litellm():
     models = [
         {
             "model_name": name,
+            # Longer prompts have it look for another model.
+            "model_info": {"max_input_tokens": tokens},
             "litellm_params": {
                 "model": f"openai/{name}",
                 # Should it ever ask a server after all, there is none.
@@ -166,12 +168,13 @@ def litellm():
                 "mock_response": f"served {name} by litellm of anything",
             },
         }
-        for name in ("llama-3.1-8b", "qwen-3-32b")
+        for name, tokens in (("llama-3.1-8b", 50), ("qwen-3-32b", 1000))
     ]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as file:
         # JSON is YAML too.
         # Without a pause for a model that has failed, which an attack may bring about.
-        json.dump({"model_list": models, "router_settings": {"disable_cooldowns": True}}, file)
+        settings = {"disable_cooldowns": True, "enable_pre_call_checks": True}
+        json.dump({"model_list": models, "router_settings": settings}, file)
     os.environ.update(
         CONFIG_FILE_PATH=file.name,
         LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY="true",
