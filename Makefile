@@ -96,7 +96,7 @@ run-observability: ## run Prometheus on 127.0.0.1:9090, with rules and alerts, b
 ##@ Develop
 
 .PHONY: test
-test: test-core test-checks test-docs test-manifests test-node test-host test-release test-envoy test-clients test-observability ## run all tests
+test: test-core test-checks test-docs test-manifests test-node test-host test-release test-envoy test-judges test-clients test-observability ## run all tests
 
 .PHONY: test-core
 test-core: toolchain ## test the rules and the command, natively
@@ -141,6 +141,11 @@ test-observability: build ## test metrics, rules and dashboard with a real Prome
 .PHONY: test-clients
 test-clients: build clients ## test the gateway with the Python SDKs of OpenAI and Anthropic
 	$(CLIENTS)/bin/pytest tests/clients
+
+.PHONY: test-judges
+test-judges: build node ## test that real servers of many languages are fooled without the filter, and not with it
+	PATH="$$PATH:$(abspath $(TOOLS)/node)" && export PATH && tests/judges/install.sh && \
+	  $(TOOLS)/judges/bin/pytest tests/judges
 
 .PHONY: test-real-servers
 test-real-servers: build clients ## the same before a real vLLM on the CPU; installs 6 GB under target/
