@@ -65,7 +65,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     let holds_one = |file: &File| !file.configurations.is_empty() || !file.flaws.is_empty();
     let is_any = files.iter().any(holds_one);
     for file in &files {
-        if !holds_one(file) && !(is_any && file.policies > 0) {
+        let is_beside_one = is_any && file.policies > 0;
+        if !holds_one(file) && !is_beside_one {
             let message = format!("{}: holds no configuration of Tollgate", file.name);
             failures.push(Failure::new(message));
         }
