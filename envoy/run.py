@@ -10,7 +10,8 @@ Environment, all optional:
   TOLLGATE_ADMIN_PORT  port of Envoy's admin interface [9901]; 0 takes a free one
   TOLLGATE_HOST        address that Envoy listens on [127.0.0.1]
   TOLLGATE_WASM        the filter [target/wasm32-wasip1/release/tollgate.wasm]
-  TOLLGATE_CONFIG      a file with a configuration of the filter, to use instead of the bootstrap's
+  TOLLGATE_CONFIG      a file with a configuration of the filter, to use instead of the bootstrap's; it gets the
+                       bootstrap's `admittedHeader`, which the lock behind the filter asks for
   TOLLGATE_RUN         folder in the repository for logs and what else is written [target/run]
   ENVOY                the Envoy to run, see find-envoy.sh
 
@@ -50,6 +51,9 @@ CONFIGURATION = re.compile(
     r'(?P<before>\s+"@type": type\.googleapis\.com/google\.protobuf\.StringValue\n\s+value:) \|\n(?P<indent> +)\{\n'
     r"(?:(?P=indent).*\n)+"
 )
+
+# The member of that configuration which the lock behind the filter asks for.
+ADMITTED = re.compile(r'^ +(?P<member>"admittedHeader": (?P<value>\{.*\})),?$', re.MULTILINE)
 
 # How an entry of Envoy's log begins; one of these levels says why it does not work. An entry may have several lines.
 ENTRY = re.compile(r"^\[[^]]*\]\[\d+\]\[(?P<level>\w+)\]")
@@ -208,6 +212,27 @@ def start_server(processes, name, log, command):
         processes.watch("did not start")
 
 
+def with_lock(configuration, bootstrap):
+    """A configuration of the user's own with the `admittedHeader` of a bootstrap, without which nothing would pass."""
+    member, value = ADMITTED.search(bootstrap.read_text()).group("member", "value")
+    try:
+        own = json.loads(configuration)
+    except ValueError:
+        own = None
+    if not isinstance(own, dict):
+        return configuration  # Envoy's log says better what is wrong with it.
+    if "admittedHeader" not in own:
+        say(f"Adding {member}, which the lock of {bootstrap.relative_to(ROOT)} asks for")
+        # Into the text, because what is written twice in it must stay so for the filter to see.
+        return configuration.replace("{", f"{{{member}, " if own else f"{{{member}", 1)
+    if own["admittedHeader"] != json.loads(value):
+        raise Failure(
+            f"the lock of {bootstrap.relative_to(ROOT)} lets nothing pass without {member}: write that in"
+            " TOLLGATE_CONFIG, or leave `admittedHeader` out of it"
+        )
+    return configuration
+
+
 def write_bootstrap(bootstrap, values, configuration=None):
     """Writes a copy of a bootstrap with other values on its marked lines, see the top of local.yaml; where it is given,
     with another configuration of the filter too."""
@@ -223,7 +248,7 @@ def write_bootstrap(bootstrap, values, configuration=None):
         raise Failure(f"{bootstrap.name} has no line marked {', '.join(sorted(set(values) - used))}")
     if configuration is not None:
         # A JSON string is YAML on one line.
-        value = json.dumps(configuration)
+        value = json.dumps(with_lock(configuration, bootstrap))
         text, places = CONFIGURATION.subn(lambda block: f"{block['before']} {value}\n", text)
         if places != 1:
             raise Failure(f"{bootstrap.name} has {places} configurations of the filter, not one")

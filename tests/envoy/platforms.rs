@@ -6,6 +6,7 @@
 
 pub(crate) mod envoy_gateway;
 mod istio;
+pub(crate) mod lock;
 
 use serde_json::Value;
 use tollgate_tests::manifest::example;

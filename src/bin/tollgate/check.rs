@@ -3,6 +3,7 @@
 pub(crate) mod environment;
 mod placement;
 mod report;
+mod second_lock;
 mod warnings;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use tollgate::policy::Policy;
 use self::environment::{Gateway, Variables};
 pub(crate) use self::report::Finding;
 use self::report::{Report, Severity};
+use self::second_lock::Locks;
 use self::warnings::Clock;
 use crate::moment::{self, Days};
 use crate::output::{Failure, Output, Verdict};
@@ -51,17 +53,24 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     };
     let mut report = Report::default();
     let mut failures = Vec::new();
+    let mut files = Vec::new();
     for path in &arguments.files {
         match File::read(path) {
-            Ok(file) => {
-                if file.configurations.is_empty() && file.flaws.is_empty() {
-                    let message = format!("{}: holds no configuration of Tollgate", file.name);
-                    failures.push(Failure::new(message));
-                }
-                report.add(&file, findings(&file, &gateway, clock));
-            }
+            Ok(file) => files.push(file),
             Err(failure) => failures.push(failure),
         }
+    }
+    let locks = Locks::of(&files);
+    // A policy beside a configuration is looked at with it.
+    let holds_one = |file: &File| !file.configurations.is_empty() || !file.flaws.is_empty();
+    let is_any = files.iter().any(holds_one);
+    for file in &files {
+        let is_beside_one = is_any && file.policies > 0;
+        if !holds_one(file) && !is_beside_one {
+            let message = format!("{}: holds no configuration of Tollgate", file.name);
+            failures.push(Failure::new(message));
+        }
+        report.add(file, findings(file, &locks, &gateway, clock));
     }
     output.say(&report)?;
     match Failure::all(failures) {
@@ -71,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     }
 }
 
-fn findings(file: &File, gateway: &Gateway, clock: Clock) -> Vec<Finding> {
+fn findings(file: &File, locks: &Locks<'_>, gateway: &Gateway, clock: Clock) -> Vec<Finding> {
     let mut findings = flaws(file);
     for configuration in &file.configurations {
         let compiled = compiled(file, configuration, gateway);
@@ -87,6 +96,10 @@ fn findings(file: &File, gateway: &Gateway, clock: Clock) -> Vec<Finding> {
         for (path, message) in warnings::of(&configuration.text, clock) {
             let line = configuration.line_of(&path);
             findings.push(Finding::new(Severity::Warning, file, line, path, message));
+        }
+        if let Some((severity, path, message)) = locks.findings(configuration) {
+            let line = configuration.line_of(path);
+            findings.push(Finding::new(severity, file, line, path, message));
         }
         for path in gateway.assumes(configuration) {
             let message =

@@ -4,6 +4,7 @@
 //! listener or an extension of Envoy, anything that embeds one of these, and lists and streams of them.
 
 mod found;
+mod lock;
 
 use std::fs;
 use std::io::{self, Read};
@@ -13,6 +14,7 @@ use std::rc::Rc;
 use serde::de::IgnoredAny;
 
 use self::found::{ANY_EXPECTED, Found, is_any, sections};
+pub(crate) use self::lock::Lock;
 use crate::output::Failure;
 use crate::yaml::{self, Flaw, Node, Value};
 
@@ -32,6 +34,9 @@ pub(crate) struct File {
     pub(crate) flaws: Vec<Flaw>,
     /// WebAssembly filters that are other people's: their lines and names.
     pub(crate) others: Vec<(usize, String)>,
+    /// How many policies there are that could refuse what does not carry a header, and which do.
+    pub(crate) policies: usize,
+    pub(crate) locks: Vec<Lock>,
 }
 
 /// One configuration of the filter.
@@ -61,7 +66,11 @@ pub(crate) struct Configuration {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Carrier {
     Bare,
+    /// Istio's.
     WasmPlugin,
+    /// What takes its place in Istio 1.31: the same, with the module in `spec.wasm`.
+    TrafficExtension,
+    /// Envoy Gateway's.
     ExtensionPolicy,
     Envoy,
 }
@@ -127,6 +136,8 @@ impl File {
             configurations: Vec::new(),
             flaws,
             others: Vec::new(),
+            policies: 0,
+            locks: Vec::new(),
         };
         for document in &documents {
             file.document(document, &Lines::default());
@@ -140,6 +151,14 @@ impl File {
         let group = group
             .and_then(|group| group.split_once('/'))
             .map(|(group, _)| group);
+        if let Some(locks) = lock::of(
+            group.unwrap_or_default(),
+            kind.unwrap_or_default(),
+            document,
+        ) {
+            self.policies = self.policies.saturating_add(1);
+            self.locks.extend(locks);
+        }
         match (group, kind) {
             (_, Some("List")) => {
                 for item in document
@@ -161,6 +180,19 @@ impl File {
                     });
                 }
             }
+            (Some("extensions.istio.io"), Some("TrafficExtension")) => {
+                let spec = document.member("spec");
+                if let Some(plugin) = spec.and_then(|spec| spec.member("wasm")) {
+                    self.plugin(Found {
+                        carrier: Carrier::TrafficExtension,
+                        document,
+                        plugin,
+                        written: plugin.member("pluginConfig"),
+                        name: "",
+                        lines,
+                    });
+                }
+            }
             (Some("gateway.envoyproxy.io"), Some("EnvoyExtensionPolicy")) => {
                 let plugins = document.at(&["spec", "wasm"]).map_or(&[][..], Node::items);
                 for plugin in plugins {
@@ -173,6 +205,14 @@ impl File {
                         lines,
                     });
                 }
+            }
+            _ if kind.is_some() && meant(document).is_some() => {
+                let expected = meant(document).unwrap_or_default();
+                self.flaws.push(Flaw {
+                    line: lines.in_file(document.line_of("kind").unwrap_or(document.line)),
+                    path: "kind".to_owned(),
+                    message: format!("nothing reads the filter in this; expected {expected}"),
+                });
             }
             _ if kind.is_none() && sections(document) > 0 => {
                 self.configurations.push(Configuration {
@@ -316,6 +356,23 @@ fn at_most(reader: impl Read) -> io::Result<Vec<u8>> {
 fn may_hold_a_filter(text: &str) -> bool {
     let loads_one = ["vm_config", "vmConfig", "pluginConfig"];
     loads_one.iter().any(|name| text.contains(name))
+}
+
+/// What a resource is meant to be that holds a configuration where one of the known kinds does.
+fn meant(document: &Node) -> Option<&'static str> {
+    let spec = document.member("spec")?;
+    let ours = |config: Option<&Node>| config.is_some_and(|config| sections(config) > 0);
+    let wasm = spec.member("wasm");
+    let plugins = wasm.map_or(&[][..], |wasm| wasm.items());
+    if ours(spec.at(&["pluginConfig"])) {
+        Some("`WasmPlugin` of `extensions.istio.io`")
+    } else if ours(spec.at(&["wasm", "pluginConfig"])) {
+        Some("`TrafficExtension` of `extensions.istio.io`")
+    } else if plugins.iter().any(|plugin| ours(plugin.at(&["config"]))) {
+        Some("`EnvoyExtensionPolicy` of `gateway.envoyproxy.io`")
+    } else {
+        None
+    }
 }
 
 fn json(node: &Node) -> String {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::manifests::Manifests;
-use crate::platforms::envoy_gateway::{self, JWT_AUTHN, requires_token};
+use crate::platforms::envoy_gateway::{self, JWT_AUTHN, lock, requires_token};
 use crate::platforms::merge;
 
 /// AI Gateway's filter, both of them.
@@ -27,6 +27,8 @@ pub(super) enum Attachment {
     Rule(usize),
     /// To that `HTTPRoute`: all its routes do, and those of no other.
     HttpRoute,
+    /// To the Gateway, under a name that the listener does not know yet: no route enables what is there.
+    Renamed,
 }
 
 /// Turns the tests' own bootstrap into theirs.
@@ -58,12 +60,14 @@ pub(super) fn translate(
     let own = manager["http_filters"].take();
     let [jwt_authn, tollgate, router] =
         <[Value; 3]>::try_from(own.as_array().unwrap().clone()).unwrap();
-    manager["http_filters"] = json!([
+    let mut filters = vec![
         jwt_filter(manifests, &jwt_authn),
         processor_filter(),
         wasm_filter(manifests, &tollgate),
-        router
-    ]);
+    ];
+    filters.extend(lock::authorizes(manifests.spec("SecurityPolicy")));
+    filters.push(router);
+    manager["http_filters"] = json!(filters);
     manager["access_log"][0]["typed_config"]["log_format"]["json_format"]["ai_gateway_total"] =
         json!("%DYNAMIC_METADATA(io.envoy.ai_gateway:llm_total_token)%");
     assert_eq!(
@@ -72,7 +76,7 @@ pub(super) fn translate(
     );
     merge(manager, &envoy_gateway::connections(&traffic["path"]));
     manager["scheme_header_transformation"] = json!({"match_upstream": true});
-    manager["early_header_mutation_extensions"] = early_mutations(traffic);
+    manager["early_header_mutation_extensions"] = lock::early_mutations(traffic);
     manager["route_config"] = json!({
         "name": "default/ai/http",
         "ignore_port_in_host_matching": true,
@@ -105,7 +109,7 @@ fn routes(manifests: &Manifests, attachment: Attachment) -> Vec<Value> {
             let mut xds = json!({
                 "name": "httproute/default/models/rule/0/match/0/*",
                 "match": {"path": matched["path"]["value"]},
-                "typed_per_filter_config": enabled(attachment == Attachment::Gateway)
+                "typed_per_filter_config": enabled(manifests, attachment == Attachment::Gateway)
             });
             if route["spec"]["rules"][0].get("backendRefs").is_some() {
                 xds["route"] = json!({"cluster": "httproute/default/other/rule/0"});
@@ -122,7 +126,7 @@ fn routes(manifests: &Manifests, attachment: Attachment) -> Vec<Value> {
             {"name": "x-ai-eg-model", "string_match": {"exact": "of-another-route"}}
         ]},
         "route": {"cluster": "httproute/default/other/rule/0"},
-        "typed_per_filter_config": ai_gateway(enabled(attachment == Attachment::Gateway))
+        "typed_per_filter_config": ai_gateway(enabled(manifests, attachment == Attachment::Gateway))
     }));
     let specification = manifests.spec("AIGatewayRoute");
     let retry = &manifests.spec("BackendTrafficPolicy")["retry"];
@@ -134,6 +138,7 @@ fn routes(manifests: &Manifests, attachment: Attachment) -> Vec<Value> {
     for (index, model) in rules(manifests).iter().enumerate() {
         let covered = match attachment {
             Attachment::Gateway | Attachment::HttpRoute => true,
+            Attachment::Renamed => false,
             Attachment::Rule(rule) => rule == index,
         };
         routes.push(json!({
@@ -154,17 +159,17 @@ fn routes(manifests: &Manifests, attachment: Attachment) -> Vec<Value> {
                     "host_selection_retry_max_attempts": "5"
                 }
             },
-            "typed_per_filter_config": ai_gateway(enabled(covered))
+            "typed_per_filter_config": ai_gateway(enabled(manifests, covered))
         }));
     }
-    let covered = !matches!(attachment, Attachment::Rule(_));
+    let covered = matches!(attachment, Attachment::Gateway | Attachment::HttpRoute);
     routes.push(json!({
         "name": "httproute/default/llm/rule/2/match/0/*",
         "match": {"prefix": "/"},
         "direct_response": {"status": 404, "body": {"inline_string":
             "No matching route found. It is likely because the model specified in your request is not configured in the Gateway."
         }},
-        "typed_per_filter_config": ai_gateway(enabled(covered))
+        "typed_per_filter_config": ai_gateway(enabled(manifests, covered))
     }));
     routes
 }
@@ -181,9 +186,13 @@ fn answer_directly(route: &mut Value, filter: &Value) {
     }]);
 }
 
-/// What a route says of the filters: tokens are verified on all (the `SecurityPolicy` is at the Gateway).
-fn enabled(tollgate: bool) -> Value {
+/// What a route says of the filters: tokens are verified on all, and the lock is asked for (the `SecurityPolicy` is at the
+/// Gateway).
+fn enabled(manifests: &Manifests, tollgate: bool) -> Value {
     let mut filters = json!({JWT_AUTHN: requires_token()});
+    if let Some(lock) = lock::authorization(manifests.spec("SecurityPolicy")) {
+        filters[lock::RBAC] = lock;
+    }
     if tollgate {
         filters[WASM] = envoy_gateway::enabled();
     }
@@ -249,26 +258,6 @@ fn wasm_filter(manifests: &Manifests, own: &Value) -> Value {
             }
         }
     })
-}
-
-fn early_mutations(traffic: &Value) -> Value {
-    let early = &traffic["headers"]["earlyRequestHeaders"];
-    let exact = early["remove"].as_array().into_iter().flatten();
-    let mut mutations: Vec<Value> = exact.map(|name| json!({"remove": name})).collect();
-    for matched in early["removeOnMatch"].as_array().into_iter().flatten() {
-        assert_eq!(matched["type"], "Prefix");
-        mutations.push(json!({"remove_on_match": {"key_matcher": {"prefix": matched["value"]}}}));
-    }
-    if mutations.is_empty() {
-        return json!([]);
-    }
-    json!([{
-        "name": "envoy.http.early_header_mutation.header_mutation",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-            "mutations": mutations
-        }
-    }])
 }
 
 fn processor_cluster(address: SocketAddr) -> Value {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{EndOfLoad, NEW_KEY, expect, served_during, status, with_keys};
 use crate::harness::demo::{ACME_KEY, LLAMA, streamed_chat};
-use crate::harness::{Gateway, Piece, Reply, Wire, eventually};
+use crate::harness::{Gateway, Piece, Reply, Wire, eventually, filters};
 
 fn build() -> Vec<u8> {
     fs::read(tollgate_tests::filter()).unwrap()
@@ -120,14 +120,39 @@ fn envoy_lets_everybody_in_where_a_running_filter_is_told_to_fetch_its_module() 
         .discovered()
         .start();
     expect(&gateway, [200, 401]);
-    let code = json!({"remote": {
-        "http_uri": {"uri": "http://127.0.0.1/tollgate.wasm", "cluster": "upstream", "timeout": "5s"},
-        "sha256": "0".repeat(64)
-    }});
     assert_eq!(
-        gateway.publish_code(code, &with_keys(&[ACME_KEY]), 1),
+        gateway.publish_code(fetched(), &with_keys(&[ACME_KEY]), 1),
         0,
         "taken"
     );
     expect(&gateway, [200, 200]);
+}
+
+/// A module that is yet to be fetched.
+fn fetched() -> Value {
+    json!({"remote": {
+        "http_uri": {"uri": "http://127.0.0.1/tollgate.wasm", "cluster": "upstream", "timeout": "5s"},
+        "sha256": "0".repeat(64)
+    }})
+}
+
+#[test]
+fn behind_a_second_lock_nobody_gets_in_there() {
+    let mut config = with_keys(&[ACME_KEY]);
+    config["admittedHeader"] = json!({"name": "x-tollgate-admitted", "value": "yes"});
+    // The lock of the bootstrap that users copy.
+    let live = include_str!("../../../envoy/live.yaml");
+    let live = &tollgate_tests::manifest::documents(live).unwrap()[0];
+    let manager =
+        &live["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    let lock = manager["http_filters"][1].clone();
+    assert_eq!(lock["name"], "envoy.filters.http.rbac");
+    let gateway = Gateway::builder()
+        .config(config.clone())
+        .amended(|bootstrap| filters(bootstrap).insert(2, lock))
+        .discovered()
+        .start();
+    expect(&gateway, [200, 401]);
+    assert_eq!(gateway.publish_code(fetched(), &config, 1), 0, "taken");
+    expect(&gateway, [403, 403]);
 }

@@ -4,8 +4,12 @@
 //!   a policy on the Gateway. Envoy fetches the module from Envoy Gateway's own server, and serves nothing before it is
 //!   there. (`internal/xds/translator/wasm.go`)
 //! - `jwt_authn` stands in front of it; which requirement holds is up to the route. (`jwt.go`, `httpfilters.go`)
+//! - `authorization` is a filter behind it, which has no rules of its own; its rules are in the routes of the policy, and its
+//!   name has nothing of any policy's. (`authorization.go`)
 //! - Paths, headers and buffers have other defaults than Envoy's. (`listener.go`, `internal/gatewayapi/listener.go`)
 //! - The bootstrap is Envoy Gateway's, with that of EnvoyProxy merged in. (`internal/xds/bootstrap/`)
+
+pub(crate) mod lock;
 
 use std::fs;
 use std::time::Duration;
@@ -15,7 +19,7 @@ use sha2::{Digest, Sha256};
 use tollgate_tests::manifest::{documents, example};
 
 use super::{assert_bucket, assert_changes, assert_gate, assert_paths, chat_at, merge, team_keys};
-use crate::harness::demo::{LLAMA, chat};
+use crate::harness::demo::LLAMA;
 use crate::harness::{
     Builder, Gateway, Reply, completion, connection_manager, filters, route, send,
 };
@@ -38,17 +42,16 @@ fn plugin() -> Value {
     example("envoy-gateway/tollgate.yaml", "EnvoyExtensionPolicy")["spec"]["wasm"][0].clone()
 }
 
-fn tokens() -> Value {
-    example("envoy-gateway/tokens.yaml", "SecurityPolicy")
+fn security() -> Value {
+    example("envoy-gateway/tokens.yaml", "SecurityPolicy")["spec"].clone()
 }
 
-/// What is said of paths in the example's ClientTrafficPolicy.
-fn paths() -> Value {
-    example("envoy-gateway/paths.yaml", "ClientTrafficPolicy")["spec"]["path"].clone()
+fn traffic() -> Value {
+    example("envoy-gateway/paths.yaml", "ClientTrafficPolicy")["spec"].clone()
 }
 
-/// The gateway of the example, with these tokens and paths.
-fn gateway_with(tokens: Value, paths: Value) -> Builder {
+/// The gateway of the example, with what these policies say of security and traffic.
+fn gateway_with(security: Value, traffic: Value) -> Builder {
     Gateway::builder()
         .config(plugin()["config"].clone())
         .process_environment("TEAM_KEYS", &team_keys("envoy-gateway"))
@@ -61,17 +64,21 @@ fn gateway_with(tokens: Value, paths: Value) -> Builder {
             }
         })
         .amended(move |bootstrap| {
-            http_connection_manager(bootstrap, &tokens, &paths);
-            enable_on(route(bootstrap));
-            bootstrap["stats_config"] = statistics();
+            translate(bootstrap, &security, &traffic);
         })
 }
 
 fn gateway() -> Builder {
-    gateway_with(tokens(), paths())
+    gateway_with(security(), traffic())
 }
 
-fn http_connection_manager(bootstrap: &mut Value, tokens: &Value, paths: &Value) {
+fn translate(bootstrap: &mut Value, security: &Value, traffic: &Value) {
+    http_connection_manager(bootstrap, security, traffic);
+    enable_on(route(bootstrap), security);
+    bootstrap["stats_config"] = statistics();
+}
+
+fn http_connection_manager(bootstrap: &mut Value, security: &Value, traffic: &Value) {
     let plugin = plugin();
     let mut tollgate = filters(bootstrap).remove(1);
     tollgate["name"] = json!(format!("envoy.filters.http.wasm/{PLUGIN}"));
@@ -90,7 +97,7 @@ fn http_connection_manager(bootstrap: &mut Value, tokens: &Value, paths: &Value)
     config["fail_open"] = plugin["failOpen"].clone();
     // Envoy Gateway does not set it, so that the default holds: closed, for good.
     config.as_object_mut().unwrap().remove("failure_policy");
-    let jwt = &tokens["spec"]["jwt"];
+    let jwt = &security["jwt"];
     let key_set = &jwt["providers"][0]["localJWKS"]["inline"];
     let jwt_authn = jwt_authn(jwt, &json!({"inline_string": key_set}));
     let router = json!({
@@ -100,8 +107,16 @@ fn http_connection_manager(bootstrap: &mut Value, tokens: &Value, paths: &Value)
             "suppress_envoy_headers": true
         }
     });
-    merge(connection_manager(bootstrap), &connections(paths));
-    connection_manager(bootstrap)["http_filters"] = json!([jwt_authn, tollgate, router]);
+    merge(
+        connection_manager(bootstrap),
+        &connections(&traffic["path"]),
+    );
+    connection_manager(bootstrap)["early_header_mutation_extensions"] =
+        lock::early_mutations(traffic);
+    let mut filters = vec![jwt_authn, tollgate];
+    filters.extend(lock::authorizes(security));
+    filters.push(router);
+    connection_manager(bootstrap)["http_filters"] = json!(filters);
 }
 
 /// What Envoy Gateway says of connections and paths, with a ClientTrafficPolicy that says this of paths.
@@ -159,13 +174,19 @@ pub(crate) fn jwt_authn(jwt: &Value, key_set: &Value) -> Value {
     })
 }
 
-/// What a policy on the Gateway does to each of its routes.
-fn enable_on(route: &mut Value) {
-    let timeouts =
-        &example("envoy-gateway/gateway.yaml", "HTTPRoute")["spec"]["rules"][0]["timeouts"];
-    route["route"]["timeout"] = timeouts["request"].clone();
-    route["typed_per_filter_config"] = json!({JWT_AUTHN: requires_token()});
-    route["typed_per_filter_config"][format!("envoy.filters.http.wasm/{PLUGIN}")] = enabled();
+/// What the policies on the Gateway do to each of its routes.
+fn enable_on(route: &mut Value, security: &Value) {
+    let rule = &example("envoy-gateway/gateway.yaml", "HTTPRoute")["spec"]["rules"][0];
+    route["route"]["timeout"] = rule["timeouts"]["request"].clone();
+    assert_eq!(rule["filters"][0]["type"], "RequestHeaderModifier");
+    route["request_headers_to_remove"] =
+        rule["filters"][0]["requestHeaderModifier"]["remove"].clone();
+    let filters = &mut route["typed_per_filter_config"];
+    *filters = json!({JWT_AUTHN: requires_token()});
+    filters[format!("envoy.filters.http.wasm/{PLUGIN}")] = enabled();
+    if let Some(authorization) = lock::authorization(security) {
+        filters[lock::RBAC] = authorization;
+    }
 }
 
 /// What a route says of `jwt_authn`.
@@ -208,9 +229,9 @@ fn the_gate_of_the_manifests_holds() {
 
 #[test]
 fn without_fail_open_keys_are_refused_before_tollgate_is_asked() {
-    let mut tokens = tokens();
-    tokens["spec"]["jwt"]["failOpen"] = json!(false);
-    let gateway = gateway_with(tokens, paths()).start();
+    let mut security = security();
+    security["jwt"]["failOpen"] = json!(false);
+    let gateway = gateway_with(security, traffic()).start();
     let answer = send(gateway.chat(LLAMA));
     assert_eq!(answer.verdict(), (401, None), "{answer:?}");
 }
@@ -245,7 +266,7 @@ fn paths_are_tidied_up_as_envoy_gateway_does_and_tollgate_judges_what_the_server
             ("/v1/chat%5Ccompletions", bad, None),
         ],
     );
-    let default = gateway_with(tokens(), json!({})).start();
+    let default = gateway_with(security(), json!({})).start();
     assert_paths(&default, &tidy);
     assert_paths(
         &default,
@@ -291,13 +312,4 @@ fn a_new_proxy_with_a_faulty_configuration_refuses_everything() {
         log.contains("config rejected: keys[0].keyHash: expected"),
         "{log}"
     );
-}
-
-#[test]
-fn a_route_that_does_not_enable_the_plugin_is_open() {
-    let gateway = gateway()
-        .amended(|bootstrap| http_connection_manager(bootstrap, &tokens(), &paths()))
-        .start();
-    let answer = send(gateway.post("/v1/chat/completions").json(&chat(LLAMA)));
-    assert_eq!(answer.verdict(), (200, None), "what only-here.yaml is for");
 }

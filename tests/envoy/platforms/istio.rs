@@ -8,6 +8,8 @@
 //!   build of Envoy and are left out here. (`pilot/pkg/networking/core/listener_builder.go`)
 //! - Statistics: only those with known beginnings are kept, `wasm` among them. (`pkg/bootstrap/config.go`)
 
+mod lock;
+
 use serde_json::{Value, json};
 use tollgate_tests::manifest::example;
 
@@ -16,7 +18,7 @@ use super::{
     token,
 };
 use crate::harness::demo::{ACME_KEY, LLAMA, QWEN, chat};
-use crate::harness::{Builder, Gateway, connection_manager, filters, send};
+use crate::harness::{Builder, Gateway, connection_manager, filters, route, send};
 
 const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
 
@@ -39,21 +41,45 @@ fn gateway(tokens: &'static str) -> Builder {
 
 fn gateway_with(tokens: &str, envoy_filter: Option<Value>) -> Builder {
     let tokens = example(tokens, "RequestAuthentication");
-    Gateway::builder()
-        .config(plugin_config())
-        .process_environment("TEAM_KEYS", &team_keys("istio"))
+    builder()
         .amended(move |bootstrap| {
-            http_connection_manager(bootstrap, &tokens);
-            if let Some(envoy_filter) = envoy_filter {
-                apply(&envoy_filter, bootstrap);
-            }
-            bootstrap["stats_config"] = statistics();
+            translate(
+                bootstrap,
+                &tokens,
+                envoy_filter.as_ref(),
+                Some(&lock::policy()),
+            )
         })
         .discovered()
 }
 
-/// What istiod makes of Gateway, WasmPlugin and RequestAuthentication.
-fn http_connection_manager(bootstrap: &mut Value, tokens: &Value) {
+/// What the Secrets of the example put into the environment.
+fn builder() -> Builder {
+    Gateway::builder()
+        .config(plugin_config())
+        .process_environment("TEAM_KEYS", &team_keys("istio"))
+        .process_environment("ADMITTED", &lock::secret())
+}
+
+fn translate(
+    bootstrap: &mut Value,
+    tokens: &Value,
+    envoy_filter: Option<&Value>,
+    lock: Option<&Value>,
+) {
+    http_connection_manager(bootstrap, tokens, lock);
+    if let Some(envoy_filter) = envoy_filter {
+        apply(envoy_filter, bootstrap);
+    }
+    let rule = &example("istio/gateway.yaml", "HTTPRoute")["spec"]["rules"][0];
+    assert_eq!(rule["filters"][0]["type"], "RequestHeaderModifier");
+    route(bootstrap)["request_headers_to_remove"] =
+        rule["filters"][0]["requestHeaderModifier"]["remove"].clone();
+    bootstrap["stats_config"] = statistics();
+}
+
+/// What istiod makes of Gateway, WasmPlugin, RequestAuthentication and AuthorizationPolicy.
+fn http_connection_manager(bootstrap: &mut Value, tokens: &Value, lock: Option<&Value>) {
     let plugin = plugin();
     let spec = &plugin["spec"];
     let mut tollgate = filters(bootstrap).remove(1);
@@ -75,9 +101,9 @@ fn http_connection_manager(bootstrap: &mut Value, tokens: &Value) {
     config["vm_config"]["environment_variables"] = json!({"host_env_keys": host});
     config["vm_config"].as_object_mut().unwrap().remove("vm_id");
     let plain = |name: &str, message: &str| json!({"name": name, "typed_config": {"@type": format!("type.googleapis.com/envoy.extensions.filters.http.{message}")}});
-    let all = [
-        jwt_authn(tokens),
-        tollgate,
+    let mut all = vec![jwt_authn(tokens), tollgate];
+    all.extend(lock.map(lock::denies));
+    all.extend([
         plain(
             "envoy.filters.http.grpc_stats",
             "grpc_stats.v3.FilterConfig",
@@ -85,10 +111,11 @@ fn http_connection_manager(bootstrap: &mut Value, tokens: &Value) {
         plain("envoy.filters.http.fault", "fault.v3.HTTPFault"),
         plain("envoy.filters.http.cors", "cors.v3.Cors"),
         plain("envoy.filters.http.router", "router.v3.Router"),
-    ];
+    ]);
     merge(
         connection_manager(bootstrap),
         &json!({
+            "stat_prefix": "outbound_0.0.0.0_80;",
             "normalize_path": true,
             "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
             "use_remote_address": true,
@@ -169,6 +196,10 @@ fn statistics() -> Value {
     let tag = |name: &str, regex: &str| json!({"tag_name": name, "regex": regex});
     let mut tags = vec![
         tag("cluster_name", r"^cluster(\.(.+);)"),
+        tag(
+            "http_conn_manager_prefix",
+            r"^http\.(((?:[_.[:digit:]\w]*|[_\[\]aAbBcCdDeEfF[:digit:]\w\:]*));\.)",
+        ),
         tag("response_code", r"_rq(_(\d{3}))$"),
         tag("response_code_class", r"_rq(_(\dxx))$"),
         tag(
@@ -205,6 +236,7 @@ fn statistics() -> Value {
         .iter()
         .map(|prefix| json!({"prefix": prefix}))
         .collect();
+    kept.push(json!({"suffix": "rbac.denied"}));
     // Not Istio's: this test's harness follows the discovery by them.
     kept.push(json!({"prefix": "extension_config_discovery"}));
     json!({

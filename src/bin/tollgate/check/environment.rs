@@ -118,6 +118,9 @@ pub(crate) fn missing(configuration: &Configuration, path: &str) -> Option<&'sta
         Carrier::WasmPlugin => {
             Some("the manifest does not pass this variable on; expected it in `spec.vmConfig.env`")
         }
+        Carrier::TrafficExtension => Some(
+            "the manifest does not pass this variable on; expected it in `spec.wasm.vmConfig.env`",
+        ),
         Carrier::ExtensionPolicy => Some(
             "the manifest does not pass this variable on; expected it in `env.hostKeys` of the filter",
         ),
@@ -140,7 +143,11 @@ fn variables(text: &str) -> Vec<(String, String)> {
         "credentials.forward.env".to_owned(),
         &parsed["credentials"]["forward"]["env"],
     );
-    keys.chain([server])
+    let admitted = (
+        "admittedHeader.env".to_owned(),
+        &parsed["admittedHeader"]["env"],
+    );
+    keys.chain([server, admitted])
         .filter_map(|(path, name)| Some((path, name.as_str()?.to_owned())))
         .collect()
 }
@@ -160,7 +167,7 @@ pub(crate) fn passed_on(configuration: &Configuration, name: &str) -> Passed {
     };
     match configuration.carrier {
         Carrier::Bare => Passed::FromGateway,
-        Carrier::WasmPlugin => {
+        Carrier::WasmPlugin | Carrier::TrafficExtension => {
             let variables = plugin.at(&["vmConfig", "env"]).map_or(&[][..], Node::items);
             let named = |variable: &Node| {
                 variable.member("name").and_then(|name| name.text()) == Some(name)

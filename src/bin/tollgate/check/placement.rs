@@ -22,7 +22,8 @@ pub(crate) fn warnings(configuration: &Configuration) -> Vec<(usize, String, Str
     };
     match configuration.carrier {
         Carrier::Bare => {}
-        Carrier::WasmPlugin => placement.wasm_plugin(),
+        Carrier::WasmPlugin => placement.of_istio("spec."),
+        Carrier::TrafficExtension => placement.of_istio("spec.wasm."),
         Carrier::ExtensionPolicy => placement.extension_policy(),
         Carrier::Envoy => placement.envoy(),
     }
@@ -48,24 +49,46 @@ impl Placement<'_> {
             .push((line, format!("{prefix}{path}"), message.into()));
     }
 
-    fn wasm_plugin(&mut self) {
-        let plugin = &self.configuration.plugin;
+    /// A resource of Istio, which has the plugin under `prefix`.
+    fn of_istio(&mut self, prefix: &str) {
+        let (document, plugin) = (&self.configuration.document, &self.configuration.plugin);
+        let spec = document.member("spec").map_or(document, |spec| spec);
         let says = |name: &str| plugin.member(name).and_then(|value| value.text());
         if says("failStrategy") == Some("FAIL_OPEN") {
             self.warn(
                 plugin,
-                "spec.",
+                prefix,
                 "failStrategy",
                 format!("{PASSES} `FAIL_RELOAD` or `FAIL_CLOSE`"),
             );
         }
-        if !self.tokens.is_empty() && says("phase") != Some("AUTHZ") {
+        let phase = spec.member("phase").and_then(|phase| phase.text());
+        if !self.tokens.is_empty() && phase != Some("AUTHZ") {
             self.warn(
-                plugin,
+                spec,
                 "spec.",
                 "phase",
                 "expected `AUTHZ`, where tokens have been verified",
             );
+        }
+        if spec.member("match").is_some() {
+            self.warn(
+                spec,
+                "spec.",
+                "match",
+                "what does not match passes by the filter; expected none",
+            );
+        }
+        for (path, target) in targets(spec) {
+            let kind = target.member("kind").and_then(|kind| kind.text());
+            if !kind.is_some_and(|kind| ["Gateway", "GatewayClass"].contains(&kind)) {
+                self.warn(
+                    spec,
+                    "spec.",
+                    &format!("{path}.kind"),
+                    "no gateway has the filter by this; expected `Gateway`",
+                );
+            }
         }
         let url = says("url").unwrap_or_default();
         if !url.starts_with("file://")
@@ -74,7 +97,7 @@ impl Placement<'_> {
         {
             self.warn(
                 plugin,
-                "spec.",
+                prefix,
                 "url",
                 "nothing pins the code; expected `sha256`",
             );
@@ -87,18 +110,7 @@ impl Placement<'_> {
         let index = plugins.iter().position(|other| Rc::ptr_eq(other, plugin));
         let prefix = format!("spec.wasm[{}].", index.unwrap_or_default());
         let spec = document.member("spec").map_or(document, |spec| spec);
-        let single = spec
-            .member("targetRef")
-            .map(|target| ("targetRef".to_owned(), target));
-        let several = ["targetRefs", "targetSelectors"]
-            .into_iter()
-            .flat_map(|name| {
-                let targets = spec.member(name).map_or(&[][..], |targets| targets.items());
-                let places = targets.iter().enumerate();
-                places.map(move |(index, target)| (format!("{name}[{index}]"), target))
-            });
-        let targets: Vec<_> = single.into_iter().chain(several).collect();
-        for (path, target) in targets {
+        for (path, target) in targets(spec) {
             let kind = target.member("kind").and_then(|kind| kind.text());
             if kind.is_some_and(|kind| kind != "Gateway") {
                 self.warn(
@@ -169,7 +181,7 @@ impl Placement<'_> {
         let configuration = self.configuration;
         let mut written = Vec::new();
         match configuration.carrier {
-            Carrier::WasmPlugin => written.push("payload"),
+            Carrier::WasmPlugin | Carrier::TrafficExtension => written.push("payload"),
             Carrier::Envoy => payload_names(&configuration.document, &mut written),
             Carrier::Bare | Carrier::ExtensionPolicy => {}
         }
@@ -195,6 +207,21 @@ impl Placement<'_> {
     }
 }
 
+/// What a policy is attached to, with the paths within its `spec`.
+fn targets(spec: &Node) -> Vec<(String, &Rc<Node>)> {
+    let single = spec
+        .member("targetRef")
+        .map(|target| ("targetRef".to_owned(), target));
+    let several = ["targetRefs", "targetSelectors"]
+        .into_iter()
+        .flat_map(|name| {
+            let targets = spec.member(name).map_or(&[][..], |targets| targets.items());
+            let places = targets.iter().enumerate();
+            places.map(move |(index, target)| (format!("{name}[{index}]"), target))
+        });
+    single.into_iter().chain(several).collect()
+}
+
 fn truth(node: &Node, name: &str) -> bool {
     matches!(
         node.member(name).map(|value| &value.value),
@@ -210,7 +237,7 @@ fn is_discovered(document: &Node) -> bool {
 }
 
 /// The items of a list, and what the members of an object hold.
-fn below(node: &Node) -> impl Iterator<Item = &Node> {
+pub(super) fn below(node: &Node) -> impl Iterator<Item = &Node> {
     let members = node.entries().iter().map(|entry| &entry.node);
     node.items().iter().chain(members).map(Rc::as_ref)
 }

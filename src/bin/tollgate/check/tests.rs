@@ -35,8 +35,12 @@ fn key(changes: &Value) -> Value {
 fn findings_in(text: &str, gateway: &Gateway) -> Vec<String> {
     let file = File::parse("f".to_owned(), text);
     assert!(!file.configurations.is_empty(), "{text}");
-    let findings = findings(&file, gateway, CLOCK).into_iter();
+    let files = [file];
+    let [file] = &files;
+    let findings = findings(file, &Locks::of(&files), gateway, CLOCK).into_iter();
+    // The second lock has tests of its own.
     findings
+        .filter(|finding| finding.path != "admittedHeader")
         .map(|finding| finding.to_string().split_off("f:".len()))
         .collect()
 }
@@ -201,6 +205,20 @@ fn what_hardly_anybody_means_is_warned_about() {
             json!({"mode": "audit"}),
             "mode: what would be refused passes, and is only counted",
         ),
+        (
+            "a body that a server may not read",
+            json!({"extraPaths": [
+                {"method": "POST", "path": "/tokenize", "groups": ["research"], "body": true},
+                {"method": "DELETE", "path": "/files", "groups": ["research"], "body": true},
+                {"method": "DELETE", "path": "/jobs", "groups": ["research"]}
+            ]}),
+            "extraPaths[1].body: a server may not read the body of a DELETE, and take it for the next request",
+        ),
+        (
+            "a public one",
+            json!({"publicPaths": [{"method": "GET", "path": "/health", "body": true}]}),
+            "publicPaths[0].body: a server may not read the body of a GET, and take it for the next request",
+        ),
     ] {
         assert_eq!(
             said(&with(&changes)),
@@ -252,6 +270,36 @@ fn wasm_plugin(spec: &str, key: &str) -> String {
 }
 
 #[test]
+fn a_traffic_extension_is_read_as_a_wasm_plugin_is() {
+    let extension = |spec: &str, wasm: &str, key: &str| {
+        format!(
+            "apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nmetadata: {{name: tollgate}}\nspec:\n{spec}  wasm:\n{wasm}    pluginConfig:\n      {}",
+            TOKENS.replace("    ", "      ").replace("KEY", key)
+        )
+    };
+    const PINNED: &str = "    url: oci://a/tollgate@sha256:00\n";
+    for (name, spec, wasm, key, expected) in [
+        ("good", "  phase: AUTHZ\n", PINNED, "payload", &[][..]),
+        (
+            "everything else",
+            "  match: [{mode: SERVER}]\n",
+            "    url: oci://a/tollgate:1\n    failStrategy: FAIL_OPEN\n",
+            "keycloak",
+            &[
+                "8: warning: spec.wasm.failStrategy: where the filter cannot run, every request passes; expected `FAIL_RELOAD` or `FAIL_CLOSE`",
+                "5: warning: spec.phase: expected `AUTHZ`, where tokens have been verified",
+                "5: warning: spec.match: what does not match passes by the filter; expected none",
+                "7: warning: spec.wasm.url: nothing pins the code; expected `sha256`",
+                "11: warning: jwt[0].metadataKey: no payload is written there; expected `payload`",
+            ],
+        ),
+    ] {
+        let found = findings_in(&extension(spec, wasm, key), &Gateway::Assumed);
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[test]
 fn a_wasm_plugin_that_lets_requests_or_tokens_pass_by_is_warned_about() {
     const GOOD: &str = "  url: oci://a/tollgate@sha256:00\n  phase: AUTHZ\n";
     for (name, spec, key, expected) in [
@@ -293,6 +341,31 @@ fn a_wasm_plugin_that_lets_requests_or_tokens_pass_by_is_warned_about() {
             GOOD.replace("@sha256:00", ":1.0"),
             "payload",
             &["5: warning: spec.url: nothing pins the code; expected `sha256`"],
+        ),
+        (
+            "for some requests",
+            format!("{GOOD}  match: [{{ports: [{{number: 8443}}]}}]\n"),
+            "payload",
+            &["7: warning: spec.match: what does not match passes by the filter; expected none"],
+        ),
+        (
+            "a Gateway",
+            format!(
+                "{GOOD}  targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: g}}]\n"
+            ),
+            "payload",
+            &[],
+        ),
+        (
+            "a Service, and a kind that is none",
+            format!(
+                "{GOOD}  targetRefs:\n  - {{kind: Service, name: vllm}}\n  - {{kind: Gatway, name: g}}\n"
+            ),
+            "payload",
+            &[
+                "8: warning: spec.targetRefs[0].kind: no gateway has the filter by this; expected `Gateway`",
+                "9: warning: spec.targetRefs[1].kind: no gateway has the filter by this; expected `Gateway`",
+            ],
         ),
         (
             "another name",
@@ -457,6 +530,9 @@ fn variable(carrier: Carrier, environment: &str, format: &str, gateway: &Gateway
     let configuration = CONFIGURATION.replace("FORMAT", format);
     let text = match carrier {
         Carrier::Bare => configuration,
+        Carrier::TrafficExtension => format!(
+            "apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nmetadata: {{name: tollgate}}\nspec: {{wasm: {{sha256: a, vmConfig: {{env: {environment}}}, pluginConfig: {configuration}}}}}"
+        ),
         Carrier::WasmPlugin => format!(
             "apiVersion: extensions.istio.io/v1\nkind: WasmPlugin\nmetadata: {{name: tollgate}}\nspec: {{sha256: a, vmConfig: {{env: {environment}}}, pluginConfig: {configuration}}}"
         ),
@@ -477,7 +553,7 @@ fn variable(carrier: Carrier, environment: &str, format: &str, gateway: &Gateway
 
 #[test]
 fn a_variable_is_set_where_the_manifest_passes_it_on() {
-    use Carrier::{Bare, Envoy, ExtensionPolicy, WasmPlugin};
+    use Carrier::{Bare, Envoy, ExtensionPolicy, TrafficExtension, WasmPlugin};
     let known = |value: &str| Gateway::Known([("KEYS".to_owned(), value.to_owned())].into());
     let assumed = Gateway::Assumed;
     let hash_list = format!("ci={HASH}");
@@ -523,6 +599,22 @@ fn a_variable_is_set_where_the_manifest_passes_it_on() {
             "plain",
             &assumed,
             "assumed",
+        ),
+        (
+            "Istio, of the newer kind",
+            TrafficExtension,
+            "[{name: KEYS, valueFrom: HOST}]",
+            "plain",
+            &assumed,
+            "assumed",
+        ),
+        (
+            "Istio, of the newer kind, another",
+            TrafficExtension,
+            "[]",
+            "plain",
+            &assumed,
+            UNSET,
         ),
         (
             "Istio, inline",

@@ -33,6 +33,7 @@ pub(crate) fn of(text: &str, clock: Clock) -> Vec<(String, String)> {
     warnings.size(text.len());
     warnings.mode();
     warnings.dates(clock);
+    warnings.bodies();
     if configuration["mode"] != "open" {
         warnings.groups();
         warnings.tenants();
@@ -105,6 +106,21 @@ impl<'c> Warnings<'c> {
             }
             if start.is_some_and(|start| clock.now < start) {
                 self.warn(format!("{path}.notBefore"), "the key is not valid yet");
+            }
+        }
+    }
+
+    /// Bodies that are let through where servers do not look for one.
+    fn bodies(&mut self) {
+        for name in ["extraPaths", "publicPaths"] {
+            for (at, path) in list(self.configuration, name) {
+                let method = path["method"].as_str().unwrap_or_default();
+                if path["body"] == true && ["GET", "HEAD", "OPTIONS", "DELETE"].contains(&method) {
+                    self.warn(
+                        format!("{at}.body"),
+                        format!("a server may not read the body of a {method}, and take it for the next request"),
+                    );
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use super::{Carrier, Lines};
 use crate::yaml::{Node, Value};
 
 /// The sections of a configuration, to know one by.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "tenants",
     "keys",
     "keysFrom",
@@ -15,6 +15,7 @@ const SECTIONS: [&str; 14] = [
     "trustedHeaders",
     "models",
     "modelHeader",
+    "admittedHeader",
     "extraPaths",
     "publicPaths",
     "hideDeniedModels",
@@ -55,7 +56,9 @@ impl Found<'_> {
         let named = |text: &str| text.to_ascii_lowercase().contains("tollgate");
         // The name of a resource that may hold several filters says nothing of each.
         let name = match self.carrier {
-            Carrier::WasmPlugin => self.document.at(&["metadata", "name"]).and_then(Node::text),
+            Carrier::WasmPlugin | Carrier::TrafficExtension => {
+                self.document.at(&["metadata", "name"]).and_then(Node::text)
+            }
             _ => Some(self.name),
         };
         if name.is_some_and(named) {

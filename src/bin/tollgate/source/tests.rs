@@ -95,6 +95,15 @@ fn finds_every_form_with_its_origin_text_and_lines() {
             10,
         ),
         (
+            "TrafficExtension",
+            WASM_PLUGIN
+                .replace("WasmPlugin", "TrafficExtension")
+                .replace("  pluginConfig:", "  wasm:\n   pluginConfig:"),
+            "TrafficExtension istio-system/gate",
+            BOTH,
+            11,
+        ),
+        (
             "EnvoyExtensionPolicy",
             POLICY.to_owned(),
             "EnvoyExtensionPolicy gate",
@@ -129,6 +138,49 @@ fn finds_every_form_with_its_origin_text_and_lines() {
         let expected = (origin.to_owned(), json.to_owned(), line);
         assert_eq!(found(&text), [expected], "{name}\n{text}");
     }
+}
+
+#[test]
+fn a_resource_that_nobody_reads_the_filter_in_is_a_flaw() {
+    let plugin = "`WasmPlugin` of `extensions.istio.io`";
+    let extension = "`TrafficExtension` of `extensions.istio.io`";
+    let policy = "`EnvoyExtensionPolicy` of `gateway.envoyproxy.io`";
+    let traffic = WASM_PLUGIN
+        .replace("WasmPlugin", "TrafficExtensions")
+        .replace("  pluginConfig:", "  wasm:\n   pluginConfig:");
+    for (name, text, expected) in [
+        (
+            "a kind that is none",
+            WASM_PLUGIN.replace("WasmPlugin", "WasmPlugins"),
+            plugin,
+        ),
+        (
+            "a group that is none",
+            WASM_PLUGIN.replace("extensions.istio.io", "extension.istio.io"),
+            plugin,
+        ),
+        ("of the newer kind", traffic, extension),
+        (
+            "Envoy Gateway's",
+            POLICY.replace("ExtensionPolicy", "ExtensionPolicies"),
+            policy,
+        ),
+    ] {
+        let file = File::parse("f".to_owned(), &text);
+        let message = format!("nothing reads the filter in this; expected {expected}");
+        let flaws: Vec<_> = file
+            .flaws
+            .iter()
+            .map(|flaw| (flaw.line, &*flaw.message))
+            .collect();
+        assert_eq!(flaws, [(2, &*message)], "{name}");
+        assert!(file.configurations.is_empty(), "{name}");
+    }
+    // Other people's.
+    assert_eq!(
+        found("apiVersion: a/v1\nkind: B\nspec: {pluginConfig: {rules: []}}\n"),
+        []
+    );
 }
 
 #[test]
