@@ -187,7 +187,9 @@ pub(crate) struct KeysFromConfig {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum KeysFormat {
-    /// Keys, with the ids `NAME-1`, `NAME-2`, … of the variable's name.
+    /// Keys of 16 characters or more, with the ids `NAME-1`, `NAME-2`, … of the variable's name. What looks like no key is
+    /// refused: a name, a heading, a placeholder, quotes, `Bearer` or `name=` around a key. A key that is in use although
+    /// it looks so is listed by its hash.
     Plain,
     /// `id=hash`, the hash written as in `keyHash`.
     Hashes,
@@ -234,7 +236,7 @@ pub(crate) enum ForwardName {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ForwardEnvironment {
-    /// The variable of the filter's environment that holds the server's key.
+    /// The variable of the filter's environment that holds the server's key, without quotes and `Bearer` around it.
     pub(crate) env: String,
 }
 

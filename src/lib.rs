@@ -28,6 +28,7 @@ pub mod headers;
 pub mod identity;
 pub mod json;
 pub mod members;
+pub mod key_format;
 pub mod meter;
 pub mod metrics;
 pub mod model;
