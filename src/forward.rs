@@ -245,16 +245,17 @@ fn identity_headers(permit: &Permit, policy: &Policy) -> Vec<(&'static str, Rc<s
         value.map(Rc::from)
     };
     let fairness = match &policy.fairness {
-        Fairness::Tenant => Some(Rc::clone(&tenant.name)),
+        Fairness::Tenant => None,
         Fairness::Key => identity.key().map(Rc::clone),
         Fairness::User => safe(&identity.user),
+    // Without an id the scheduler would put the callers of all tenants into one queue.
+    let fairness = fairness.unwrap_or_else(|| Rc::clone(&tenant.name));
+    set.extend(FAIRNESS.map(|name| (name, Rc::clone(&fairness))));
         Fairness::Attribute(_) => safe(&identity.attribute),
     };
     let objective = identity.objective.as_ref().or(tenant.objective.as_ref());
-    for (names, value) in [(FAIRNESS, fairness), (OBJECTIVE, objective.cloned())] {
-        if let Some(value) = value {
-            set.extend(names.map(|name| (name, Rc::clone(&value))));
-        }
+    if let Some(objective) = objective {
+        set.extend(OBJECTIVE.map(|name| (name, Rc::clone(objective))));
     }
     set.push((TENANT, Rc::clone(&tenant.name)));
     set

@@ -351,7 +351,7 @@ fn headers_set() -> String {
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
     let rows = [
-        (codes(FAIRNESS), "see `fairness.from`; absent if there is none".to_owned()),
+        (codes(FAIRNESS), "see `fairness.from`; without one the tenant".to_owned()),
         (codes(OBJECTIVE), "the key's `objective`, else the tenant's; absent if neither has one".to_owned()),
         (code(TENANT), "the tenant".to_owned()),
         (

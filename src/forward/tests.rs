@@ -266,7 +266,7 @@ fn scrubs_credentials_from_the_query() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn the_fairness_id_can_come_from_key_or_user() {
+fn the_fairness_id_comes_from_key_or_user_and_where_there_is_none_from_the_tenant() {
     let fairness = |from: &str, headers: &[(&str, &str)], claims: &dyn Fn(&[&str]) -> Claim| {
         let mut config = fixtures::demo();
         config["fairness"] = serde_json::json!({"from": from});
@@ -281,14 +281,22 @@ fn the_fairness_id_can_come_from_key_or_user() {
     let spaced = fixtures::token(&[("iss", fixtures::ISSUER), ("sub", "alice smith")]);
     let line = |value: &str| Some(format!("x-llm-d-inference-fairness-id: {value}"));
     assert_eq!(fairness("key", &key, &no_token), line("acme-demo"));
-    assert_eq!(fairness("key", &bearer, &token), None, "a token has no key");
+    assert_eq!(
+        fairness("key", &bearer, &token),
+        line("globex"),
+        "a token has no key"
+    );
     assert_eq!(fairness("user", &bearer, &token), line("alice@example.com"));
     assert_eq!(
         fairness("user", &bearer, &spaced),
         None,
         "a value that is no label"
     );
-    assert_eq!(fairness("user", &key, &no_token), None, "a key has no user");
+    assert_eq!(
+        fairness("user", &key, &no_token),
+        line("acme"),
+        "a key has no user"
+    );
 }
 
 #[wasm_bindgen_test(unsupported = test)]
