@@ -58,6 +58,9 @@ pub enum Code {
     /// It is not one complete JSON object in UTF-8, is more than 128 levels deep, or bytes follow it; or, of an upload,
     /// no complete and plainly written form.
     MalformedBody,
+    /// The query of an operation names a model, in whatever spelling: some servers prefer that one to the body's, which
+    /// is the one that is judged.
+    ModelInQuery,
     /// There is a `%`, `\`, `;`, an empty or a dot segment in the path.
     MalformedPath,
     /// A body follows where none belongs: behind a list or a model of it, a preflight, or a path of `publicPaths` or
@@ -123,6 +126,7 @@ impl Code {
             Self::MalformedPath => "malformed_path",
             Self::BodyNotAllowed => "body_not_allowed",
             Self::AmbiguousStream => "ambiguous_stream",
+            Self::ModelInQuery => "model_in_query",
             Self::BackgroundNotAllowed => "background_not_allowed",
             Self::MemberNotAllowed => "member_not_allowed",
             Self::UnsupportedEncoding => "unsupported_encoding",
@@ -155,6 +159,7 @@ impl Code {
             | Self::BodyNotAllowed
             | Self::MalformedPath => 400,
             Self::ModelNotFound => 404,
+            | Self::ModelInQuery
             Self::UnsupportedEncoding => 415,
             Self::Internal => 500,
         }
@@ -197,6 +202,7 @@ impl Code {
             Self::BackgroundNotAllowed => "Leave it out; see `metering.allowBackground`.",
             Self::MemberNotAllowed => "Leave the member out; see `body.allow`.",
             Self::UnsupportedEncoding => "Send it as it is.",
+            Self::ModelInQuery => "Name the model in the body alone.",
             Self::Internal => "Report it: this should never happen.",
         }
     }
@@ -207,7 +213,8 @@ impl Code {
             Self::ModelNotAllowed
             | Self::ModelNotFound
             | Self::MissingModel
-            | Self::AmbiguousModel => Some("model"),
+            | Self::AmbiguousModel
+            | Self::ModelInQuery => Some("model"),
             Self::AmbiguousStream => Some("stream_options"),
             Self::BackgroundNotAllowed => Some("background"),
             _ => None,
@@ -247,6 +254,9 @@ impl Code {
             }
             Self::BodyNotAllowed => {
                 "This method and path take no body. Send the request without one."
+            }
+            Self::ModelInQuery => {
+                "The query must not name a model. Name it in the body, or, for `GET /v1/models/{model}`, in the path."
             }
             Self::AmbiguousStream => {
                 "`stream` and `stream_options.include_usage` must be true, false or null, `stream_options` an object or null, and each must be named once."

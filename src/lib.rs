@@ -34,6 +34,7 @@ pub mod metrics;
 pub mod model;
 pub mod operation;
 pub mod policy;
+pub mod query;
 pub mod record;
 #[cfg(test)]
 #[cfg(feature = "command")]

@@ -17,6 +17,7 @@ use crate::forward::owned::{OWNED, SPARED};
 use crate::forward::{DESCRIBING, FAIRNESS, OBJECTIVE, SECRET_PARAMETERS, TENANT};
 use crate::members::{NAMING, STEERING};
 use crate::meter::{self, Missing};
+use crate::query;
 use crate::metrics::{Kind, Metric};
 use crate::operation::{INFERENCE, ModelIn, Operation};
 use crate::record::{BY_GATEWAY, Ending, Outcome, Record, Times};
@@ -287,8 +288,8 @@ fn headers_removed() -> String {
             "A client could say them.",
         ),
         (
-            format!("{} in the query", codes(SECRET_PARAMETERS)),
-            "Credentials in the query are never accepted.",
+            format!("{} in the query, on every path and in every spelling", codes(query::CREDENTIALS)),
+            "Credentials in the query are never accepted here.",
         ),
         (
             "the [headers that steer](#headers-that-steer), unless `headers.allow` has them, and those of `headers.strip`".to_owned(),

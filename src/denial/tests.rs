@@ -19,6 +19,7 @@ const ALL: [(Code, u32, &str); 21] = [
     (Code::MissingModel, 400, "missing_model"),
     (Code::AmbiguousModel, 400, "ambiguous_model"),
     (Code::MalformedBody, 400, "malformed_body"),
+    (Code::ModelInQuery, 400, "model_in_query"),
     (Code::MalformedPath, 400, "malformed_path"),
     (Code::AmbiguousStream, 400, "ambiguous_stream"),
     (Code::BackgroundNotAllowed, 403, "background_not_allowed"),

@@ -74,6 +74,9 @@ pub(super) fn advice(
         Code::MalformedBody => {
             "Send one whole JSON object in UTF-8, or, where a file is uploaded, one plainly written form.".to_owned()
         }
+        Code::ModelInQuery => {
+            "Leave the model out of the query; the body's is the one that is judged. Paths of `extraPaths` and `publicPaths` may have it there.".to_owned()
+        }
         Code::MalformedPath => {
             "Write the path without `%`, `\\`, `;`, empty and dot segments.".to_owned()
         }
