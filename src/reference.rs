@@ -14,12 +14,12 @@ use clap::ValueEnum;
 use crate::access::Mode;
 use crate::denial::{Code, Denial};
 use crate::forward::owned::{OWNED, SPARED};
-use crate::forward::{DESCRIBING, FAIRNESS, OBJECTIVE, SECRET_PARAMETERS, TENANT};
+use crate::forward::{DESCRIBING, FAIRNESS, OBJECTIVE, TENANT};
 use crate::members::{NAMING, STEERING};
 use crate::meter::{self, Missing};
-use crate::query;
 use crate::metrics::{Kind, Metric};
 use crate::operation::{INFERENCE, ModelIn, Operation};
+use crate::query;
 use crate::record::{BY_GATEWAY, Ending, Outcome, Record, Times};
 use crate::rewrite::{ask, models};
 
