@@ -11,6 +11,7 @@ use crate::identity::{Caller, Identity};
 use crate::model::{Also, Judge, ModelName};
 use crate::operation::{ModelIn, Operation, PathRule, Target};
 use crate::policy::{GroupSet, Policy};
+use crate::query;
 use crate::rewrite::ask::{Ask, Edit};
 
 pub use mode::{Mode, settle};
@@ -169,6 +170,11 @@ pub fn admit(
     policy: &Policy,
 ) -> Result<Permit, Denial> {
     let operation = target.operation;
+    // On paths from the configuration no model is judged, wherever it is named.
+    let judges_model = operation.needs_identity() && operation != Operation::Extra;
+    if judges_model && query::names_model(headers) {
+        return Err(Code::ModelInQuery.into());
+    }
     let mut noted = None;
     let body = match operation {
         Operation::Preflight => Body::Empty,

@@ -187,7 +187,9 @@ pub(crate) struct KeysFromConfig {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum KeysFormat {
-    /// Keys, with the ids `NAME-1`, `NAME-2`, … of the variable's name.
+    /// Keys of 16 characters or more, with the ids `NAME-1`, `NAME-2`, … of the variable's name. What looks like no key is
+    /// refused: a name, a heading, a placeholder, quotes, `Bearer` or `name=` around a key. A key that is in use although
+    /// it looks so is listed by its hash.
     Plain,
     /// `id=hash`, the hash written as in `keyHash`.
     Hashes,
@@ -234,7 +236,7 @@ pub(crate) enum ForwardName {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ForwardEnvironment {
-    /// The variable of the filter's environment that holds the server's key.
+    /// The variable of the filter's environment that holds the server's key, without quotes and `Bearer` around it.
     pub(crate) env: String,
 }
 
@@ -276,10 +278,20 @@ pub(crate) struct IssuerConfig {
     /// The exact `iss` claim. Each pair of `metadataKey` and `issuer` once.
     pub(crate) issuer: String,
     /// Where the groups are: a claim's name, or a list of names for a nested one (`["realm_access", "roles"]`). The claim
-    /// is a list, or a string of words between spaces or commas. Omitted means no groups.
+    /// is a list of groups, or a string, which is one group unless `groupsSeparator` says otherwise. Omitted means no
+    /// groups.
     #[serde(default)]
     pub(crate) groups_claim: Option<ClaimPath>,
-    /// Where the tenant's name is. Two names are refused, and so is a null or a name that is not in `tenants`.
+    /// What stands between the groups where their claim is a string, such as `,`. White space around each is cut off, and
+    /// elements of a list are never split. Omitted means none, so that the string is one group; in a claim `scope` or `scp`
+    /// a space, as RFC 8693, section 4.2, has it.
+    #[serde(default)]
+    pub(crate) groups_separator: Option<String>,
+    /// Whether a token must have an `exp`. Without it `jwt_authn` takes a token for one that never expires.
+    #[serde(default = "required")]
+    pub(crate) require_expiration: bool,
+    /// Where the tenant's name is: a string, or a list of one. Two names are refused, and so is whatever else is there, an
+    /// empty list included, and a name that is not in `tenants`.
     #[serde(default)]
     pub(crate) tenant_claim: Option<ClaimPath>,
     /// Where the user's name is, read where `fairness.from` is `user`.
@@ -288,12 +300,16 @@ pub(crate) struct IssuerConfig {
     /// Asked in order when no tenant claim is present: the first group that the token has names the tenant.
     #[serde(default)]
     pub(crate) tenant_from_group: Vec<TenantFromGroupConfig>,
-    /// Tenant of tokens that name none. Omitted means refused.
+    /// Tenant of tokens without a tenant claim and without such a group. Omitted means refused.
     #[serde(default)]
     pub(crate) default_tenant: Option<String>,
     /// Put before each group of this issuer, so that two issuers' groups cannot be confused.
     #[serde(default)]
     pub(crate) group_prefix: String,
+}
+
+const fn required() -> bool {
+    true
 }
 
 /// A claim's place in the payload: `"groups"`, or `["realm_access", "roles"]` for a nested one.
@@ -432,11 +448,11 @@ pub(crate) struct FairnessConfig {
 pub(crate) enum FairnessFrom {
     /// The tenant's name.
     Tenant,
-    /// The key's `id`; none for tokens.
+    /// The key's `id`; of a token the tenant's name.
     Key,
-    /// Of a token its `userClaim`, of `trustedHeaders` the principal; none for keys.
+    /// Of a token its `userClaim`, of `trustedHeaders` the principal; of a key, and where there is none, the tenant's name.
     User,
-    /// The first value of this attribute of `trustedHeaders`.
+    /// The first value of this attribute of `trustedHeaders`; where there is none, the tenant's name.
     Attribute(String),
 }
 

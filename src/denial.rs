@@ -29,9 +29,12 @@ pub enum Code {
     AmbiguousCredential,
     /// The token was verified, but its `iss` is not in `jwt`, or is null.
     UnlistedIssuer,
+    /// The token was verified, but has no `exp`, and `requireExpiration` of its entry in `jwt` is not `false`.
+    MissingExpiration,
     /// A claim has more than 64 entries, or the gateway in front names more than 64 groups.
     TooManyGroups,
-    /// The token, or the gateway in front, leads to no tenant of the configuration.
+    /// The token, or the gateway in front, leads to no tenant of the configuration, or its tenant claim is there and is no
+    /// text.
     UnknownTenant,
     /// The tenant claim, or `tenantAttribute`, has several names.
     AmbiguousTenant,
@@ -55,6 +58,9 @@ pub enum Code {
     /// another letter case or up to a NUL as well, or in a form as a file or between brackets and dots (`model[]`,
     /// `[model]`, `model.x`).
     AmbiguousModel,
+    /// The query of an operation names a model, in whatever spelling: some servers prefer that one to the body's, which
+    /// is the one that is judged.
+    ModelInQuery,
     /// It is not one complete JSON object in UTF-8, is more than 128 levels deep, or bytes follow it; or, of an upload,
     /// no complete and plainly written form.
     MalformedBody,
@@ -109,6 +115,7 @@ impl Code {
             Self::ExpiredCredential => "expired_credential",
             Self::AmbiguousCredential => "ambiguous_credential",
             Self::UnlistedIssuer => "unlisted_issuer",
+            Self::MissingExpiration => "missing_expiration",
             Self::TooManyGroups => "too_many_groups",
             Self::UnknownTenant => "unknown_tenant",
             Self::AmbiguousTenant => "ambiguous_tenant",
@@ -119,6 +126,7 @@ impl Code {
             Self::OperationNotAllowed => "operation_not_allowed",
             Self::MissingModel => "missing_model",
             Self::AmbiguousModel => "ambiguous_model",
+            Self::ModelInQuery => "model_in_query",
             Self::MalformedBody => "malformed_body",
             Self::MalformedPath => "malformed_path",
             Self::BodyNotAllowed => "body_not_allowed",
@@ -138,6 +146,7 @@ impl Code {
             | Self::InvalidCredential
             | Self::ExpiredCredential
             | Self::UnlistedIssuer
+            | Self::MissingExpiration
             | Self::TooManyGroups
             | Self::MissingPrincipal
             | Self::MalformedIdentity => 401,
@@ -150,6 +159,7 @@ impl Code {
             Self::AmbiguousCredential
             | Self::MissingModel
             | Self::AmbiguousModel
+            | Self::ModelInQuery
             | Self::MalformedBody
             | Self::AmbiguousStream
             | Self::BodyNotAllowed
@@ -172,6 +182,9 @@ impl Code {
             Self::ExpiredCredential => "Ask the operator for a new one.",
             Self::AmbiguousCredential => "Send one.",
             Self::UnlistedIssuer => "Add the issuer, or do not let `jwt_authn` accept it.",
+            Self::MissingExpiration => {
+                "Have the issuer let its tokens expire, or set `requireExpiration: false`."
+            }
             Self::TooManyGroups => {
                 "Let the identity provider, or the gateway in front, send fewer groups."
             }
@@ -188,6 +201,7 @@ impl Code {
             Self::OperationNotAllowed => "Check the path; see `extraPaths`.",
             Self::MissingModel => "Name the model.",
             Self::AmbiguousModel => "Name it once.",
+            Self::ModelInQuery => "Name the model in the body alone.",
             Self::MalformedBody => "Send valid JSON, or the form as client libraries write it.",
             Self::MalformedPath => "Write the path plainly.",
             Self::BodyNotAllowed => {
@@ -207,7 +221,8 @@ impl Code {
             Self::ModelNotAllowed
             | Self::ModelNotFound
             | Self::MissingModel
-            | Self::AmbiguousModel => Some("model"),
+            | Self::AmbiguousModel
+            | Self::ModelInQuery => Some("model"),
             Self::AmbiguousStream => Some("stream_options"),
             Self::BackgroundNotAllowed => Some("background"),
             _ => None,
@@ -225,6 +240,7 @@ impl Code {
             }
             Self::AmbiguousCredential => "Two different credentials were sent. Send one.",
             Self::UnlistedIssuer => "Tokens of this issuer are not accepted here.",
+            Self::MissingExpiration => "Tokens that never expire are not accepted here.",
             Self::TooManyGroups => "The token has too many groups to be read.",
             Self::UnknownTenant => "The token belongs to no tenant that is known here.",
             Self::AmbiguousTenant => "The token names more than one tenant.",
@@ -238,6 +254,9 @@ impl Code {
             }
             Self::AmbiguousModel => {
                 "The model is named more than once, or the body and the model header name different models."
+            }
+            Self::ModelInQuery => {
+                "The query must not name a model. Name it in the body, or, for `GET /v1/models/{model}`, in the path."
             }
             Self::MalformedBody => {
                 "The body must be one complete JSON object in UTF-8 with nothing after it, or, where a file is uploaded, one complete and plainly written multipart form."

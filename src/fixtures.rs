@@ -114,21 +114,26 @@ pub(crate) fn claims(claims: impl Fn(&[&str]) -> Claim) -> impl Fn(&[&str]) -> C
     }
 }
 
-/// The claims of a verified token: each path joined by dots, with its value.
+/// The claims of a verified token, each with its value: `groups.0` is the first element of a list.
 pub(crate) fn token(values: &'static [(&'static str, &'static str)]) -> impl Fn(&[&str]) -> Claim {
-    claims(move |path| {
-        let path = path.join(".");
-        let found = values
-            .iter()
-            .find(|(name, _)| format!("payload.{name}") == path);
-        found.map_or(Claim::Absent, |(_, value)| {
-            Claim::Value(value.as_bytes().to_vec())
-        })
-    })
+    let mut claims = serde_json::json!({});
+    for (name, value) in values {
+        match name.split_once('.') {
+            None => claims[name] = (*value).into(),
+            Some((name, _)) => match claims[name].as_array_mut() {
+                Some(elements) => elements.push((*value).into()),
+                None => claims[name] = serde_json::json!([value]),
+            },
+        }
+    }
+    payload(claims)
 }
 
-/// A verified payload under `payload`.
-pub(crate) fn payload(payload: serde_json::Value) -> impl Fn(&[&str]) -> Claim {
+/// A verified payload under `payload`, with an `exp` unless there is one.
+pub(crate) fn payload(mut payload: serde_json::Value) -> impl Fn(&[&str]) -> Claim {
+    if payload.get("exp").is_none() {
+        payload["exp"] = 1_800_003_600.into();
+    }
     claims(move |path| match path {
         ["payload", path @ ..] => crate::identity::payload::claim(&payload, path),
         _ => Claim::Absent,

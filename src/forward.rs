@@ -14,6 +14,7 @@ use crate::headers::{HeaderMap, Occurrence};
 use crate::identity::{Proof, TrustedHeaders};
 use crate::operation::{ModelIn, Operation};
 use crate::policy::{Fairness, Forwarding, Policy, SecretHeader};
+use crate::query;
 use crate::rewrite::{ask, models};
 
 /// The scheduler's name for the fairness id, and the one that it had before.
@@ -52,9 +53,6 @@ pub(crate) const DESCRIBING: [&str; 8] = [
 
 /// The header that the upstream's own credential goes into.
 pub const AUTHORIZATION: &str = "authorization";
-
-/// Query parameters in which clients put credentials.
-pub(crate) const SECRET_PARAMETERS: [&str; 2] = ["access_token", "api_key"];
 
 /// What has to be written to the request's headers before it may go on.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -158,7 +156,7 @@ pub fn forward(permit: Permit, headers: &HeaderMap, has_body: bool, policy: &Pol
     let path = headers
         .first(":path")
         .and_then(|path| std::str::from_utf8(path).ok())
-        .and_then(without_secrets);
+        .and_then(query::without_secrets);
     Pending {
         permit,
         changes: Changes {
@@ -245,16 +243,17 @@ fn identity_headers(permit: &Permit, policy: &Policy) -> Vec<(&'static str, Rc<s
         value.map(Rc::from)
     };
     let fairness = match &policy.fairness {
-        Fairness::Tenant => Some(Rc::clone(&tenant.name)),
+        Fairness::Tenant => None,
         Fairness::Key => identity.key().map(Rc::clone),
         Fairness::User => safe(&identity.user),
         Fairness::Attribute(_) => safe(&identity.attribute),
     };
+    // Without an id the scheduler would put the callers of all tenants into one queue.
+    let fairness = fairness.unwrap_or_else(|| Rc::clone(&tenant.name));
+    set.extend(FAIRNESS.map(|name| (name, Rc::clone(&fairness))));
     let objective = identity.objective.as_ref().or(tenant.objective.as_ref());
-    for (names, value) in [(FAIRNESS, fairness), (OBJECTIVE, objective.cloned())] {
-        if let Some(value) = value {
-            set.extend(names.map(|name| (name, Rc::clone(&value))));
-        }
+    if let Some(objective) = objective {
+        set.extend(OBJECTIVE.map(|name| (name, Rc::clone(objective))));
     }
     set.push((TENANT, Rc::clone(&tenant.name)));
     set
@@ -371,48 +370,6 @@ pub(crate) const MAX_FAIRNESS: usize = 128;
 /// What may be a header value that the scheduler uses as a metrics label.
 fn is_safe_value(text: &str) -> bool {
     (1..=MAX_FAIRNESS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// The path without the parameters that carry credentials; `None` where there are none.
-#[must_use]
-pub fn without_secrets(path: &str) -> Option<String> {
-    let (path, query) = path.split_once('?')?;
-    let is_secret = |parameter: &&str| {
-        let name = parameter
-            .split_once('=')
-            .map_or(*parameter, |(name, _)| name);
-        SECRET_PARAMETERS
-            .iter()
-            .any(|secret| is_parameter(name, secret))
-    };
-    query
-        .split('&')
-        .any(|parameter| is_secret(&parameter))
-        .then(|| {
-            let kept: Vec<&str> = query
-                .split('&')
-                .filter(|parameter| !is_secret(parameter))
-                .collect();
-            if kept.is_empty() {
-                path.to_owned()
-            } else {
-                format!("{path}?{}", kept.join("&"))
-            }
-        })
-}
-
-/// Whether a query parameter's name, percent-decoded, is `plain` in any letter case, with `-` read as `_`.
-fn is_parameter(name: &str, plain: &str) -> bool {
-    let canonical = |byte: u8| {
-        if byte == b'-' {
-            b'_'
-        } else {
-            byte.to_ascii_lowercase()
-        }
-    };
-    percent_encoding::percent_decode_str(name)
-        .map(canonical)
-        .eq(plain.bytes())
 }
 
 #[cfg(test)]

@@ -28,11 +28,13 @@ pub mod headers;
 pub mod identity;
 pub mod json;
 pub mod members;
+pub mod key_format;
 pub mod meter;
 pub mod metrics;
 pub mod model;
 pub mod operation;
 pub mod policy;
+pub mod query;
 pub mod record;
 #[cfg(test)]
 #[cfg(feature = "command")]

@@ -252,10 +252,11 @@ impl fmt::Debug for Secret {
 pub enum Fairness {
     /// The tenant's name, so that the scheduler's metrics join ours.
     Tenant,
-    /// The key's id. Tokens have none, so for them the header is absent.
+    /// The key's id. Tokens have none, so for them it is the tenant's name.
     Key,
-    /// The token's user claim, or the principal of the gateway in front. Keys have none, so for them the header is absent.
+    /// The token's user claim, or the principal of the gateway in front. Keys have none, so for them it is the tenant's
+    /// name.
     User,
-    /// The first value of this attribute from the gateway in front. Where there is none, the header is absent.
+    /// The first value of this attribute from the gateway in front. Where there is none, the tenant's name.
     Attribute(Box<str>),
 }

@@ -14,11 +14,12 @@ use clap::ValueEnum;
 use crate::access::Mode;
 use crate::denial::{Code, Denial};
 use crate::forward::owned::{OWNED, SPARED};
-use crate::forward::{DESCRIBING, FAIRNESS, OBJECTIVE, SECRET_PARAMETERS, TENANT};
+use crate::forward::{DESCRIBING, FAIRNESS, OBJECTIVE, TENANT};
 use crate::members::{NAMING, STEERING};
 use crate::meter::{self, Missing};
 use crate::metrics::{Kind, Metric};
 use crate::operation::{INFERENCE, ModelIn, Operation};
+use crate::query;
 use crate::record::{BY_GATEWAY, Ending, Outcome, Record, Times};
 use crate::rewrite::{ask, models};
 
@@ -287,8 +288,8 @@ fn headers_removed() -> String {
             "A client could say them.",
         ),
         (
-            format!("{} in the query", codes(SECRET_PARAMETERS)),
-            "Credentials in the query are never accepted.",
+            format!("{} in the query, on every path and in every spelling", codes(query::CREDENTIALS)),
+            "Credentials in the query are never accepted here.",
         ),
         (
             "the [headers that steer](#headers-that-steer), unless `headers.allow` has them, and those of `headers.strip`".to_owned(),
@@ -351,7 +352,7 @@ fn headers_set() -> String {
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
     let rows = [
-        (codes(FAIRNESS), "see `fairness.from`; absent if there is none".to_owned()),
+        (codes(FAIRNESS), "see `fairness.from`; without one the tenant".to_owned()),
         (codes(OBJECTIVE), "the key's `objective`, else the tenant's; absent if neither has one".to_owned()),
         (code(TENANT), "the tenant".to_owned()),
         (

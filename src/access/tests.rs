@@ -612,3 +612,44 @@ fn another_spelling_does_not_escape_a_stricter_rule_to_a_wider_one() {
         Err(Code::MissingCredential)
     );
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn no_operation_that_is_judged_takes_a_model_from_the_query() {
+    let mut config = fixtures::demo();
+    config["extraPaths"] =
+        serde_json::json!([{"method": "GET", "path": "/props", "groups": ["research"]}]);
+    for mode in ["enforce", "audit", "open"] {
+        config["mode"] = mode.into();
+        let policy = fixtures::policy(&config);
+        let key = ("x-api-key", ACME_KEY);
+        for (method, path, expected) in [
+            (
+                "POST",
+                "/v1/chat/completions?model=llama-3.1-8b",
+                Some(Code::ModelInQuery),
+            ),
+            (
+                "POST",
+                "/v1/audio/transcriptions?mode%6c=x",
+                Some(Code::ModelInQuery),
+            ),
+            ("GET", "/v1/models?model=x", Some(Code::ModelInQuery)),
+            (
+                "GET",
+                "/v1/models/llama-3.1-8b?model=qwen-3-32b",
+                Some(Code::ModelInQuery),
+            ),
+            ("POST", "/v1/chat/completions?api-version=1", None),
+            ("GET", "/health?model=x", None),
+            ("GET", "/props?model=x", None),
+        ] {
+            let headers = request(method, path, &[key]);
+            let has_body = method == "POST";
+            let target = target(&headers, has_body, &policy).unwrap();
+            let caller = identify(&headers, &policy, 0, &no_token).unwrap();
+            let found = admit(caller, &target, &headers, has_body, &policy);
+            let found = found.err().map(|denial| denial.code());
+            assert_eq!(found, expected, "{mode}: {method} {path}");
+        }
+    }
+}

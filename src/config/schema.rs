@@ -197,6 +197,11 @@ fn rules() -> Vec<(&'static str, Value)> {
             "jwt[].groupsClaim",
             claim(json!(["groups", ["realm_access", "roles"]])),
         ),
+        (
+            "jwt[].groupsSeparator",
+            json!({"minLength": 1, "examples": [",", " "]}),
+        ),
+        ("jwt[].requireExpiration", json!({"default": true})),
         ("jwt[].tenantClaim", claim(json!(["tenant", "azp"]))),
         ("jwt[].userClaim", claim(json!(["sub"]))),
         ("jwt[].tenantFromGroup", json!({"default": []})),

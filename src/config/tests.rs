@@ -199,6 +199,10 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
             "jwt[0].defaultTenant: expected one of the names in `tenants`",
         ),
         (
+            demo_with("/jwt/0/groupsSeparator", json!("")),
+            "jwt[0].groupsSeparator: expected what stands between two groups, such as `,`",
+        ),
+        (
             demo_with("/jwt/0/groupsClaim", json!([])),
             "jwt[0].groupsClaim: expected a claim name or a list of claim names, none of them empty",
         ),

@@ -2,12 +2,13 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
-const ALL: [(Code, u32, &str); 21] = [
+const ALL: [(Code, u32, &str); 23] = [
     (Code::MissingCredential, 401, "missing_credential"),
     (Code::InvalidCredential, 401, "invalid_credential"),
     (Code::ExpiredCredential, 401, "expired_credential"),
     (Code::AmbiguousCredential, 400, "ambiguous_credential"),
     (Code::UnlistedIssuer, 401, "unlisted_issuer"),
+    (Code::MissingExpiration, 401, "missing_expiration"),
     (Code::TooManyGroups, 401, "too_many_groups"),
     (Code::UnknownTenant, 403, "unknown_tenant"),
     (Code::AmbiguousTenant, 403, "ambiguous_tenant"),
@@ -18,6 +19,7 @@ const ALL: [(Code, u32, &str); 21] = [
     (Code::OperationNotAllowed, 403, "operation_not_allowed"),
     (Code::MissingModel, 400, "missing_model"),
     (Code::AmbiguousModel, 400, "ambiguous_model"),
+    (Code::ModelInQuery, 400, "model_in_query"),
     (Code::MalformedBody, 400, "malformed_body"),
     (Code::MalformedPath, 400, "malformed_path"),
     (Code::AmbiguousStream, 400, "ambiguous_stream"),

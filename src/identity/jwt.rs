@@ -1,7 +1,8 @@
 //! Tokens: the payload that Envoy's `jwt_authn` has verified and left in dynamic metadata.
 //!
-//! A payload is never parsed from a header: nothing that a client sends can appear in metadata. Lists are read element
-//! by element, because Envoy's serialised list cannot be told from a string that a user controls.
+//! A payload is never parsed from a header: nothing that a client sends can appear in metadata. Envoy's form of a list
+//! cannot be told from a string that a user controls, nor an element of a list from a member `0` of an object: both are
+//! asked for in two ways, whose answers have to fit.
 
 use std::rc::Rc;
 
@@ -41,6 +42,10 @@ pub struct Issuer {
     pub issuer: String,
     /// Path of the groups claim.
     pub groups_claim: Option<Vec<String>>,
+    /// What stands between the groups of a claim that is a string. `None`: the string is one group.
+    pub groups_separator: Option<String>,
+    /// Whether a token without an expiry is refused.
+    pub require_expiration: bool,
     /// Path of the tenant claim.
     pub tenant_claim: Option<Vec<String>>,
     /// Path of the user claim.
@@ -92,14 +97,15 @@ pub fn verified<'p>(
 /// The identity that the payload states.
 ///
 /// # Errors
-/// [`Code::TooManyGroups`]; [`Code::UnknownTenant`] where the token leads to no configured tenant,
-/// [`Code::AmbiguousTenant`] where it names several.
+/// [`Code::MissingExpiration`]; [`Code::TooManyGroups`]; [`Code::UnknownTenant`] where the token leads to no configured
+/// tenant, [`Code::AmbiguousTenant`] where it names several.
 pub(super) fn identity(
     issuer: &Issuer,
     proof: Proof,
     policy: &Policy,
     claims: &dyn Fn(&[&str]) -> Claim,
 ) -> Result<Identity, Code> {
+    issuer.check_expiration(claims)?;
     let names = issuer.group_names(claims)?;
     let mut groups: Vec<GroupId> = names
         .iter()
@@ -109,7 +115,8 @@ pub(super) fn identity(
     let named = issuer.texts(issuer.tenant_claim.as_deref(), claims)?;
     let tenant = match named.texts.as_slice() {
         // Whoever has a tenant claim that says nothing does not belong to the default tenant.
-        _ if named.with_null => None,
+        _ if named.unusable => None,
+        [] if named.present => None,
         [] => issuer
             .tenant_from_group
             .iter()
@@ -140,8 +147,21 @@ pub(super) fn identity(
 #[derive(Default)]
 struct Texts {
     texts: Vec<String>,
-    /// The claim, or an element of it, is null.
-    with_null: bool,
+    /// The claim is there, whatever is in it.
+    present: bool,
+    /// The claim, or an element of it, is no text.
+    unusable: bool,
+    /// The claim is a list.
+    is_list: bool,
+}
+
+impl Texts {
+    fn add(&mut self, bytes: &[u8]) {
+        match plain_text(bytes) {
+            Some(text) => self.texts.push(text),
+            None => self.unusable = true,
+        }
+    }
 }
 
 impl Issuer {
@@ -150,7 +170,20 @@ impl Issuer {
     /// # Errors
     /// [`Code::TooManyGroups`].
     pub fn group_names(&self, claims: &dyn Fn(&[&str]) -> Claim) -> Result<Vec<String>, Code> {
-        let mut names = self.texts(self.groups_claim.as_deref(), claims)?.texts;
+        let found = self.texts(self.groups_claim.as_deref(), claims)?;
+        let mut names = match (&self.groups_separator, found.texts.as_slice()) {
+            (Some(separator), [text]) if !found.is_list => {
+                let words = text.split(separator.as_str()).map(str::trim);
+                words
+                    .filter(|word| !word.is_empty())
+                    .map(str::to_owned)
+                    .collect()
+            }
+            _ => found.texts,
+        };
+        if names.len() > MAX_GROUPS {
+            return Err(Code::TooManyGroups);
+        }
         if !self.group_prefix.is_empty() {
             for name in &mut names {
                 name.insert_str(0, &self.group_prefix);
@@ -179,7 +212,7 @@ impl Issuer {
         match claims(&self.full_path(path)) {
             Claim::Absent | Claim::Null => Ok(None),
             Claim::Unreadable => Err(Code::Internal),
-            Claim::Value(bytes) => Ok(plain_text(bytes)),
+            Claim::Value(bytes) => Ok(plain_text(&bytes)),
         }
     }
 
@@ -189,8 +222,19 @@ impl Issuer {
             .collect()
     }
 
-    /// The texts of a claim: the elements of a list, or the words of a string that holds several, separated by spaces
-    /// or commas (RFC 8693, section 4.2, writes scopes so). None where no claim is configured.
+    /// `jwt_authn` takes a token without `exp`, or with 0 there, for one that never expires.
+    fn check_expiration(&self, claims: &dyn Fn(&[&str]) -> Claim) -> Result<(), Code> {
+        if !self.require_expiration {
+            return Ok(());
+        }
+        match claims(&[&self.metadata_key, "exp"]) {
+            Claim::Unreadable => Err(Code::Internal),
+            Claim::Value(bytes) if number(&bytes).is_some_and(|moment| moment > 0.0) => Ok(()),
+            Claim::Value(_) | Claim::Absent | Claim::Null => Err(Code::MissingExpiration),
+        }
+    }
+
+    /// The texts of a claim: the elements of a list, or the one string that it is. None where no claim is configured.
     fn texts(
         &self,
         path: Option<&[String]>,
@@ -199,39 +243,100 @@ impl Issuer {
         let Some(path) = path else {
             return Ok(Texts::default());
         };
-        let full_path = self.full_path(path);
-        let mut found = Texts::default();
-        for index in 0..=MAX_GROUPS {
-            let index_text = index.to_string();
-            match claims(&[full_path.as_slice(), &[&index_text]].concat()) {
-                Claim::Absent if index == 0 => break,
-                Claim::Absent => return Ok(found),
-                _ if index == MAX_GROUPS => return Err(Code::TooManyGroups),
-                Claim::Null => found.with_null = true,
-                Claim::Unreadable => return Err(Code::Internal),
-                Claim::Value(bytes) => found.texts.extend(plain_text(bytes)),
-            }
-        }
-        match claims(&full_path) {
-            Claim::Absent => {}
-            Claim::Null => found.with_null = true,
+        let path = self.full_path(path);
+        let mut found = Texts {
+            present: true,
+            ..Texts::default()
+        };
+        let whole = match claims(&path) {
+            Claim::Absent => return Ok(Texts::default()),
             Claim::Unreadable => return Err(Code::Internal),
-            Claim::Value(bytes) => {
-                let text = plain_text(bytes).unwrap_or_default();
-                let words = text.split([' ', ',']).filter(|word| !word.is_empty());
-                found.texts.extend(words.map(str::to_owned));
+            Claim::Null => return element_by_element(&path, claims),
+            Claim::Value(bytes) => bytes,
+        };
+        let element = |index: &str| claims(&[path.as_slice(), &[index]].concat());
+        let first = match element("0") {
+            Claim::Unreadable => return Err(Code::Internal),
+            // No list and no object, or one that has no element 0.
+            Claim::Absent => {
+                found.add(&whole);
+                return Ok(found);
             }
-        }
-        if found.texts.len() > MAX_GROUPS {
-            return Err(Code::TooManyGroups);
+            Claim::Null => None,
+            Claim::Value(bytes) => Some(bytes),
+        };
+        // The member `0` of an object is none of its names, unless both are empty.
+        let elements = elements(&whole).filter(|elements| {
+            elements.first().copied() == first.as_deref()
+                && (first.as_ref().is_some_and(|first| !first.is_empty())
+                    || element("00") != Claim::Absent)
+        });
+        match elements {
+            Some(elements) if elements.len() > MAX_GROUPS => return Err(Code::TooManyGroups),
+            Some(elements) => {
+                found.is_list = true;
+                elements.into_iter().for_each(|element| found.add(element));
+            }
+            None => found.unusable = true,
         }
         Ok(found)
     }
 }
 
+/// The texts of a claim that is null or has a null in it, which Envoy hands over neither whole nor in that place.
+fn element_by_element(path: &[&str], claims: &dyn Fn(&[&str]) -> Claim) -> Result<Texts, Code> {
+    let mut found = Texts {
+        present: true,
+        unusable: true,
+        ..Texts::default()
+    };
+    let element = |index: &str| claims(&[path, &[index]].concat());
+    // A list has its first element under every spelling of 0, an object has its members under their names alone.
+    if element("0") != element("00") {
+        return Ok(found);
+    }
+    for index in 0..=MAX_GROUPS {
+        match element(&index.to_string()) {
+            Claim::Absent => break,
+            Claim::Unreadable => return Err(Code::Internal),
+            _ if index == MAX_GROUPS => return Err(Code::TooManyGroups),
+            Claim::Null => {}
+            Claim::Value(bytes) => {
+                found.is_list = true;
+                found.add(&bytes);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The elements of a list in Envoy's form: a count, the lengths of each name and value, and both of each with a NUL
+/// behind it. The elements of a list are names without values, and so `None` for the members of an object, save for
+/// those that are all empty.
+fn elements(bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let word = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).ok();
+    let (count, rest) = bytes.split_first_chunk()?;
+    let (lengths, mut texts) = rest.split_at_checked(word(count)?.checked_mul(8)?)?;
+    let mut elements = Vec::new();
+    for lengths in lengths.chunks_exact(8) {
+        let (name, value) = lengths.split_first_chunk()?;
+        if value != [0; 4] {
+            return None;
+        }
+        let (element, rest) = texts.split_at_checked(word(name)?)?;
+        texts = rest.strip_prefix(&[0, 0])?;
+        elements.push(element);
+    }
+    texts.is_empty().then_some(elements)
+}
+
+fn number(bytes: &[u8]) -> Option<f64> {
+    Some(f64::from_le_bytes(bytes.try_into().ok()?))
+}
+
 /// A claim's bytes as text. Numbers, booleans, lists and objects are serialised with control bytes in them, which no
 /// name has.
-fn plain_text(bytes: Vec<u8>) -> Option<String> {
-    let text = String::from_utf8(bytes).ok()?;
-    (!text.is_empty() && !text.chars().any(char::is_control)).then_some(text)
+fn plain_text(bytes: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    (!text.is_empty() && !text.chars().any(char::is_control)).then(|| text.to_owned())
 }

@@ -20,22 +20,42 @@ pub fn claim(payload: &Value, path: &[&str]) -> Claim {
     }
     match value {
         Value::Null => Claim::Null,
-        Value::Bool(flag) => Claim::Value(vec![u8::from(*flag)]),
-        Value::Number(number) => {
-            Claim::Value(number.as_f64().unwrap_or_default().to_le_bytes().to_vec())
-        }
-        Value::String(text) => Claim::Value(text.clone().into_bytes()),
-        Value::Array(items) if items.contains(&Value::Null) => Claim::Null,
-        // The lengths in front are little-endian words, so that there are control bytes in every one of them.
-        Value::Array(items) => Claim::Value(length(items.len())),
-        Value::Object(members) => Claim::Value(length(members.len())),
+        other => serialised(other).map_or(Claim::Null, Claim::Value),
     }
 }
 
-/// What Envoy's form of a list or an object begins with.
-fn length(count: usize) -> Vec<u8> {
-    u32::try_from(count)
-        .unwrap_or(u32::MAX)
-        .to_le_bytes()
-        .to_vec()
+/// Envoy's form of a value; `None` where there is a null in it.
+fn serialised(value: &Value) -> Option<Vec<u8>> {
+    match value {
+        Value::Null => None,
+        Value::Bool(flag) => Some(vec![u8::from(*flag)]),
+        Value::Number(number) => Some(number.as_f64().unwrap_or_default().to_le_bytes().to_vec()),
+        Value::String(text) => Some(text.clone().into_bytes()),
+        Value::Array(items) => {
+            let items = items
+                .iter()
+                .map(|item| Some((serialised(item)?, Vec::new())));
+            Some(pairs(&items.collect::<Option<Vec<_>>>()?))
+        }
+        Value::Object(members) => {
+            let members = members
+                .iter()
+                .map(|(name, value)| Some((name.clone().into_bytes(), serialised(value)?)));
+            Some(pairs(&members.collect::<Option<Vec<_>>>()?))
+        }
+    }
+}
+
+/// What Proxy-Wasm calls a map: how many there are, how long each name and value is, and then these, each with a NUL.
+fn pairs(pairs: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
+    let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+    let mut bytes = length(pairs.len()).to_vec();
+    for (name, value) in pairs {
+        bytes.extend(length(name.len()));
+        bytes.extend(length(value.len()));
+    }
+    for (name, value) in pairs {
+        bytes.extend([name.as_slice(), &[0], value, &[0]].concat());
+    }
+    bytes
 }

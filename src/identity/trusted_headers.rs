@@ -156,6 +156,14 @@ impl TrustedHeaders {
             .collect();
         groups.sort_unstable();
         let tenant = match values_of(&self.tenant).as_slice() {
+            // Whoever is said to have no tenant does not belong to the default one.
+            [] if self
+                .tenant
+                .as_deref()
+                .is_some_and(|name| attributes.names(name)) =>
+            {
+                None
+            }
             [] => self.default_tenant.as_ref(),
             // The attribute may come in both headers; one tenant said twice is one.
             [name, others @ ..] if others.iter().all(|other| other == name) => {
@@ -204,6 +212,10 @@ impl TrustedHeaders {
 }
 
 impl Attributes<'_> {
+    fn names(&self, name: &str) -> bool {
+        self.0.iter().any(|(other, _)| *other == name)
+    }
+
     fn values(&self, name: &str) -> impl Iterator<Item = &str> {
         let named = self.0.iter().filter(move |(other, _)| *other == name);
         named.flat_map(|(_, values)| values.iter().map(String::as_str))

@@ -55,7 +55,7 @@ pub(super) fn limits() -> String {
         (
             "user or attribute as fairness id",
             format!("{MAX_FAIRNESS} visible ASCII characters"),
-            "no fairness header",
+            "the tenant is the fairness id",
         ),
         (
             "nesting of a request's JSON",

@@ -16,19 +16,26 @@ fn config_from(format: &str) -> Value {
 fn keys_of_the_environment_are_as_good_as_any() {
     let hashes = format!(
         "team-1={}\nteam-2={}",
-        key_hash("sk-one"),
-        key_hash("sk-two")
+        key_hash("sk-one-0123456789"),
+        key_hash("sk-two-0123456789")
     );
-    for (format, text) in [("plain", " sk-one,\nsk-two,"), ("hashes", &hashes)] {
+    for (format, text) in [
+        ("plain", " sk-one-0123456789,\nsk-two-0123456789,"),
+        ("hashes", &hashes),
+    ] {
         let gateway = Gateway::builder()
             .config(config_from(format))
             .environment("TEAM_KEYS", text)
             .start();
         for (key, model, verdict) in [
-            ("sk-one", LLAMA, (200, None)),
-            ("sk-two", LLAMA, (200, None)),
-            ("sk-two", QWEN, (403, Some("model_not_allowed"))),
-            ("sk-three", LLAMA, (401, Some("invalid_credential"))),
+            ("sk-one-0123456789", LLAMA, (200, None)),
+            ("sk-two-0123456789", LLAMA, (200, None)),
+            ("sk-two-0123456789", QWEN, (403, Some("model_not_allowed"))),
+            (
+                "sk-three-0123456789",
+                LLAMA,
+                (401, Some("invalid_credential")),
+            ),
             (ACME_KEY, QWEN, (200, None)),
         ] {
             let request = gateway.post("/v1/chat/completions").bearer_auth(key);
@@ -56,7 +63,18 @@ fn envoy_does_not_start_without_the_variable_and_logs_nothing_of_a_bad_one() {
     for (text, complaint) in [
         (None, unset),
         (Some(""), unset),
-        (Some("sk-one,sk-two-secret sk-three-secret"), spaced),
+        (
+            Some("sk-one-0123456789,sk-two-secret sk-three-secret"),
+            spaced,
+        ),
+        (
+            Some("sk-one-0123456789-secret,alice"),
+            "keysFrom[0].env[1]: expected a key of 16 characters or more, got 5",
+        ),
+        (
+            Some(r#""sk-one-0123456789-secret""#),
+            "keysFrom[0].env[0]: expected a key, got one with quotes around it",
+        ),
     ] {
         let mut builder = Gateway::builder().config(config_from("plain"));
         if let Some(text) = text {

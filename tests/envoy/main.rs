@@ -71,6 +71,8 @@ mod operations;
 #[cfg(test)]
 mod platforms;
 #[cfg(test)]
+mod query;
+#[cfg(test)]
 mod rate_limit;
 #[cfg(test)]
 mod reply_headers;

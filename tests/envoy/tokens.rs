@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::demo::{ISSUER, LLAMA, QWEN, UNLISTED_ISSUER, chat, config};
+use crate::harness::demo::{ACME_KEY, ISSUER, LLAMA, QWEN, UNLISTED_ISSUER, chat, config};
 use crate::harness::{Gateway, Provider, Token, send};
 
 /// A second listed issuer, shaped as Auth0.
@@ -210,5 +210,153 @@ fn shapes_of_well_known_providers_are_read_from_signed_tokens() {
             ["globex"],
             "{claim}"
         );
+    }
+}
+
+/// The verdict on a chat with `model` under a token with this claim, where groups and tenant come from claims of these
+/// names and tokens without a tenant belong to globex.
+fn verdicts(rows: &[(&str, Value, &str, (u16, Option<&str>))]) {
+    let mut config = config();
+    config["jwt"] = json!([{"metadataKey": "payload", "issuer": ISSUER,
+        "groupsClaim": "groups", "tenantClaim": "tenant", "defaultTenant": "globex"}]);
+    let gateway = Gateway::builder().config(config).start();
+    for (claim, value, model, verdict) in rows {
+        let token = Token::with_groups(&["research"]).claim(claim, value.clone());
+        let request = gateway
+            .post("/v1/chat/completions")
+            .bearer_auth(token.sign());
+        let answer = send(request.json(&chat(model)));
+        assert_eq!(answer.verdict(), *verdict, "{claim}: {value}: {answer:?}");
+    }
+}
+
+#[test]
+fn groups_are_a_list_or_one_string_and_never_an_object() {
+    const GOOD: (u16, Option<&str>) = (200, None);
+    verdicts(&[
+        ("groups", json!(["x", "research"]), QWEN, GOOD),
+        ("groups", json!("research"), QWEN, GOOD),
+        ("groups", json!(["", "research"]), QWEN, GOOD),
+        ("groups", json!([null, "research"]), QWEN, GOOD),
+        (
+            "groups",
+            json!(["research", ["x"], {"y": "z"}, 5, true, 1.5]),
+            QWEN,
+            GOOD,
+        ),
+        ("groups", json!([{"0": "x"}, "research"]), QWEN, GOOD),
+        ("groups", json!("contractors research"), QWEN, NOT_ALLOWED),
+        ("groups", json!("contractors,research"), QWEN, NOT_ALLOWED),
+        ("groups", json!(["contractors research"]), QWEN, NOT_ALLOWED),
+        ("groups", json!([["research"]]), QWEN, NOT_ALLOWED),
+        ("groups", json!({"0": "research"}), QWEN, NOT_ALLOWED),
+        (
+            "groups",
+            json!({"0": "research", "1": "research"}),
+            QWEN,
+            NOT_ALLOWED,
+        ),
+        (
+            "groups",
+            json!({"0": "research", "1": null}),
+            QWEN,
+            NOT_ALLOWED,
+        ),
+        (
+            "groups",
+            json!({"0": "", "research": ""}),
+            QWEN,
+            NOT_ALLOWED,
+        ),
+        (
+            "groups",
+            json!({"0": "", "": "", "research": ""}),
+            QWEN,
+            NOT_ALLOWED,
+        ),
+        ("groups", json!({"research": ""}), QWEN, NOT_ALLOWED),
+        ("groups", json!({}), QWEN, NOT_ALLOWED),
+        ("groups", json!([]), QWEN, NOT_ALLOWED),
+    ]);
+}
+
+#[test]
+fn a_tenant_claim_that_names_none_is_never_the_default_tenant() {
+    let unknown = (403, Some("unknown_tenant"));
+    let claims = [
+        json!(5),
+        json!(true),
+        json!(null),
+        json!(""),
+        json!("acme\n"),
+        json!("acme globex"),
+        json!([]),
+        json!([""]),
+        json!([["acme"]]),
+        json!(["acme", 5]),
+        json!(["acme", null]),
+        json!({}),
+        json!({"0": "acme"}),
+        json!({"0": "acme", "1": null}),
+    ];
+    let mut rows: Vec<_> = claims
+        .into_iter()
+        .map(|claim| ("tenant", claim, QWEN, unknown))
+        .collect();
+    rows.push(("tenant", json!(["acme"]), QWEN, (200, None)));
+    rows.push(("tenant", json!("acme"), QWEN, (200, None)));
+    rows.push(("other", json!("acme"), QWEN, (200, None)));
+    verdicts(&rows);
+}
+
+#[test]
+fn the_fairness_id_of_a_caller_without_a_user_is_the_tenant() {
+    let mut config = config();
+    config["fairness"] = json!({"from": "user"});
+    let gateway = Gateway::builder().config(config).start();
+    let token = |token: Token| token.claim("tenant", "acme").sign();
+    let by_name = Token::with_groups(&["research"]);
+    let spaced = Token::with_groups(&["research"]).claim("sub", "alice smith");
+    let nobody = Token::with_groups(&["research"]).without("sub");
+    for (credential, expected) in [
+        (token(by_name), "alice"),
+        (token(spaced), "acme"),
+        (token(nobody), "acme"),
+        (ACME_KEY.to_owned(), "acme"),
+    ] {
+        let request = gateway.post("/v1/chat/completions").bearer_auth(credential);
+        let answer = send(request.json(&chat(LLAMA)));
+        assert_eq!(answer.verdict(), (200, None), "{answer:?}");
+        let seen = gateway.seen().pop().unwrap();
+        for name in [
+            "x-llm-d-inference-fairness-id",
+            "x-gateway-inference-fairness-id",
+        ] {
+            assert_eq!(seen.values(name), [expected], "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_never_expires_is_refused() {
+    let missing = (401, Some("missing_expiration"));
+    verdicts(&[
+        ("exp", Value::Null, LLAMA, INVALID),
+        ("exp", json!(0), LLAMA, missing),
+        ("exp", json!(4_102_444_800_u64), LLAMA, (200, None)),
+    ]);
+    let mut config = config();
+    config["jwt"][0]["requireExpiration"] = json!(false);
+    for (config, verdict) in [
+        (crate::harness::demo::config(), missing),
+        (config, (200, None)),
+    ] {
+        let gateway = Gateway::builder().config(config).start();
+        let token = Token::with_groups(&["research"]).without("exp");
+        let request = gateway
+            .post("/v1/chat/completions")
+            .bearer_auth(token.sign());
+        let answer = send(request.json(&chat(LLAMA)));
+        assert_eq!(answer.verdict(), verdict, "{answer:?}");
     }
 }

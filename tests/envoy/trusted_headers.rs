@@ -185,7 +185,14 @@ fn the_upstream_sees_what_the_gateway_in_front_says_and_never_its_proof() {
         .verdict(),
         OK
     );
-    assert_eq!(said(&gateway.seen()[1]), ["x-tollgate-tenant: acme"]);
+    assert_eq!(
+        said(&gateway.seen()[1]),
+        [
+            "x-gateway-inference-fairness-id: acme",
+            "x-llm-d-inference-fairness-id: acme",
+            "x-tollgate-tenant: acme"
+        ]
+    );
     let mut public = Wire::new("GET", "/health");
     for (name, value) in all {
         public = public.header(name, value);

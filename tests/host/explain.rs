@@ -285,8 +285,7 @@ const FORGED: [(&str, &str); 5] = [
 ];
 
 fn requests() -> Vec<(&'static str, Request)> {
-    let token =
-        || json!({"iss": ISSUER, "sub": "u1", "tenant": "acme", "groups": ["staff", "research"]});
+    let token = || json!({"iss": ISSUER, "exp": 1_900_000_000, "sub": "u1", "tenant": "acme", "groups": ["staff", "research"]});
     let chat = || Request::chat(LLAMA);
     vec![
         ("key", chat().key(ACME_KEY)),
@@ -294,13 +293,16 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("stream", Request::chat(r#"{"model":"llama-3.1-8b","stream":true}"#).key(ACME_KEY)),
         ("stream with usage", Request::chat(r#"{"model":"llama-3.1-8b","stream":true,"stream_options":{"include_usage":true}}"#).key(ACME_KEY)),
         ("token", chat().claims(token())),
-        ("token of the default tenant", chat().claims(json!({"iss": ISSUER, "groups": ["sales"]}))),
+        ("token of the default tenant", chat().claims(json!({"iss": ISSUER, "exp": 1_900_000_000, "groups": ["sales"]}))),
         ("token and key", chat().claims(token()).key(ACME_KEY)),
         ("unlisted issuer", chat().claims(json!({"iss": "https://other"}))),
-        ("unknown tenant", chat().claims(json!({"iss": ISSUER, "tenant": "initech"}))),
-        ("two tenants", chat().claims(json!({"iss": ISSUER, "tenant": ["acme", "globex"]}))),
-        ("null in the groups", chat().claims(json!({"iss": ISSUER, "groups": ["sales", null]}))),
-        ("too many groups", chat().claims(json!({"iss": ISSUER, "groups": (0..65).map(|n| format!("g{n}")).collect::<Vec<_>>()}))),
+        ("unknown tenant", chat().claims(json!({"iss": ISSUER, "exp": 1_900_000_000, "tenant": "initech"}))),
+        ("two tenants", chat().claims(json!({"iss": ISSUER, "exp": 1_900_000_000, "tenant": ["acme", "globex"]}))),
+        ("a tenant that is no text", chat().claims(json!({"iss": ISSUER, "exp": 1_900_000_000, "tenant": 5}))),
+        ("a token for ever", chat().claims(json!({"iss": ISSUER}))),
+        ("an object of groups", chat().claims(json!({"iss": ISSUER, "exp": 1_900_000_000, "groups": {"0": "research"}}))),
+        ("null in the groups", chat().claims(json!({"iss": ISSUER, "exp": 1_900_000_000, "groups": ["sales", null]}))),
+        ("too many groups", chat().claims(json!({"iss": ISSUER, "exp": 1_900_000_000, "groups": (0..65).map(|n| format!("g{n}")).collect::<Vec<_>>()}))),
         ("nobody", chat()),
         ("nobody for an open model", Request::chat(r#"{"model":"public/tiny"}"#)),
         ("unknown key", chat().key("sk-unknown")),

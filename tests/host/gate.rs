@@ -261,7 +261,7 @@ fn takes_tenant_and_groups_from_a_verified_token() {
     let rows = [
         (
             "tenant claim",
-            json!({"iss": ISSUER, "sub": "u1", "tenant": "acme", "groups": ["research"]}),
+            json!({"iss": ISSUER, "exp": 1_900_000_000, "sub": "u1", "tenant": "acme", "groups": ["research"]}),
             Ok(("acme", None)),
         ),
         (
@@ -271,7 +271,7 @@ fn takes_tenant_and_groups_from_a_verified_token() {
         ),
         (
             "no group of the model",
-            json!({"iss": ISSUER, "groups": ["visitors"]}),
+            json!({"iss": ISSUER, "exp": 1_900_000_000, "groups": ["visitors"]}),
             Err((403, "model_not_allowed")),
         ),
         (
@@ -281,12 +281,12 @@ fn takes_tenant_and_groups_from_a_verified_token() {
         ),
         (
             "a null among the groups",
-            json!({"iss": ISSUER, "groups": ["visitors", null]}),
+            json!({"iss": ISSUER, "exp": 1_900_000_000, "groups": ["visitors", null]}),
             Err((403, "model_not_allowed")),
         ),
         (
             "too many groups",
-            json!({"iss": ISSUER, "groups": (0..65).map(|n| format!("g{n}")).collect::<Vec<_>>()}),
+            json!({"iss": ISSUER, "exp": 1_900_000_000, "groups": (0..65).map(|n| format!("g{n}")).collect::<Vec<_>>()}),
             Err((401, "too_many_groups")),
         ),
     ];

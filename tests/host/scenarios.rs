@@ -74,7 +74,7 @@ fn allowed_with_token(host: &mut Host) -> Stream {
         ("content-type", "application/json"),
         ("authorization", "Bearer header.payload.signature"),
     ];
-    let claims = serde_json::json!({"iss": ISSUER, "sub": "u1", "tenant": "acme", "groups": ["staff", "research"]});
+    let claims = serde_json::json!({"iss": ISSUER, "exp": 1_900_000_000, "sub": "u1", "tenant": "acme", "groups": ["staff", "research"]});
     host.prepared(|stream| {
         stream.metadata = serde_json::json!({"envoy.filters.http.jwt_authn": {"payload": claims}})
     })

@@ -129,6 +129,7 @@ pub fn check(input: &[u8]) {
     }
     let verified = |path: &[&str]| match path {
         [.., "payload", "iss"] => Claim::Value(b"https://issuer".to_vec()),
+        [.., "payload", "exp"] => Claim::Value(1.0_f64.to_le_bytes().to_vec()),
         [.., "payload", "sub"] => Claim::Value(b"user-1".to_vec()),
         [.., "payload", "tenant"] => Claim::Value(b"acme".to_vec()),
         _ => Claim::Absent,
@@ -194,6 +195,13 @@ fn pass(
         let mut announced = headers.values("content-length");
         let nothing = announced.all(|length| length.iter().all(|digit| *digit == b'0'));
         assert!(nothing, "an announced body goes on");
+    }
+    if !matches!(
+        operation,
+        Operation::Extra | Operation::Public | Operation::Preflight
+    ) {
+        let path = headers.first(":path").unwrap_or_default();
+        assert_no_parameter(path, &["model", "engine"]);
     }
     if policy.mode == Mode::Enforce && target.operation.needs_identity() {
         assert!(known, "nobody may do {:?}", target.operation);
@@ -333,7 +341,8 @@ fn check_headers(before: &[Header], after: &[Header], policy: &Policy, known: bo
             assert!(known || canonical(name) != b"x-principal", "{text} goes on");
         }
         if name == b":path" && std::str::from_utf8(value).is_ok() {
-            assert_no_secret_parameter(value);
+            let secrets = ["access-token", "api-key", "auth", "key", "token"];
+            assert_no_parameter(value, &secrets);
         }
     }
     let names: Vec<_> = after.iter().map(|(name, _)| canonical(name)).collect();
@@ -348,16 +357,16 @@ fn check_headers(before: &[Header], after: &[Header], policy: &Policy, known: bo
     }
 }
 
-fn assert_no_secret_parameter(path: &[u8]) {
+fn assert_no_parameter(path: &[u8], unwanted: &[&str]) {
     let path = String::from_utf8_lossy(path);
     let Some((_, query)) = path.split_once('?') else {
         return;
     };
-    for parameter in query.split('&') {
+    for parameter in query.split(['&', ';']) {
         let name = parameter.split('=').next().unwrap_or_default();
         let name = canonical(&unescaped(name.as_bytes()));
-        let secret = name == b"access-token" || name == b"api-key";
-        assert!(!secret, "{parameter} goes on");
+        let is_unwanted = unwanted.iter().any(|unwanted| name == unwanted.as_bytes());
+        assert!(!is_unwanted, "{parameter} goes on");
     }
 }
 

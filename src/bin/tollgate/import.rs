@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tollgate::config::{self, RESERVED_NAMES, is_name, list_entries};
-use tollgate::identity::can_be_key;
+use tollgate::key_format::doubt;
 
 use crate::key;
 use crate::output::{Failure, Output, Verdict};
@@ -184,6 +184,10 @@ impl Import {
                     &place,
                     "what stands after the comma looks like a key; expected `KEY,USER`",
                 ),
+                [_, user] if user.starts_with(['"', '\'']) => self.fault(
+                    &place,
+                    "there are quotes around the user; expected `KEY,USER` without",
+                ),
                 [key, user] if !user.is_empty() => found.push(Found {
                     place,
                     key: Cow::Borrowed(key),
@@ -227,11 +231,9 @@ impl Import {
         let mut counts: HashMap<String, usize> = HashMap::new();
         let mut known: HashMap<&str, (&str, String)> = HashMap::new();
         for Found { place, key, user } in found {
-            if !can_be_key(key.as_bytes()) {
-                self.fault(
-                    place,
-                    "expected a key of 1 to 512 visible ASCII characters without commas",
-                );
+            let doubt = doubt(key.as_bytes());
+            if let Some(doubt) = doubt.filter(|doubt| doubt.is_no_key()) {
+                self.fault(place, &doubt.to_string());
                 continue;
             }
             let owner = match user {
@@ -249,7 +251,7 @@ impl Import {
                 }
                 None => known.insert(key, (place, owner.clone())),
             };
-            if let Some(doubt) = key::doubt(key.as_bytes()) {
+            if let Some(doubt) = doubt {
                 self.remark(place, &doubt.to_string());
             }
             let count = counts.entry(owner.clone()).or_default();

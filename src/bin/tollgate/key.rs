@@ -10,9 +10,8 @@ use std::io::{self, Read};
 use clap::Subcommand;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use tollgate::key_format::{Doubt, doubt};
 
-use self::format::Doubt;
-pub(crate) use self::format::doubt;
 use crate::output::{Failure, Output, Verdict};
 
 /// Longer keys are refused by the filter.
@@ -24,8 +23,8 @@ pub(crate) enum Task {
     New(new::Arguments),
     /// Read a key from standard input, and print the `keyHash` that is configured of it.
     ///
-    /// A key is never an argument: other users of the machine could see it there. The hash of a key whose checksum is
-    /// wrong is printed too, with exit code 1: the key is cut or mistyped.
+    /// A key is never an argument: other users of the machine could see it there. The hash of what looks like no key is
+    /// printed too, with exit code 1: the key is cut or mistyped, or has quotes or `Bearer` around it.
     Hash {
         /// Taken only to be refused without being repeated.
         #[arg(hide = true)]
@@ -65,8 +64,8 @@ pub(crate) fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
                 warning,
             })?;
             Ok(match warning {
-                Some(Doubt::Checksum) => Verdict::Bad,
                 Some(Doubt::Guessable) | None => Verdict::Good,
+                Some(_) => Verdict::Bad,
             })
         }
     }

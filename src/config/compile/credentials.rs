@@ -7,6 +7,7 @@ use crate::config::faults::read;
 use crate::config::{Config, CredentialsConfig, ForwardConfig, ForwardName, SourceConfig};
 use crate::forward::AUTHORIZATION;
 use crate::identity::{Source, can_be_key};
+use crate::key_format::{Doubt, doubt};
 use crate::policy::{Forwarding, Secret, SecretHeader};
 
 impl Compiler<'_> {
@@ -35,12 +36,15 @@ impl Compiler<'_> {
         let path = "credentials.forward.env";
         let key = self.variable(path, &variable).unwrap_or_default();
         let key = key.trim();
-        // An unset variable has been named already.
-        if !key.is_empty() && !can_be_key(key.as_bytes()) {
-            self.fault(
+        // An unset variable has been named already. What the server takes for a key is up to it.
+        match doubt(key.as_bytes()) {
+            _ if key.is_empty() => {}
+            Some(doubt @ (Doubt::Quoted | Doubt::Scheme)) => self.fault(path, doubt.to_string()),
+            _ if !can_be_key(key.as_bytes()) => self.fault(
                 path,
                 "expected one key of 1 to 512 visible ASCII characters without commas",
-            );
+            ),
+            _ => {}
         }
         Forwarding::Replace(Rc::new(SecretHeader {
             name: AUTHORIZATION.into(),

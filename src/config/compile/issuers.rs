@@ -40,8 +40,19 @@ impl Compiler<'_> {
             let default_tenant = entry
                 .default_tenant
                 .and_then(|name| self.tenant(&format_args!("{path}.defaultTenant"), &name));
+            let groups_claim = self.claim(&format!("{path}.groupsClaim"), entry.groups_claim);
+            if entry.groups_separator.as_deref() == Some("") {
+                self.fault(
+                    format!("{path}.groupsSeparator"),
+                    "expected what stands between two groups, such as `,`",
+                );
+            }
             issuers.push(Issuer {
-                groups_claim: self.claim(&format!("{path}.groupsClaim"), entry.groups_claim),
+                groups_separator: entry
+                    .groups_separator
+                    .or_else(|| default_separator(groups_claim.as_deref())),
+                groups_claim,
+                require_expiration: entry.require_expiration,
                 tenant_claim: self.claim(&format!("{path}.tenantClaim"), entry.tenant_claim),
                 user_claim: self.claim(&format!("{path}.userClaim"), entry.user_claim),
                 metadata_key: entry.metadata_key,
@@ -72,4 +83,10 @@ impl Compiler<'_> {
         }
         Some(segments)
     }
+}
+
+/// Scopes are words between spaces, as RFC 6749, section 3.3, has them; Entra calls the claim `scp`.
+fn default_separator(claim: Option<&[String]>) -> Option<String> {
+    let name = claim?.last()?;
+    matches!(name.as_str(), "scope" | "scp").then(|| " ".to_owned())
 }

@@ -12,7 +12,8 @@ use super::{Compiler, sorted};
 use crate::access::ModelLimit;
 use crate::config::faults::{raw_list, read, read_list};
 use crate::config::{Config, KeyConfig, KeysFormat, KeysFromConfig};
-use crate::identity::{KeyHash, Keys, can_be_key};
+use crate::identity::{KeyHash, Keys};
+use crate::key_format::{Doubt, SHORTEST_LISTED, doubt};
 use crate::policy::{Digest, GroupSet, Key, KeyTerms, Tenant};
 
 /// The keys that are already known, for what the next one must not repeat.
@@ -66,15 +67,8 @@ impl Compiler<'_> {
             let path = format!("{path}[{index}]");
             let (id, hash) = match from.format {
                 KeysFormat::Plain => {
-                    if !can_be_key(entry.as_bytes()) {
-                        self.fault(
-                            path,
-                            "expected a key of 1 to 512 visible ASCII characters without commas",
-                        );
-                        continue;
-                    }
-                    if entry.contains("sha256:") || entry.contains("maas:") {
-                        self.fault(path, "expected a key, got what looks like its hash; hashes are read with `format: hashes`");
+                    if let Some(fault) = no_key(entry) {
+                        self.fault(path, fault);
                         continue;
                     }
                     if let Some(other) = known.keys.find(entry.as_bytes()) {
@@ -239,6 +233,23 @@ impl Compiler<'_> {
             format!(r#"expected "{scheme}" and 64 hex digits, got {found}"#),
         );
         None
+    }
+}
+
+/// What is wrong with an entry that is to be a key.
+fn no_key(entry: &str) -> Option<String> {
+    match doubt(entry.as_bytes()) {
+        Some(Doubt::Hash) => Some(format!(
+            "{}; hashes are read with `format: hashes`",
+            Doubt::Hash
+        )),
+        Some(Doubt::Guessable) | None => (entry.len() < SHORTEST_LISTED).then(|| {
+            format!(
+                "expected a key of {SHORTEST_LISTED} characters or more, got {}; a shorter one that is in use is configured by its hash",
+                entry.len()
+            )
+        }),
+        Some(doubt) => Some(doubt.to_string()),
     }
 }
 

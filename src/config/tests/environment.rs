@@ -36,25 +36,54 @@ fn ids(config: &Value, text: &str, keys: &[&str]) -> Vec<String> {
 #[wasm_bindgen_test(unsupported = test)]
 fn plain_keys_are_what_stands_between_commas_and_ends_of_lines() {
     for (name, text) in [
-        ("commas", "key1,key2,key3"),
-        ("spaces around", "  key1 , key2,\tkey3 "),
-        ("empty segments", ",key1,,key2, ,key3,"),
-        ("lines", "key1\nkey2\r\nkey3\n"),
-        ("both", "key1,key2\nkey3"),
-        ("a JSON list", r#"["key1", " key2", "", "key3"]"#),
+        (
+            "commas",
+            "sk-team-one-Xq81mz,sk-team-two-Xq81mz,sk-team-three-Xq81mz",
+        ),
+        (
+            "spaces around",
+            "  sk-team-one-Xq81mz , sk-team-two-Xq81mz,\tsk-team-three-Xq81mz ",
+        ),
+        (
+            "empty segments",
+            ",sk-team-one-Xq81mz,,sk-team-two-Xq81mz, ,sk-team-three-Xq81mz,",
+        ),
+        (
+            "lines",
+            "sk-team-one-Xq81mz\nsk-team-two-Xq81mz\r\nsk-team-three-Xq81mz\n",
+        ),
+        (
+            "both",
+            "sk-team-one-Xq81mz,sk-team-two-Xq81mz\nsk-team-three-Xq81mz",
+        ),
+        (
+            "a JSON list",
+            r#"["sk-team-one-Xq81mz", " sk-team-two-Xq81mz", "", "sk-team-three-Xq81mz"]"#,
+        ),
     ] {
         assert_eq!(
             ids(
                 &demo_from("plain"),
                 text,
-                &["key1", "key2", "key3", "", " ", "key4"]
+                &[
+                    "sk-team-one-Xq81mz",
+                    "sk-team-two-Xq81mz",
+                    "sk-team-three-Xq81mz",
+                    "",
+                    " ",
+                    "sk-team-four-Xq81mz"
+                ]
             ),
             ["TEAM_KEYS-1", "TEAM_KEYS-2", "TEAM_KEYS-3", "-", "-", "-"],
             "{name}"
         );
     }
     assert_eq!(
-        ids(&demo_from("plain"), "only-one", &["only-one"]),
+        ids(
+            &demo_from("plain"),
+            "sk-only-one-Xq81mz",
+            &["sk-only-one-Xq81mz"]
+        ),
         ["TEAM_KEYS-1"]
     );
 }
@@ -79,8 +108,8 @@ fn hashes_bring_their_own_ids() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn they_belong_to_the_tenant_and_the_groups_of_their_entry() {
-    let policy = policy_in(&demo_from("plain"), &environment("key1"));
-    let key = policy.keys.find(b"key1").unwrap();
+    let policy = policy_in(&demo_from("plain"), &environment("sk-team-one-Xq81mz"));
+    let key = policy.keys.find(b"sk-team-one-Xq81mz").unwrap();
     assert_eq!(&*key.tenant.name, "acme");
     let mut groups = ["ci", "research"].map(|name| policy.groups.find(name).unwrap());
     groups.sort_unstable();
@@ -94,7 +123,7 @@ fn a_variable_that_is_no_good_is_told_by_its_place_and_never_by_its_text() {
     beside_keys["keys"] = demo()["keys"].clone();
     let mut maas_beside = demo_from("plain");
     maas_beside["keys"] = json!([{"id": "m", "tenant": "acme",
-        "keyHash": "maas:37172c667c97b4ba06906d20d6a6a6914d1832e167db5075923c2f2670a552b5"}]);
+        "keyHash": "maas:2e435044ac50c48f5edb7bb04730f693b876b74e6315d2e1b75a59b4a68c3b1a"}]);
     let mut same_id = demo_from("hashes");
     same_id["keys"] = demo()["keys"].clone();
     let with = |pointer: &str, value: Value| {
@@ -110,12 +139,12 @@ fn a_variable_that_is_no_good_is_told_by_its_place_and_never_by_its_text() {
         (demo_from("plain"), " \n", vec![UNSET]),
         (
             with("/keysFrom/0/env", json!("OTHER_KEYS")),
-            "key1",
+            "sk-team-one-Xq81mz",
             vec![UNSET],
         ),
         (
             with("/keysFrom/0/env", json!("sk-live-0123456789")),
-            "key1",
+            "sk-team-one-Xq81mz",
             vec![
                 "keysFrom[0].env: expected the name of a variable: 1 to 100 letters, digits and `_`",
             ],
@@ -127,12 +156,12 @@ fn a_variable_that_is_no_good_is_told_by_its_place_and_never_by_its_text() {
         ),
         (
             demo_from("plain"),
-            "[\"key1\", 2]",
+            "[\"sk-team-one-Xq81mz\", 2]",
             vec!["keysFrom[0].env: the variable begins with `[` but is no JSON list of strings"],
         ),
         (
             demo_from("plain"),
-            "key1, key2 key3, schlüssel",
+            "sk-team-one-Xq81mz, sk-team-two-Xq81mz sk-team-three-Xq81mz, schlüssel",
             vec![
                 "keysFrom[0].env[1]: expected a key of 1 to 512 visible ASCII characters without commas",
                 "keysFrom[0].env[2]: expected a key of 1 to 512 visible ASCII characters without commas",
@@ -154,7 +183,7 @@ fn a_variable_that_is_no_good_is_told_by_its_place_and_never_by_its_text() {
         ),
         (
             demo_from("plain"),
-            "key1,key1",
+            "sk-team-one-Xq81mz,sk-team-one-Xq81mz",
             vec!["keysFrom[0].env[1]: the same key as `TEAM_KEYS-1`; expected each once"],
         ),
         (
@@ -164,7 +193,7 @@ fn a_variable_that_is_no_good_is_told_by_its_place_and_never_by_its_text() {
         ),
         (
             maas_beside,
-            "sk-oai-AAA_BBB",
+            "sk-oai-AAA_BBBBBBB",
             vec!["keysFrom[0].env[0]: the same key as `m`; expected each once"],
         ),
         (
@@ -193,16 +222,72 @@ fn a_variable_that_is_no_good_is_told_by_its_place_and_never_by_its_text() {
         ),
         (
             with("/keysFrom/0/tenant", json!("nobody")),
-            "key1",
+            "sk-team-one-Xq81mz",
             vec!["keysFrom[0].tenant: expected one of the names in `tenants`"],
         ),
         (
             with("/keysFrom/0/format", json!("csv")),
-            "key1",
+            "sk-team-one-Xq81mz",
             vec!["keysFrom[0].format: expected `plain` or `hashes`"],
         ),
     ] {
         assert_eq!(faults_in(&config, text), expected, "{text}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_no_plausible_key_is_a_fault_and_never_a_key() {
+    const KEY: &str = "sk-team-one-Xq81mz";
+    for (entries, expected) in [
+        (
+            format!("{KEY},alice"),
+            "[1]: expected a key of 16 characters or more, got 5; a shorter one that is in use is configured by its hash",
+        ),
+        (
+            format!("KEY,USER\n{KEY}"),
+            "[0]: expected a key, got what stands for one that is to be put there",
+        ),
+        (
+            format!(r#""{KEY}""#),
+            "[0]: expected a key, got one with quotes around it",
+        ),
+        (
+            format!("Authorization: Bearer {KEY}"),
+            "[0]: expected a key, got one with a header or a scheme such as `Bearer` in front of it",
+        ),
+        (
+            format!("alice={KEY}"),
+            "[0]: expected a key, got one with a name in front of it",
+        ),
+        (
+            format!("{KEY},alice.smith@example.com"),
+            "[1]: expected a key, got what looks like somebody's address",
+        ),
+        (
+            "${VLLM_API_KEYS_OF_TEAM}".to_owned(),
+            "[0]: expected a key, got what stands for one that is to be put there",
+        ),
+        (
+            r#"["'sk-team-one-Xq81mz'"]"#.to_owned(),
+            "[0]: expected a key, got one with quotes around it",
+        ),
+        (
+            "sk-acme-k3v9x2mq_tg_0123456789ABC".to_owned(),
+            "[0]: the key is cut or mistyped: its checksum is wrong",
+        ),
+        (
+            format!("{KEY} and more"),
+            "[0]: expected a key of 1 to 512 visible ASCII characters without commas",
+        ),
+    ] {
+        let faults = faults_in(&demo_from("plain"), &entries);
+        let [first, ..] = faults.as_slice() else {
+            panic!("{entries}: {faults:?}");
+        };
+        assert_eq!(*first, format!("keysFrom[0].env{expected}"), "{entries}");
+    }
+    for key in ["0123456789abcdef", ACME_KEY] {
+        assert_eq!(ids(&demo_from("plain"), key, &[key]), ["TEAM_KEYS-1"]);
     }
 }
 
@@ -226,6 +311,21 @@ fn the_upstreams_key_must_be_there_and_be_one_key() {
             "credentials.forward.env: expected one key of 1 to 512 visible ASCII characters without commas",
         ),
         (
+            &from_variable,
+            "Bearer key1",
+            "credentials.forward.env: expected a key, got one with a header or a scheme such as `Bearer` in front of it",
+        ),
+        (
+            &from_variable,
+            "'key1'",
+            "credentials.forward.env: expected a key, got one with quotes around it",
+        ),
+        (
+            &from_variable,
+            "key 1",
+            "credentials.forward.env: expected one key of 1 to 512 visible ASCII characters without commas",
+        ),
+        (
             &forward(json!("drop")),
             "key1",
             "credentials.forward: expected `strip`, `keep` or an object with `env`",
@@ -243,6 +343,8 @@ fn the_upstreams_key_must_be_there_and_be_one_key() {
         &forward(json!("strip")),
         &forward(json!("keep")),
     ] {
-        assert_eq!(faults_in(config, " key1\n"), Vec::<String>::new());
+        for key in [" key1\n", "EMPTY", "name:key"] {
+            assert_eq!(faults_in(config, key), Vec::<String>::new(), "{key}");
+        }
     }
 }

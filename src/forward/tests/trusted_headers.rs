@@ -60,8 +60,17 @@ fn without_the_proof_and_where_nobody_is_asked_none_passes() {
     let found = changes(&policy, &fixtures::chat(&by_key), &no_token);
     assert_eq!(
         found,
-        [&stripped[..], &["-x-api-key", "x-tollgate-tenant: globex"]].concat(),
-        "a key has no attribute, so there is no fairness id"
+        [
+            &stripped[..],
+            &[
+                "-x-api-key",
+                "x-llm-d-inference-fairness-id: globex",
+                "x-gateway-inference-fairness-id: globex",
+                "x-tollgate-tenant: globex"
+            ]
+        ]
+        .concat(),
+        "a key has no attribute, so the tenant is its fairness id"
     );
     let preflight = [
         ("origin", "https://app"),
@@ -98,17 +107,26 @@ fn no_credential_passes_beside_them_even_where_credentials_are_kept() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn an_attribute_that_is_no_label_gives_no_fairness_id() {
-    for (name, value) in [("a space", "gold plan"), ("too long", &"g".repeat(129))] {
+fn an_attribute_that_is_no_label_leaves_the_tenant_as_the_fairness_id() {
+    let long = "g".repeat(129);
+    for (name, value) in [("a space", "gold plan"), ("too long", &long), ("empty", "")] {
         let headers = [
             ("x-maas-username", "alice"),
             ("x-maas-subscription", value),
             ("x-front-proof", SECRET),
         ];
         let found = changes(&policy(), &fixtures::chat(&headers), &no_token);
-        assert!(
-            found.iter().all(|line| !line.contains("fairness-id")),
-            "{name}: {found:?}"
+        let ids: Vec<_> = found
+            .iter()
+            .filter(|line| line.contains("fairness-id"))
+            .collect();
+        assert_eq!(
+            ids,
+            [
+                "x-llm-d-inference-fairness-id: acme",
+                "x-gateway-inference-fairness-id: acme"
+            ],
+            "{name}"
         );
     }
 }

@@ -17,8 +17,8 @@ const GROUPS: [&str; 9] = [
     "true",
 ];
 
-/// Tenant and groups that a token comes to under this entry of `jwt`.
-fn found(entry: &Value, payload: &Value) -> Result<(String, Vec<&'static str>), Code> {
+/// The demo with this entry of `jwt`, and a model that is open to all [`GROUPS`].
+fn policy_of(entry: &Value) -> Policy {
     let mut config = fixtures::demo();
     config["tenants"]["vllm"] = json!({});
     config["tenants"]["72f988bf-86f1-41af-91ab-2d7cd011db47"] = json!({});
@@ -29,7 +29,12 @@ fn found(entry: &Value, payload: &Value) -> Result<(String, Vec<&'static str>), 
         .as_object_mut()
         .unwrap()
         .extend(entry.as_object().unwrap().clone());
-    let policy = fixtures::policy(&config);
+    fixtures::policy(&config)
+}
+
+/// Tenant and groups that a token comes to under this entry of `jwt`.
+fn found(entry: &Value, payload: &Value) -> Result<(String, Vec<&'static str>), Code> {
+    let policy = policy_of(entry);
     let mut payload = payload.clone();
     payload["iss"] = json!(ISSUER);
     let caller = identify(&chat(&[BEARER]), &policy, NOW, &fixtures::payload(payload))
@@ -63,7 +68,7 @@ fn reads_the_payloads_of_well_known_providers() {
     });
     let entra = json!({
         "aud": "api://llm", "tid": "72f988bf-86f1-41af-91ab-2d7cd011db47", "oid": "1", "ver": "2.0",
-        "roles": ["research"], "groups": ["5f0e7d1c-3a52-4b6f-9d2e-0c1a2b3c4d5e"], "scp": "llm:use",
+        "roles": ["research"], "groups": ["5f0e7d1c-3a52-4b6f-9d2e-0c1a2b3c4d5e"], "scp": "llm:use sales",
     });
     let mut overage = entra.clone();
     overage.as_object_mut().unwrap().remove("groups");
@@ -149,6 +154,12 @@ fn reads_the_payloads_of_well_known_providers() {
             Ok(("globex", vec!["llm:use"])),
         ),
         (
+            "Entra: scopes in one string",
+            by_default(json!("scp")),
+            &entra,
+            Ok(("globex", vec!["sales", "llm:use"])),
+        ),
+        (
             "Auth0: two audiences are no tenant",
             json!({"tenantClaim": "aud"}),
             &auth0,
@@ -225,5 +236,180 @@ fn the_user_is_the_whole_claim() {
         let caller = identify(&chat(&[BEARER]), &policy, NOW, &payload).unwrap();
         let user = caller.identity().unwrap().user.as_deref();
         assert_eq!(user, expected, "{name}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_string_is_one_group_unless_a_separator_is_configured() {
+    let entry = |separator: Value| {
+        let mut entry = json!({"groupsClaim": "groups", "defaultTenant": "globex"});
+        if !separator.is_null() {
+            entry["groupsSeparator"] = separator;
+        }
+        entry
+    };
+    for (name, separator, groups, expected) in [
+        ("words", json!(null), json!("contractors research"), vec![]),
+        ("a comma", json!(null), json!("a,b"), vec!["a,b"]),
+        (
+            "one string",
+            json!(null),
+            json!("research"),
+            vec!["research"],
+        ),
+        (
+            "a name with a space",
+            json!(null),
+            json!("/research/gpu users"),
+            vec!["/research/gpu users"],
+        ),
+        (
+            "words between spaces",
+            json!(" "),
+            json!("contractors  research sales "),
+            vec!["research", "sales"],
+        ),
+        (
+            "spaces, and a comma between",
+            json!(","),
+            json!("research, /research/gpu users,,"),
+            vec!["research", "/research/gpu users"],
+        ),
+        (
+            "a separator of two letters",
+            json!("::"),
+            json!("research::a,b"),
+            vec!["research", "a,b"],
+        ),
+        (
+            "an element of a list is never split",
+            json!(" "),
+            json!(["contractors research"]),
+            vec![],
+        ),
+        (
+            "nor one beside a null",
+            json!(" "),
+            json!(["contractors research", null]),
+            vec![],
+        ),
+    ] {
+        let found = found(&entry(separator), &json!({ "groups": groups }));
+        assert_eq!(found, Ok(("globex".to_owned(), expected)), "{name}");
+    }
+    let many = "sales ".repeat(65);
+    let found = found(&entry(json!(" ")), &json!({ "groups": many }));
+    assert_eq!(found, Err(Code::TooManyGroups));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_object_is_no_list_whatever_its_members_are_called() {
+    let entry = json!({"groupsClaim": "groups", "defaultTenant": "globex"});
+    for groups in [
+        json!({"0": "research"}),
+        json!({"0": "research", "1": "sales"}),
+        json!({"0": "research", "1": null}),
+        json!({"0": "", "research": ""}),
+        json!({"0": "", "": "", "research": ""}),
+        json!({"0": "0", "research": ""}),
+        json!({"research": ""}),
+        json!({"research": {"org": "x"}}),
+        json!({"00": "research"}),
+        json!({"0": ["research"]}),
+    ] {
+        let claims = json!({ "groups": groups });
+        let found = found(&entry, &claims);
+        assert_eq!(found, Ok(("globex".to_owned(), vec![])), "{claims}");
+    }
+    for (groups, expected) in [
+        (
+            json!(["research", {"0": "sales"}, ["sales"], 5, true]),
+            vec!["research"],
+        ),
+        (json!(["", "research"]), vec!["research"]),
+        (json!([null, "research"]), vec!["research"]),
+        (json!([{"0": "sales"}, "research"]), vec!["research"]),
+        (json!([]), vec![]),
+    ] {
+        let claims = json!({ "groups": groups });
+        let found = found(&entry, &claims);
+        assert_eq!(found, Ok(("globex".to_owned(), expected)), "{claims}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_tenant_claim_that_is_there_and_names_none_is_never_the_default_tenant() {
+    let entry = json!({"tenantClaim": "tenant", "defaultTenant": "globex"});
+    for tenant in [
+        json!(5),
+        json!(1.2e161),
+        json!(true),
+        json!(false),
+        json!(null),
+        json!(""),
+        json!(" "),
+        json!("acme\n"),
+        json!(" acme"),
+        json!("acme globex"),
+        json!("acme,globex"),
+        json!([]),
+        json!([""]),
+        json!([null]),
+        json!(["acme", null]),
+        json!(["acme", 5]),
+        json!([["acme"]]),
+        json!([{"name": "acme"}]),
+        json!({}),
+        json!({"0": "acme"}),
+        json!({"name": "acme"}),
+        json!({"0": "acme", "1": null}),
+    ] {
+        let claims = json!({ "tenant": tenant });
+        assert_eq!(found(&entry, &claims), Err(Code::UnknownTenant), "{claims}");
+    }
+    for (claims, tenant) in [
+        (json!({}), "globex"),
+        (json!({"tenant": "acme"}), "acme"),
+        (json!({"tenant": ["acme"]}), "acme"),
+    ] {
+        let expected = Ok((tenant.to_owned(), vec![]));
+        assert_eq!(found(&entry, &claims), expected, "{claims}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_token_that_never_expires_is_refused_unless_that_is_configured() {
+    let entry = |required: bool| json!({"defaultTenant": "globex", "requireExpiration": required});
+    let by_default = json!({"defaultTenant": "globex"});
+    let good = || Ok("globex".to_owned());
+    for (name, exp, expected) in [
+        ("none", None, Err(Code::MissingExpiration)),
+        ("null", Some(json!(null)), Err(Code::MissingExpiration)),
+        ("0", Some(json!(0)), Err(Code::MissingExpiration)),
+        (
+            "a text",
+            Some(json!("1800003600")),
+            Err(Code::MissingExpiration),
+        ),
+        ("a moment", Some(json!(1_800_003_600)), good()),
+        ("a fraction", Some(json!(1_800_003_600.5)), good()),
+    ] {
+        let mut claims = json!({"iss": ISSUER});
+        if let Some(exp) = exp {
+            claims["exp"] = exp;
+        }
+        let found = |entry: &Value| {
+            let policy = policy_of(entry);
+            let attributes = fixtures::claims(|path: &[&str]| match path {
+                ["payload", path @ ..] => payload::claim(&claims, path),
+                _ => Claim::Absent,
+            });
+            let caller = identify(&chat(&[BEARER]), &policy, NOW, &attributes);
+            let caller = caller.map_err(|denial| denial.code())?;
+            Ok(caller.identity().unwrap().tenant.name.to_string())
+        };
+        assert_eq!(found(&by_default), expected, "{name}");
+        assert_eq!(found(&entry(true)), expected, "{name}");
+        assert_eq!(found(&entry(false)), good(), "{name}");
     }
 }

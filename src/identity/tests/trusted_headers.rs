@@ -452,3 +452,34 @@ fn a_secret_that_is_too_long_is_not_hashed() {
         assert_eq!(who(&policy, &headers, &no_token), expected, "{length}");
     }
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_tenant_that_is_said_and_is_none_is_never_the_default_tenant() {
+    let policy = fixtures::policy(&config(&json!({"defaultTenant": "globex"})));
+    for value in [
+        r#"[]"#,
+        r#"[""]"#,
+        r#""""#,
+        r#"[null]"#,
+        r#"[["acme"]]"#,
+        r#"{"0":"acme"}"#,
+        "5",
+        "true",
+        "null",
+        "acme globex",
+    ] {
+        let attributes = format!(r#"{{"namespaces":{value}}}"#);
+        for header in [
+            ("x-maas-subscription", value),
+            ("x-attributes", &attributes),
+        ] {
+            let refused = found(&policy, &[header]);
+            // An attribute in the JSON object has to be JSON.
+            let expected = match header {
+                ("x-attributes", _) if value.contains(' ') => Code::MalformedIdentity,
+                _ => Code::UnknownTenant,
+            };
+            assert_eq!(refused, Err(expected), "{header:?}");
+        }
+    }
+}

@@ -43,6 +43,13 @@ impl Token {
         self
     }
 
+    /// Takes one claim away.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        let claims = self.claims.as_object_mut();
+        claims.and_then(|claims| claims.remove(name)).unwrap();
+        self
+    }
+
     /// The token as it stands in an `authorization` header after `Bearer `.
     pub(crate) fn sign(&self) -> String {
         self.sign_with(TEST_KEY)

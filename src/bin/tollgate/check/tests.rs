@@ -565,7 +565,7 @@ fn a_variable_is_set_where_the_manifest_passes_it_on() {
             Bare,
             "",
             "plain",
-            &known("sk-one,sk-two"),
+            &known("sk-one-0123456789,sk-two-0123456789"),
             "set",
         ),
         (
@@ -581,7 +581,7 @@ fn a_variable_is_set_where_the_manifest_passes_it_on() {
             Bare,
             "",
             "hashes",
-            &known("sk-one"),
+            &known("sk-one-0123456789"),
             UNSET,
         ),
         (
@@ -619,7 +619,7 @@ fn a_variable_is_set_where_the_manifest_passes_it_on() {
         (
             "Istio, inline",
             WasmPlugin,
-            "[{name: KEYS, value: sk-one}]",
+            "[{name: KEYS, value: sk-one-0123456789}]",
             "plain",
             &assumed,
             "set",
@@ -629,7 +629,7 @@ fn a_variable_is_set_where_the_manifest_passes_it_on() {
             WasmPlugin,
             "[{name: OTHER, valueFrom: HOST}]",
             "plain",
-            &known("sk-one"),
+            &known("sk-one-0123456789"),
             UNSET,
         ),
         (
@@ -645,7 +645,7 @@ fn a_variable_is_set_where_the_manifest_passes_it_on() {
             ExtensionPolicy,
             "{hostKeys: []}",
             "plain",
-            &known("sk-one"),
+            &known("sk-one-0123456789"),
             UNSET,
         ),
         (
@@ -653,13 +653,13 @@ fn a_variable_is_set_where_the_manifest_passes_it_on() {
             Envoy,
             "{host_env_keys: [KEYS]}",
             "plain",
-            &known("sk-one"),
+            &known("sk-one-0123456789"),
             "set",
         ),
         (
             "Envoy, inline",
             Envoy,
-            "{key_values: {KEYS: sk-one}}",
+            "{key_values: {KEYS: sk-one-0123456789}}",
             "plain",
             &assumed,
             "set",

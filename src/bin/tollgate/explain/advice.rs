@@ -41,6 +41,9 @@ pub(super) fn advice(
                 listed.join(", ")
             )
         }
+        Code::MissingExpiration => {
+            "The token's payload must have an `exp` above 0. If its issuer makes tokens that never expire, and is to be believed for ever, set `requireExpiration: false` for it in `jwt`.".to_owned()
+        }
         Code::TooManyGroups => {
             "Have the issuer put fewer groups into the token: 64 at most are read.".to_owned()
         }
@@ -71,6 +74,9 @@ pub(super) fn advice(
             "Name the model once, and the same one in the header `{}` if that is sent.",
             policy.model_header.name
         ),
+        Code::ModelInQuery => {
+            "Leave the model out of the query; the body's is the one that is judged. Paths of `extraPaths` and `publicPaths` may have it there.".to_owned()
+        }
         Code::MalformedBody => {
             "Send one whole JSON object in UTF-8, or, where a file is uploaded, one plainly written form.".to_owned()
         }

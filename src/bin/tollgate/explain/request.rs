@@ -9,6 +9,7 @@ use tollgate::headers::HeaderMap;
 use tollgate::identity::{Claim, METADATA, Source, payload};
 use tollgate::operation::{self, ModelIn};
 use tollgate::policy::Policy;
+use tollgate::query;
 
 use super::Arguments;
 use crate::moment;
@@ -44,7 +45,7 @@ impl Request {
         policy: &Policy,
         secret: &dyn Fn() -> Result<Vec<u8>, Failure>,
     ) -> Result<Self, Failure> {
-        if forward::without_secrets(&arguments.path).is_some() {
+        if query::without_secrets(&arguments.path).is_some() {
             return Err(no_secret_arguments("--path"));
         }
         let mut headers: Vec<(String, String)> = vec![

@@ -151,7 +151,7 @@ what to do Give the caller one of the groups research, or add one of the caller'
 #[test]
 fn says_where_the_groups_of_a_token_come_from() {
     let payload = claims(&json!({
-        "iss": "https://sso.example", "sub": "jane", "realm_access": {"roles": ["dev", "offline"]},
+        "iss": "https://sso.example", "exp": 1_900_000_000, "sub": "jane", "realm_access": {"roles": ["dev", "offline"]},
     }));
     let said = json(
         &config(),
@@ -173,11 +173,13 @@ fn says_where_the_groups_of_a_token_come_from() {
 #[test]
 fn says_of_each_denial_what_to_do() {
     let foreign = claims(&json!({"iss": "https://sso.example/"}));
-    let stray = claims(&json!({"iss": "https://sso.example", "tenant": "initech"}));
+    let stray =
+        claims(&json!({"iss": "https://sso.example", "exp": 1_900_000_000, "tenant": "initech"}));
+    let eternal = claims(&json!({"iss": "https://sso.example"}));
     let body = file(r#"{"model":"llama-3.1-8b","Model":"qwen-32b"}"#)
         .display()
         .to_string();
-    let rows: [(&str, &str, &[&str], &str, &str); 15] = [
+    let rows: [(&str, &str, &[&str], &str, &str); 17] = [
         (
             "no credential",
             "",
@@ -232,6 +234,26 @@ fn says_of_each_denial_what_to_do() {
             &["--claims", &stray, "--model", "qwen-32b"],
             "403 unknown_tenant",
             "A tenant claim must name one of `tenants`. Without one, the tenant is that of `tenantFromGroup` or `defaultTenant`; the token's groups are none.",
+        ),
+        (
+            "a token for ever",
+            "",
+            &["--claims", &eternal, "--model", "qwen-32b"],
+            "401 missing_expiration",
+            "The token's payload must have an `exp` above 0. If its issuer makes tokens that never expire, and is to be believed for ever, set `requireExpiration: false` for it in `jwt`.",
+        ),
+        (
+            "a model in the query",
+            ACME,
+            &[
+                "--key-stdin",
+                "--path",
+                "/v1/chat/completions?Model=x",
+                "--model",
+                "qwen-32b",
+            ],
+            "400 model_in_query",
+            "Leave the model out of the query; the body's is the one that is judged. Paths of `extraPaths` and `publicPaths` may have it there.",
         ),
         (
             "model of other groups",

@@ -153,7 +153,7 @@ fn lists_of_vllm_become_keys_of_one_tenant() {
 fn every_fault_is_told_by_its_place_and_never_by_its_text() {
     let not_a_key = "expected a key of 1 to 512 visible ASCII characters without commas";
     let long = "k".repeat(513);
-    let rows: [(&str, bool, String, Vec<String>); 10] = [
+    let rows: [(&str, bool, String, Vec<String>); 14] = [
         ("no comma", true, format!("{A},demo\n{B}"), vec!["line 2: expected `KEY,USER` with one comma".into()]),
         ("two commas", true, format!("{A},demo,{B}"), vec!["line 1: expected `KEY,USER` with one comma".into()]),
         ("no user", true, format!("{A}, "), vec!["line 1: expected `KEY,USER` with one comma".into()]),
@@ -163,6 +163,10 @@ fn every_fault_is_told_by_its_place_and_never_by_its_text() {
         ("no keys", false, " ,\n".into(), vec!["there is no key in it".into()]),
         ("no list", false, format!(r#"["{A}""#), vec!["it begins with `[` but is no JSON list of strings".into()]),
         ("a Secret", false, format!("apiVersion: v1\ndata:\n  k: {A}\n"), vec!["this is a manifest; expected the decoded value of the Secret".into()]),
+        ("a header line", true, format!("KEY,USER\n{A},demo"), vec!["line 1: expected a key, got what stands for one that is to be put there".into()]),
+        ("a quoted key", true, format!(r#""{A}",demo"#), vec!["line 1: expected a key, got one with quotes around it".into()]),
+        ("a quoted user", true, format!(r#"{A},"demo""#), vec!["line 1: there are quotes around the user; expected `KEY,USER` without".into()]),
+        ("JSON", true, format!(r#"{{"{A}":1,x}}"#), vec!["line 1: expected a key, got what stands for one that is to be put there".into()]),
         ("no key among keys", false, format!("{A},a key,{long}"), vec![format!("key 2: {not_a_key}"), format!("key 3: {not_a_key}")]),
     ];
     for (name, with_users, text, faults) in rows {

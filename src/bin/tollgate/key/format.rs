@@ -1,19 +1,8 @@
-//! What keys of `tollgate key new` look like: `sk-acme-k3v9x2mq_tg_` and 49 letters and digits.
-//!
-//! Before `_tg_` stand a prefix and the key's public part, which tell whose key it is and nothing else. After it stand 43
-//! random letters and digits, which are 256 bits, and 6 that are the CRC-32 of all before them in base 62: secret scanners
-//! and `tollgate key hash` know by them a key from what is none, and a whole key from one that was cut.
+//! Makes keys [as they look](tollgate::key_format).
 
-use std::fmt;
-
-use serde::Serialize;
+use tollgate::key_format::{DIGITS, MARK, SECRET, checksum};
 
 use crate::output::Failure;
-
-const MARK: &str = "_tg_";
-const SECRET: usize = 43;
-const CHECKSUM: usize = 6;
-const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// A key that begins with `prefix` and `public`.
 pub(super) fn make(prefix: &str, public: &str) -> Result<String, Failure> {
@@ -40,68 +29,6 @@ fn random(digits: &[u8], count: usize) -> Result<String, Failure> {
         text.extend(digit.map(|digit| char::from(*digit)));
     }
     Ok(text)
-}
-
-fn checksum(text: &str) -> String {
-    let mut rest = crc32fast::hash(text.as_bytes()) as usize;
-    let mut sum = ['0'; CHECKSUM];
-    for place in sum.iter_mut().rev() {
-        *place = DIGITS
-            .get(rest % 62)
-            .map_or('0', |digit| char::from(*digit));
-        rest /= 62;
-    }
-    sum.iter().collect()
-}
-
-/// What speaks against a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum Doubt {
-    /// It is one of `key new`, and not whole.
-    Checksum,
-    /// Nobody needs 2^128 attempts.
-    Guessable,
-}
-
-impl fmt::Display for Doubt {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Checksum => "the key is cut or mistyped: its checksum is wrong",
-            Self::Guessable => {
-                "the key is short enough to be guessed; expected at least 128 random bits"
-            }
-        })
-    }
-}
-
-pub(crate) fn doubt(key: &[u8]) -> Option<Doubt> {
-    if let Some((body, tail)) = std::str::from_utf8(key)
-        .ok()
-        .and_then(|key| key.rsplit_once(MARK))
-    {
-        let whole = tail.len() == SECRET.saturating_add(CHECKSUM);
-        let sum = tail.get(SECRET..).filter(|_| whole);
-        let body = tail
-            .get(..SECRET)
-            .map(|secret| format!("{body}{MARK}{secret}"));
-        let right = body.is_some_and(|body| sum == Some(checksum(&body).as_str()));
-        return (!right).then_some(Doubt::Checksum);
-    }
-    // As many as there could be if each character were drawn from all of its kind.
-    let kind = |test: fn(&u8) -> bool, size: u32| if key.iter().any(test) { size } else { 0 };
-    let hex = key.iter().all(u8::is_ascii_hexdigit);
-    let letters = if hex {
-        kind(u8::is_ascii_alphabetic, 6)
-    } else {
-        kind(u8::is_ascii_lowercase, 26).saturating_add(kind(u8::is_ascii_uppercase, 26))
-    };
-    let others = kind(|byte| !byte.is_ascii_alphanumeric(), 33);
-    let size = letters
-        .saturating_add(kind(u8::is_ascii_digit, 10))
-        .saturating_add(others);
-    let bits = f64::from(size).log2() * f64::from(u16::try_from(key.len()).unwrap_or(u16::MAX));
-    (bits < 128.0).then_some(Doubt::Guessable)
 }
 
 #[cfg(test)]

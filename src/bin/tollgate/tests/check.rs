@@ -233,7 +233,10 @@ fn variables_come_from_where_the_operator_says() {
         fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let good = file("good", "# the team\n\nTEAM_KEYS=sk-one,sk-two\n");
+    let good = file(
+        "good",
+        "# the team\n\nTEAM_KEYS=sk-one-0123456789,sk-two-0123456789\n",
+    );
     let bad = file("bad", "TEAM_KEYS=sk-PLANTED sk-PLANTED\n");
     let broken = file("broken", "TEAM_KEYS=sk-one\nsk-PLANTED\n");
     let assumed = "<stdin>:3: note: keysFrom[0].env: taken as set, its value is not looked at; see `--env-file` and `--environment`\n";

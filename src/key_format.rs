@@ -1,0 +1,219 @@
+//! What keys look like, and what looks like none although it stands where a key is expected.
+//!
+//! A key of `tollgate key new` is `sk-acme-k3v9x2mq_tg_` and 49 letters and digits. Before `_tg_` stand a prefix and the
+//! key's public part, which tell whose key it is and nothing else. After it stand 43 random letters and digits, which are
+//! 256 bits, and 6 that are the CRC-32 of all before them in base 62: by them secret scanners, the command and the filter
+//! know a key from what is none, and a whole key from one that was cut.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::identity::can_be_key;
+use crate::identity::credentials::MAX_KEY_LENGTH;
+
+/// What stands between the public part of a key and its secret.
+pub const MARK: &str = "_tg_";
+/// How many letters and digits the secret has.
+pub const SECRET: usize = 43;
+/// What secret and checksum are made of, in the order of their values.
+pub const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+const CHECKSUM: usize = 6;
+
+/// What is shorter is no key where keys are read from a list: names, headings and leftovers of a file are as short.
+pub(crate) const SHORTEST_LISTED: usize = 16;
+
+/// So many equal characters in a row are a mask, as in `sk-xxxxxxxx`. A random key has as many once in 10^10.
+const MASK: usize = 8;
+
+/// What people write where a key is to be put, in small letters.
+const PLACEHOLDERS: [&str; 14] = [
+    "change-me",
+    "change_me",
+    "changeme",
+    "no-key-required",
+    "placeholder",
+    "replace-me",
+    "replace_me",
+    "replaceme",
+    "your-api",
+    "your-key",
+    "your-token",
+    "your_api",
+    "your_key",
+    "your_token",
+];
+
+/// Headings of tables of keys, in small letters.
+const HEADINGS: [&str; 11] = [
+    "api-key", "api_key", "apikey", "key", "keys", "name", "secret", "tenant", "token", "user",
+    "username",
+];
+
+/// What speaks against a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Doubt {
+    /// It is the hash of a key.
+    Hash,
+    /// The quotes of a file stand around it.
+    Quoted,
+    /// A header or a scheme stands in front of it.
+    Scheme,
+    /// It stands for a key that was to be put there.
+    Placeholder,
+    /// It is whom a key belongs to.
+    Address,
+    /// A name stands in front of it.
+    Named,
+    /// It is one of `key new`, and not whole.
+    Checksum,
+    /// No client could send it.
+    Unsendable,
+    /// Nobody needs 2^128 attempts.
+    Guessable,
+}
+
+impl Doubt {
+    /// Whether it is something else than a key, and not just a bad one.
+    #[must_use]
+    pub const fn is_no_key(self) -> bool {
+        !matches!(self, Self::Checksum | Self::Guessable)
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Hash => "expected a key, got what looks like its hash",
+            Self::Quoted => "expected a key, got one with quotes around it",
+            Self::Scheme => {
+                "expected a key, got one with a header or a scheme such as `Bearer` in front of it"
+            }
+            Self::Placeholder => "expected a key, got what stands for one that is to be put there",
+            Self::Address => "expected a key, got what looks like somebody's address",
+            Self::Named => "expected a key, got one with a name in front of it",
+            Self::Checksum => "the key is cut or mistyped: its checksum is wrong",
+            Self::Unsendable => {
+                "expected a key of 1 to 512 visible ASCII characters without commas"
+            }
+            Self::Guessable => {
+                "the key is short enough to be guessed; expected at least 128 random bits"
+            }
+        })
+    }
+}
+
+/// What speaks most against these bytes as a key.
+#[must_use]
+pub fn doubt(key: &[u8]) -> Option<Doubt> {
+    let text = std::str::from_utf8(key).ok();
+    let Some(text) = text.filter(|text| text.len() <= MAX_KEY_LENGTH) else {
+        return Some(Doubt::Unsendable);
+    };
+    if let Some(other) = something_else(text) {
+        return Some(other);
+    }
+    if let Some((body, tail)) = text.rsplit_once(MARK) {
+        return (!is_whole(body, tail)).then_some(Doubt::Checksum);
+    }
+    if !can_be_key(key) {
+        return Some(Doubt::Unsendable);
+    }
+    (bits(key) < 128.0).then_some(Doubt::Guessable)
+}
+
+/// The checksum at the end of a key, of all that stands before it.
+#[must_use]
+pub fn checksum(text: &str) -> String {
+    let mut rest = u64::from(crc32fast::hash(text.as_bytes()));
+    let mut sum = ['0'; CHECKSUM];
+    for place in sum.iter_mut().rev() {
+        let digit = usize::try_from(rest % 62).unwrap_or_default();
+        *place = DIGITS.get(digit).map_or('0', |digit| char::from(*digit));
+        rest /= 62;
+    }
+    sum.iter().collect()
+}
+
+/// Whether this is the whole of what follows the mark.
+fn is_whole(body: &str, tail: &str) -> bool {
+    tail.split_at_checked(SECRET)
+        .is_some_and(|(secret, sum)| checksum(&format!("{body}{MARK}{secret}")) == sum)
+}
+
+/// As many bits as there could be if each character were drawn from all of its kind.
+fn bits(key: &[u8]) -> f64 {
+    let kind = |test: fn(&u8) -> bool, size: u32| if key.iter().any(test) { size } else { 0 };
+    let hex = key.iter().all(u8::is_ascii_hexdigit);
+    let letters = if hex {
+        kind(u8::is_ascii_alphabetic, 6)
+    } else {
+        kind(u8::is_ascii_lowercase, 26).saturating_add(kind(u8::is_ascii_uppercase, 26))
+    };
+    let others = kind(|byte| !byte.is_ascii_alphanumeric(), 33);
+    let size = letters
+        .saturating_add(kind(u8::is_ascii_digit, 10))
+        .saturating_add(others);
+    f64::from(size).log2() * f64::from(u16::try_from(key.len()).unwrap_or(u16::MAX))
+}
+
+fn something_else(text: &str) -> Option<Doubt> {
+    let small = text.to_ascii_lowercase();
+    let is_quote = |letter: char| matches!(letter, '"' | '\'' | '`');
+    if small.contains("sha256:") || small.contains("maas:") {
+        Some(Doubt::Hash)
+    } else if text.starts_with(is_quote) || text.ends_with(is_quote) {
+        Some(Doubt::Quoted)
+    } else if has_scheme(&small) {
+        Some(Doubt::Scheme)
+    } else if is_placeholder(&small) {
+        Some(Doubt::Placeholder)
+    } else if is_address(text) {
+        Some(Doubt::Address)
+    } else if has_name(text) {
+        Some(Doubt::Named)
+    } else {
+        None
+    }
+}
+
+fn has_scheme(small: &str) -> bool {
+    let ends = |rest: &str| rest.is_empty() || rest.starts_with([' ', '\t', ':', '=', '%', '+']);
+    let mut words = ["api-key", "authorization", "basic", "bearer", "x-api-key"].into_iter();
+    // As a word of its own, a name of this kind is a heading.
+    !HEADINGS.contains(&small) && words.any(|word| small.strip_prefix(word).is_some_and(ends))
+}
+
+fn is_placeholder(small: &str) -> bool {
+    let bytes = small.as_bytes();
+    let masked = bytes
+        .chunk_by(|one, next| one == next)
+        .any(|run| run.len() >= MASK);
+    masked
+        || small.starts_with(['<', '{', '[', '$'])
+        || HEADINGS.contains(&small)
+        || PLACEHOLDERS.iter().any(|word| small.contains(word))
+}
+
+/// An e-mail address: a name of few kinds of letters, and a domain with a dot.
+fn is_address(text: &str) -> bool {
+    let plain = |text: &str| {
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte);
+        !text.is_empty() && text.bytes().all(letter)
+    };
+    text.split_once('@').is_some_and(|(name, domain)| {
+        let end = domain.rsplit_once('.').map_or("", |(_, end)| end);
+        let is_end = end.len() >= 2 && end.bytes().all(|byte| byte.is_ascii_alphabetic());
+        plain(name) && plain(domain) && is_end
+    })
+}
+
+/// `name:key` and `name=key`. At its end base64 has `=` of its own.
+fn has_name(text: &str) -> bool {
+    text.trim_end_matches('=').contains([':', '='])
+}
+
+#[cfg(test)]
+mod tests;
