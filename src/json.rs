@@ -23,7 +23,7 @@ mod words;
 
 use std::rc::Rc;
 
-use self::deep::Deep;
+use self::deep::Text;
 pub use self::found::{Fault, Found, Grammar, Progress, Wanted, decode_string};
 use self::name::Name;
 pub use self::names::NameSet;
@@ -66,7 +66,7 @@ enum State {
     /// Lenient: any number or bare word.
     Bare,
     /// Lenient: below [`MAX_DEPTH`].
-    Deep(Deep),
+    Deep(Text),
     Closed,
     Faulted(Fault),
 }
@@ -80,6 +80,8 @@ pub struct Scanner {
     depth: usize,
     /// One bit per open bracket, the innermost lowest: 1 is an object.
     brackets: u128,
+    /// Lenient: how many brackets are open below [`MAX_DEPTH`]; they are taken to close each other.
+    below: u64,
     /// For each depth that a wanted path can lead to: the place of the container that is open there.
     open: [Place; MAX_PATH + 2],
     /// Where the value stands that is being read, or comes next.
@@ -115,6 +117,7 @@ impl Scanner {
             state: State::Start,
             depth: 0,
             brackets: 0,
+            below: 0,
             open: [NOWHERE; MAX_PATH + 2],
             place: ROOT,
             touched: 0,
@@ -279,7 +282,7 @@ impl Scanner {
                 }
                 return Ok(end);
             }
-            State::Deep(deep) => return Ok(self.step_over(deep, bytes, at, on_value)),
+            State::Deep(text) => return Ok(self.step_over(text, bytes, at, on_value)),
             State::Number(number) => match number.step(byte) {
                 Some(number) => self.state = State::Number(number),
                 None if number.may_end() => {
@@ -329,7 +332,8 @@ impl Scanner {
             if self.grammar == Grammar::Strict {
                 return Err(Fault::TooDeep);
             }
-            self.state = State::Deep(Deep::new());
+            self.state = State::Deep(Text::Outside);
+            self.below = 1;
             return Ok(());
         }
         self.depth = self.depth.wrapping_add(1);

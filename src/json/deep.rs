@@ -4,57 +4,40 @@ use memchr::memchr2;
 
 use super::{Found, Scanner, State};
 
-/// Within a value that was opened at [`MAX_DEPTH`](super::MAX_DEPTH).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Deep {
-    /// Open brackets of either kind, which are taken to close each other.
-    open: u64,
-    text: Text,
-}
-
+/// Where a byte stands within a value that was opened at [`MAX_DEPTH`](super::MAX_DEPTH).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Text {
+pub(super) enum Text {
     Outside,
     Inside,
     /// After a backslash.
     Escape,
 }
 
-impl Deep {
-    /// After the value's own bracket.
-    pub(super) const fn new() -> Self {
-        Self {
-            open: 1,
-            text: Text::Outside,
-        }
-    }
-}
-
 impl Scanner {
     /// Reads on from `at` to the end of the deep value or of the push. Gives the offset to go on at.
     pub(super) fn step_over(
         &mut self,
-        mut deep: Deep,
+        mut text: Text,
         bytes: &[u8],
         mut at: usize,
         on_value: &mut impl FnMut(usize, &mut Found, usize),
     ) -> usize {
         while let Some(&byte) = bytes.get(at) {
             let next = at.saturating_add(1);
-            match (deep.text, byte) {
-                (Text::Escape, _) => deep.text = Text::Inside,
-                (Text::Inside, b'\\') => deep.text = Text::Escape,
-                (Text::Inside, b'"') => deep.text = Text::Outside,
+            match (text, byte) {
+                (Text::Escape, _) => text = Text::Inside,
+                (Text::Inside, b'\\') => text = Text::Escape,
+                (Text::Inside, b'"') => text = Text::Outside,
                 (Text::Inside, _) => {
                     let rest = bytes.get(next..).unwrap_or_default();
                     at = next.saturating_add(memchr2(b'"', b'\\', rest).unwrap_or(rest.len()));
                     continue;
                 }
-                (Text::Outside, b'"') => deep.text = Text::Inside,
-                (Text::Outside, b'[' | b'{') => deep.open = deep.open.saturating_add(1),
+                (Text::Outside, b'"') => text = Text::Inside,
+                (Text::Outside, b'[' | b'{') => self.below = self.below.saturating_add(1),
                 (Text::Outside, b']' | b'}') => {
-                    deep.open = deep.open.saturating_sub(1);
-                    if deep.open == 0 {
+                    self.below = self.below.saturating_sub(1);
+                    if self.below == 0 {
                         self.end_value(bytes, next, on_value);
                         return next;
                     }
@@ -63,7 +46,7 @@ impl Scanner {
             }
             at = next;
         }
-        self.state = State::Deep(deep);
+        self.state = State::Deep(text);
         at
     }
 }
