@@ -6,12 +6,14 @@ use crate::bodies::FRAMINGS;
 use crate::harness::demo::{GLOBEX_KEY, LLAMA, config};
 use crate::harness::{Gateway, Seen};
 
-const MODEL: (u16, Option<&str>) = (403, Some("model_not_allowed"));
-const MEMBER: (u16, Option<&str>) = (403, Some("member_not_allowed"));
-const OK: (u16, Option<&str>) = (200, None);
+type Verdict = (u16, Option<&'static str>);
+
+const MODEL: Verdict = (403, Some("model_not_allowed"));
+const MEMBER: Verdict = (403, Some("member_not_allowed"));
+const OK: Verdict = (200, None);
 
 /// `globex` may use `llama-3.1-8b` and nothing else.
-const ROWS: &[(&str, &str, (u16, Option<&str>))] = &[
+const ROWS: &[(&str, &str, Verdict)] = &[
     (
         "an own fallback",
         r#""fallbacks":[{"model":"llama-3.1-8b"}]"#,

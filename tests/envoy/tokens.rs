@@ -8,9 +8,9 @@ use crate::harness::{Gateway, Provider, Token, send};
 /// A second listed issuer, shaped as Auth0.
 const SECOND_ISSUER: &str = "https://second.tollgate.example";
 
-const NOT_ALLOWED: (u16, Option<&str>) = (403, Some("model_not_allowed"));
-const INVALID: (u16, Option<&str>) = (401, Some("invalid_credential"));
-const UNLISTED: (u16, Option<&str>) = (401, Some("unlisted_issuer"));
+const NOT_ALLOWED: Verdict = (403, Some("model_not_allowed"));
+const INVALID: Verdict = (401, Some("invalid_credential"));
+const UNLISTED: Verdict = (401, Some("unlisted_issuer"));
 
 /// A token as Keycloak writes it; its tenant comes from the client, its groups from the roles.
 fn keycloak(issuer: &str, roles: &[&str]) -> Token {
@@ -213,9 +213,11 @@ fn shapes_of_well_known_providers_are_read_from_signed_tokens() {
     }
 }
 
+type Verdict = (u16, Option<&'static str>);
+
 /// The verdict on a chat with `model` under a token with this claim, where groups and tenant come from claims of these
 /// names and tokens without a tenant belong to globex.
-fn verdicts(rows: &[(&str, Value, &str, (u16, Option<&str>))]) {
+fn verdicts(rows: &[(&str, Value, &str, Verdict)]) {
     let mut config = config();
     config["jwt"] = json!([{"metadataKey": "payload", "issuer": ISSUER,
         "groupsClaim": "groups", "tenantClaim": "tenant", "defaultTenant": "globex"}]);
@@ -232,7 +234,7 @@ fn verdicts(rows: &[(&str, Value, &str, (u16, Option<&str>))]) {
 
 #[test]
 fn groups_are_a_list_or_one_string_and_never_an_object() {
-    const GOOD: (u16, Option<&str>) = (200, None);
+    const GOOD: Verdict = (200, None);
     verdicts(&[
         ("groups", json!(["x", "research"]), QWEN, GOOD),
         ("groups", json!("research"), QWEN, GOOD),
