@@ -93,6 +93,24 @@ pub fn effect(member: &str) -> Option<(&'static str, &'static str)> {
         .or_else(|| steering.map(|steering| (steering.servers, steering.effect)))
 }
 
+/// Whether an entry of `body.allow` lets a member pass that names models.
+#[cfg(feature = "command")]
+#[must_use]
+pub fn names_models(pattern: &str) -> bool {
+    let mut naming = NAMING.iter();
+    naming.any(|naming| matches(pattern, naming.name))
+}
+
+/// Whether an entry of `body.allow` lets any member pass that would be refused.
+#[cfg(feature = "command")]
+#[must_use]
+pub fn is_listed(pattern: &str) -> bool {
+    let mut steering = STEERING.iter();
+    names_models(pattern)
+        || steering
+            .any(|steering| matches(pattern, steering.name) || matches(steering.name, pattern))
+}
+
 /// What the configuration makes of the members: which are refused, and which are not looked at.
 #[derive(Debug)]
 pub struct Members {

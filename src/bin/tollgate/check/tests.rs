@@ -215,6 +215,16 @@ fn what_hardly_anybody_means_is_warned_about() {
             "extraPaths[1].body: a server may not read the body of a DELETE, and take it for the next request",
         ),
         (
+            "a member that is not refused",
+            json!({"body": {"allow": ["priority", "aws_region_name", "provider", "prioirity"]}}),
+            "body.allow[3]: no member that is refused is called so",
+        ),
+        (
+            "a member that names models",
+            json!({"body": {"allow": ["fallbacks"]}}),
+            "body.allow[0]: a client may use any model by it: what it names is not judged",
+        ),
+        (
             "a public one",
             json!({"publicPaths": [{"method": "GET", "path": "/health", "body": true}]}),
             "publicPaths[0].body: a server may not read the body of a GET, and take it for the next request",

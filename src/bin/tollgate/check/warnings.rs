@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use tollgate::members;
+
 use crate::moment;
 
 /// From here on it is time to think of what a Kubernetes resource can hold.
@@ -34,6 +36,7 @@ pub(crate) fn of(text: &str, clock: Clock) -> Vec<(String, String)> {
     warnings.mode();
     warnings.dates(clock);
     warnings.bodies();
+    warnings.members();
     if configuration["mode"] != "open" {
         warnings.groups();
         warnings.tenants();
@@ -121,6 +124,22 @@ impl<'c> Warnings<'c> {
                         format!("a server may not read the body of a {method}, and take it for the next request"),
                     );
                 }
+            }
+        }
+    }
+
+    /// Members of bodies that are allowed: what that gives away, and what changes nothing.
+    fn members(&mut self) {
+        for (path, name) in list(&self.configuration["body"], "allow") {
+            let name = name.as_str().unwrap_or_default();
+            let path = format!("body.{path}");
+            if members::names_models(name) {
+                self.warn(
+                    path,
+                    "a client may use any model by it: what it names is not judged",
+                );
+            } else if !members::is_listed(name) {
+                self.warn(path, "no member that is refused is called so");
             }
         }
     }
