@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, chat, config};
-use crate::harness::{Gateway, Seen, Wire, send};
+use crate::harness::{Frames, Gateway, Seen, Wire, send};
 
 /// The headers of the inference scheduler, each before its deprecated alias, and other names by which a client would steer
 /// a gateway, a router or a server.
@@ -386,4 +386,25 @@ fn a_metered_request_does_not_ask_the_upstream_for_an_encoding() {
         200
     );
     assert_eq!(gateway.seen()[0].values("accept-encoding"), [""; 0]);
+}
+
+#[test]
+fn trailers_carry_nothing_that_is_not_the_clients_to_say() {
+    let body = chat(LLAMA).to_string();
+    let ask = |gateway: &Gateway| {
+        gateway.exchange_http2(&Frames {
+            method: "POST",
+            path: "/v1/chat/completions",
+            headers: &[("x-api-key", ACME_KEY)],
+            frames: vec![body.as_bytes()],
+            trailers: true,
+        })
+    };
+    let gateway = Gateway::builder().http2_upstream().start();
+    assert_eq!(ask(&gateway).verdict(), (200, None));
+    assert_eq!(gateway.stop()[0].trailers, ["x-checksum"]);
+    // Envoy alone lets them pass.
+    let gateway = Gateway::builder().without_filter().http2_upstream().start();
+    assert_eq!(ask(&gateway).status, 200);
+    assert_eq!(gateway.stop()[0].trailers.len(), 7);
 }

@@ -119,7 +119,7 @@ async fn one(
         sender.send_reset(Reason::CANCEL);
         return left();
     }
-    let (_, complete) = read(body).await;
+    let (_, complete, _) = read(body).await;
     Ok(format!(
         "{status} {}",
         if complete { "whole" } else { "cut" }

@@ -28,6 +28,17 @@ pub(crate) struct Frames<'a> {
     pub(crate) trailers: bool,
 }
 
+/// The trailers that a client sends: one of its own, and some that are not its to send.
+const TRAILERS: [&str; 7] = [
+    "x-checksum",
+    "x-prefiller-host-port",
+    "x_tollgate_tenant",
+    "x-ai-eg-model",
+    "x-api-key",
+    "authorization",
+    "content_type",
+];
+
 pub(super) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
@@ -68,13 +79,14 @@ async fn ask(gateway: SocketAddr, request: &Frames<'_>) -> Answer {
                 }
             }
             if request.trailers {
-                let trailer = ("x-checksum".parse().unwrap(), HeaderValue::from_static("1"));
-                let _ = body.send_trailers(HeaderMap::from_iter([trailer]));
+                let trailer = |name: &str| (name.parse().unwrap(), HeaderValue::from_static("1"));
+                let trailers = TRAILERS.iter().map(|name| trailer(name));
+                let _ = body.send_trailers(trailers.collect());
             }
         };
         let receiving = async {
             let (head, body) = reply.await.expect("a reply").into_parts();
-            let (bytes, complete) = read(body).await;
+            let (bytes, complete, _) = read(body).await;
             Answer {
                 status: head.status.as_u16(),
                 headers: text_headers(&head.headers),
@@ -130,17 +142,18 @@ pub(super) async fn send_frame(
 }
 
 /// Everything that comes, and whether it came to its end.
-pub(super) async fn read(mut body: RecvStream) -> (Vec<u8>, bool) {
+pub(super) async fn read(mut body: RecvStream) -> (Vec<u8>, bool, HeaderMap) {
     let mut bytes = Vec::new();
     while let Some(frame) = body.data().await {
         let Ok(frame) = frame else {
-            return (bytes, false);
+            return (bytes, false, HeaderMap::new());
         };
         let _ = body.flow_control().release_capacity(frame.len());
         bytes.extend(frame);
     }
-    let complete = body.trailers().await.is_ok();
-    (bytes, complete)
+    let trailers = body.trailers().await;
+    let complete = trailers.is_ok();
+    (bytes, complete, trailers.ok().flatten().unwrap_or_default())
 }
 
 fn text_headers(headers: &HeaderMap) -> Vec<(String, String)> {
@@ -195,9 +208,10 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
     };
     let reply = (shared.script)(&seen);
     let index = shared.begin(seen);
-    let (bytes, complete) = read(body).await;
+    let (bytes, complete, trailers) = read(body).await;
+    let trailers = trailers.keys().map(ToString::to_string).collect();
     let reply = reply.chosen(&bytes);
-    shared.finish(index, bytes, complete);
+    shared.finish(index, bytes, complete, trailers);
     if complete {
         // Envoy may have given up the stream.
         let _ = send_reply(&mut respond, &reply).await;

@@ -23,6 +23,8 @@ pub(crate) struct Seen {
     pub(crate) body: Vec<u8>,
     /// Whether the framing said that the body is over. False while it is still arriving, and for ever if it was cut.
     pub(crate) complete: bool,
+    /// The names of its trailers, in their order (HTTP/2 only).
+    pub(crate) trailers: Vec<String>,
 }
 
 impl Seen {
@@ -180,10 +182,17 @@ impl Shared {
     }
 
     /// Keeps what came of its body.
-    pub(super) fn finish(&self, index: usize, body: Vec<u8>, complete: bool) {
+    pub(super) fn finish(
+        &self,
+        index: usize,
+        body: Vec<u8>,
+        complete: bool,
+        trailers: Vec<String>,
+    ) {
         let mut all = self.seen.lock().unwrap();
         all[index].body = body;
         all[index].complete = complete;
+        all[index].trailers = trailers;
     }
 }
 
@@ -264,7 +273,7 @@ fn serve(stream: &TcpStream, shared: &Shared) {
         }
         let (body, complete) = read_body(&mut reader, &seen);
         let reply = reply.chosen(&body);
-        shared.finish(index, body, complete);
+        shared.finish(index, body, complete, Vec::new());
         if !complete || (!reply.early && answer(stream, &mut reader, &reply).is_none()) {
             return;
         }
