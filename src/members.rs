@@ -111,11 +111,16 @@ pub fn is_listed(pattern: &str) -> bool {
             .any(|steering| matches(pattern, steering.name) || matches(steering.name, pattern))
 }
 
+/// The number of a name that no member is denied by.
+const NOT_DENIED: u16 = u16::MAX;
+
 /// What the configuration makes of the members: which are refused, and which are not looked at.
 #[derive(Debug)]
 pub struct Members {
     paths: Rc<Paths>,
     denied: Vec<Denied>,
+    /// Names that pass although the list denies all that begin so.
+    spared: Vec<Box<str>>,
     /// Which of [`NAMING`] are not looked at.
     ignored: [bool; NAMING.len()],
 }
@@ -147,7 +152,16 @@ impl Members {
             harmless: Harmless::Null,
         });
         let denied: Vec<Denied> = steering.chain(configured).collect();
+        let begins = |name: &str| {
+            let mut steering = STEERING.iter();
+            steering.any(|steering| steering.name != name && matches(steering.name, name))
+        };
+        let spared = allow.iter().filter(|name| begins(name));
+        let spared: Vec<Box<str>> = spared.map(|name| name.as_str().into()).collect();
         let mut names = NameSet::default();
+        for name in &spared {
+            names.insert(name, NOT_DENIED);
+        }
         for (denied, number) in denied.iter().zip(0..) {
             names.insert(&denied.name, number);
         }
@@ -161,6 +175,7 @@ impl Members {
         Self {
             paths: Rc::new(paths),
             denied,
+            spared,
             ignored,
         }
     }
@@ -180,8 +195,12 @@ impl Members {
             [only] if !ignored => Some(*only),
             _ => None,
         });
+        let is_spared = |denied: &Denied| {
+            let mut spared = self.spared.iter();
+            denied.name.ends_with('*') && spared.any(|spared| matches(spared, name))
+        };
         steering
-            .find(|denied| matches(&denied.name, name))
+            .find(|denied| matches(&denied.name, name) && !is_spared(denied))
             .map(|denied| &*denied.name)
             .or_else(|| naming.find(|top| matches(top, name)))
     }
@@ -219,7 +238,7 @@ impl Named {
         };
         match NAMING.get(index) {
             Some(naming) if !members.ignores(index) => self.naming(naming, found),
-            Some(_) => {}
+            Some(naming) => self.entry_named |= naming.shape == Shape::NameOfEntry,
             None => self.steering(found, members),
         }
     }

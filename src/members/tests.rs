@@ -214,8 +214,8 @@ fn what_steers_servers_is_refused_and_named() {
 #[wasm_bindgen_test(unsupported = test)]
 fn the_configuration_allows_and_denies_members() {
     let policy = configured(json!({
-        "allow": ["priority", "aws_*", "fallbacks", "Plugins"],
-        "deny": ["cache_salt", "mcp_*", "tools"],
+        "allow": ["priority", "aws_*", "fallbacks", "Plugins", "vertex_location", "tools[].model"],
+        "deny": ["cache_salt", "mcp_*", "documents"],
     }));
     for (members, expected) in [
         (r#""priority":1"#, Ok(())),
@@ -230,7 +230,10 @@ fn the_configuration_allows_and_denies_members() {
             r#""mcp_servers":[{"url":"http://10.0.0.1"}]"#,
             refused("mcp_*"),
         ),
-        (r#""tools":[{"type":"function"}]"#, refused("tools")),
+        (r#""documents":["x"]"#, refused("documents")),
+        (r#""tools":[{"model":"qwen-3-32b"}]"#, Ok(())),
+        (r#""vertex_location":"eu""#, Ok(())),
+        (r#""Vertex_Location":"eu""#, Ok(())),
         (r#""vertex_project":"x""#, refused("vertex_*")),
     ] {
         assert_eq!(judge(&policy, members), expected, "{members}");
