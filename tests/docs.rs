@@ -71,7 +71,9 @@ fn every_configuration_of_a_page_is_taken() {
     let mut taken = 0;
     for (page, text) in pages() {
         for configuration in configurations(&text) {
-            let compiled = compile(configuration.as_bytes(), &|_| Some("a-key-that-nobody-could-guess".to_owned()));
+            let compiled = compile(configuration.as_bytes(), &|_| {
+                Some("a-key-that-nobody-could-guess".to_owned())
+            });
             let faults = compiled.err().unwrap_or_default();
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
             assert_eq!(faults, [""; 0], "{}: {configuration}", page.display());
