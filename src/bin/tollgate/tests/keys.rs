@@ -165,6 +165,20 @@ fn a_hash_comes_with_what_speaks_against_its_key() {
     )
     .unwrap();
     assert_eq!(told["warning"], "checksum");
+    for (key, warning) in [
+        (
+            "Bearer sk-tollgate-acme-demo",
+            "expected a key, got one with a header or a scheme such as `Bearer` in front of it",
+        ),
+        (
+            "\"sk-tollgate-acme-demo\"",
+            "expected a key, got one with quotes around it",
+        ),
+    ] {
+        let ran = hash(key);
+        assert_eq!(ran.errors, format!("tollgate: warning: {warning}\n"));
+        assert_eq!((ran.output.len(), ran.code), (DEMO.len(), Some(1)));
+    }
     for (name, input) in [
         ("nothing", String::new()),
         ("an empty line", "\n".to_owned()),
