@@ -231,7 +231,7 @@ fn nobody_puts_a_request_behind_one_that_is_authorised_without_reading_it() {
                 &smuggled,
             );
             // The server may have answered before the first frame of the body came.
-            let early = answer.status == 200 && framing.contains("byte by byte");
+            let early = answer.status == 200 && !framing.ends_with("length");
             let refused = if *method == "OPTIONS" {
                 (403, Some("operation_not_allowed"))
             } else {
