@@ -280,7 +280,7 @@ HONEST_FORMS = [
     ),
     form("a form with the name elsewhere", field(QWEN, 'name="x"; filename="model"'), OWN, END, code=PASSES),
     form(
-        "a form with a longer name", field(QWEN, 'name="model_id"'), field(QWEN, 'name="models"'), OWN, END, code=PASSES
+        "a form with a longer name", field(QWEN, 'name="model_id"'), field(QWEN, 'name="modelled"'), OWN, END, code=PASSES
     ),
 ]
 
