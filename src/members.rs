@@ -7,7 +7,7 @@
 //! to the next what it does not know itself.
 //!
 //! Names are compared as the most forgiving reader compares them ([`NameSet`]). Only the top of the document is looked at,
-//! and the few places of [`NAMING`]: what stands in messages and inputs is the user's to say.
+//! and the few places of `NAMING`: what stands in messages and inputs is the user's to say.
 
 pub(crate) mod naming;
 pub(crate) mod steering;

@@ -211,8 +211,8 @@ pub struct Movement {
 }
 
 /// Keeps the number of `model` label values bounded for the life of the process, as Envoy keeps the series. Tenants come
-/// from the configuration, so that there are at most [`MAX_FURTHER_LABELS`] pairs of tenant and further model, and
-/// [`RESERVED_MODELS`] more for each tenant.
+/// from the configuration, so that there are at most `MAX_FURTHER_LABELS` pairs of tenant and further model, and
+/// `RESERVED_MODELS` more for each tenant.
 #[derive(Debug, Default)]
 pub struct Labels {
     further_models: FxHashMap<Label, FxHashSet<Label>>,
