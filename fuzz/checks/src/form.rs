@@ -48,13 +48,19 @@ pub fn check(input: &[u8]) {
 
 /// The model of a form that is accepted.
 fn read(boundary: &Boundary, chunks: &[&[u8]]) -> Option<String> {
+    let members = crate::members();
     let before = held();
-    let mut form = Form::new(boundary, &crate::members());
+    let mut form = Form::new(boundary, &members);
     for chunk in chunks {
         if let Err(fault) = form.push(chunk) {
+            let refused = form.refused().is_some();
+            assert_eq!(refused, fault == Code::MemberNotAllowed);
             assert!(matches!(
                 fault,
-                Code::MalformedBody | Code::AmbiguousModel | Code::MissingModel
+                Code::MalformedBody
+                    | Code::AmbiguousModel
+                    | Code::MissingModel
+                    | Code::MemberNotAllowed
             ));
             return None;
         }
