@@ -1,6 +1,6 @@
 //! One member name, unescaped, and the two ways to compare it.
 
-/// Longer names are not kept and equal nothing. Three times the longest wanted name: a lookalike may write each letter
+/// Of a longer name only the beginning is kept, and it equals nothing. Three times the longest wanted name: a lookalike may write each letter
 /// with the three bytes of U+212A.
 pub(super) const CAP: usize = 96;
 
@@ -81,9 +81,14 @@ impl Name {
         self.cut
     }
 
-    /// The name; `None` if it is longer than any that is wanted.
-    pub(super) fn kept(&self) -> Option<&[u8]> {
-        self.bytes.get(..self.length).filter(|_| !self.too_long)
+    /// Whether [`Name::kept`] is only the beginning of a name that is longer than any that is wanted.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.too_long
+    }
+
+    /// The name, or as much of it as is kept.
+    pub(super) fn kept(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 
     fn append_char(&mut self, letter: char) {
@@ -94,22 +99,17 @@ impl Name {
         if self.cut {
             return;
         }
-        let end = self.length.saturating_add(text.len());
-        match self.bytes.get_mut(self.length..end) {
-            Some(room) if !self.too_long => {
-                room.copy_from_slice(text);
-                self.length = end;
-            }
-            _ => self.too_long = true,
+        let room = self.bytes.get_mut(self.length..).unwrap_or_default();
+        for (kept, byte) in room.iter_mut().zip(text) {
+            *kept = *byte;
         }
+        self.too_long |= text.len() > room.len();
+        self.length = self.length.saturating_add(text.len()).min(CAP);
     }
 }
 
 /// The name after case folding, in `room`: as much of it as fits. Of what is not UTF-8 only ASCII letters are folded.
 pub(super) fn fold<'a>(name: &[u8], room: &'a mut [u8; CAP]) -> &'a [u8] {
-    let text = std::str::from_utf8(name)
-        .ok()
-        .filter(|text| !text.is_ascii());
     let mut length = 0_usize;
     let mut append = |bytes: &[u8]| {
         let end = length.saturating_add(bytes.len());
@@ -121,16 +121,18 @@ pub(super) fn fold<'a>(name: &[u8], room: &'a mut [u8; CAP]) -> &'a [u8] {
         length = end;
         true
     };
-    match text {
-        Some(text) => {
-            let mut letters = text.chars();
-            let mut bytes = [0; 4];
-            while letters.next().is_some_and(|letter| {
-                append(fold_letter(letter).encode_utf8(&mut bytes).as_bytes())
-            }) {}
-        }
-        None => {
-            append(name.get(..CAP).unwrap_or(name));
+    if name.is_ascii() {
+        append(name.get(..CAP).unwrap_or(name));
+    } else {
+        let mut bytes = [0; 4];
+        'fitting: for chunk in name.utf8_chunks() {
+            for letter in chunk.valid().chars() {
+                let folded = fold_letter(letter).encode_utf8(&mut bytes);
+                if !append(folded.as_bytes()) {
+                    break 'fitting;
+                }
+            }
+            append(chunk.invalid());
         }
     }
     room.get(..length).unwrap_or_default()

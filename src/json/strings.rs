@@ -179,14 +179,11 @@ impl Scanner {
             return;
         }
         let name = if self.name.is_empty() {
-            Some(run)
+            run
         } else {
             self.name.push(run);
             self.name.end();
             self.name.kept()
-        };
-        let Some(name) = name else {
-            return;
         };
         let cut = self.name.is_cut();
         let place = if cut {
@@ -195,7 +192,7 @@ impl Scanner {
             self.paths.child(container, name)
         };
         // Only a verdict asks for lookalikes; for each name of a reply they would cost more than all the rest.
-        if self.grammar == Grammar::Strict {
+        if self.grammar == Grammar::Strict && !self.name.is_too_long() {
             let plain = name.is_ascii();
             let alike = self.paths.within(container, |wanted| {
                 let alike = if plain {

@@ -165,6 +165,10 @@ fn every_model_that_a_body_names_is_judged() {
 fn what_steers_servers_is_refused_and_named() {
     let policy = fixtures::policy(&fixtures::demo());
     for (members, expected) in [
+        (
+            r#""vertex_a_name_that_is_longer_than_any_that_is_looked_for_and_is_cut_or_escaped_where_nobody_looks_\u0061":1"#,
+            refused("vertex_*"),
+        ),
         (r#""priority":1"#, refused("priority")),
         (r#""priority":0"#, refused("priority")),
         (r#""PRIORITY":-1"#, refused("priority")),
