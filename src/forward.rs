@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use crate::access::Permit;
 use crate::form::Boundary;
-use crate::headers::{HeaderMap, Occurrence};
+use crate::headers::{HeaderMap, OWN_PREFIX, Occurrence, same_name};
 use crate::identity::{Proof, TrustedHeaders};
 use crate::operation::{ModelIn, Operation};
 use crate::policy::{Fairness, Forwarding, Policy, SecretHeader};
@@ -27,9 +27,6 @@ pub(crate) const OBJECTIVE: [&str; 2] = [
     "x-gateway-inference-objective",
 ];
 pub(crate) const TENANT: &str = "x-tollgate-tenant";
-
-/// What the filter says itself begins so.
-const OWN_PREFIX: &str = "x-tollgate-";
 
 const REQUEST_ID: &str = "x-request-id";
 const CONTENT_LENGTH: &str = "content-length";
@@ -316,22 +313,6 @@ fn is_owned(name: &[u8], policy: &Policy) -> bool {
         return true;
     }
     policy.owned.has(name) || same_name(name, model_header)
-}
-
-/// Whether two header names are one to a reader that ignores case and takes `_` for `-`.
-pub(crate) fn same_name(name: &[u8], owned: &str) -> bool {
-    let canonical = |byte: u8| {
-        if byte == b'_' {
-            b'-'
-        } else {
-            byte.to_ascii_lowercase()
-        }
-    };
-    name.len() == owned.len()
-        && name
-            .iter()
-            .zip(owned.bytes())
-            .all(|(byte, owned)| canonical(*byte) == canonical(owned))
 }
 
 /// Whether this header means something to every HTTP message, so that it cannot carry anything else.

@@ -99,6 +99,25 @@ pub fn trimmed(mut value: &[u8]) -> &[u8] {
     value
 }
 
+/// The names of headers that the filter alone may say begin so.
+pub(crate) const OWN_PREFIX: &str = "x-tollgate-";
+
+/// Whether two header names are one to a reader that ignores case and takes `_` for `-`.
+pub(crate) fn same_name(name: &[u8], owned: &str) -> bool {
+    let canonical = |byte: u8| {
+        if byte == b'_' {
+            b'-'
+        } else {
+            byte.to_ascii_lowercase()
+        }
+    };
+    name.len() == owned.len()
+        && name
+            .iter()
+            .zip(owned.bytes())
+            .all(|(byte, owned)| canonical(*byte) == canonical(owned))
+}
+
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for HeaderMap {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(headers: I) -> Self {
         let mut map = Self::default();

@@ -181,9 +181,14 @@ impl ModelRules {
     /// that is no model's. None for a name that an exact rule spells out.
     #[must_use]
     pub fn spelled_alike(&self, model: &str) -> Option<Vec<MatchingRule<'_>>> {
-        let Some(wider) = self.matching(model).filter(|found| found.is_prefix) else {
-            return Some(Vec::new());
-        };
+        match self.matching(model) {
+            Some(wider) if wider.is_prefix => self.alike_under(wider, model),
+            _ => Some(Vec::new()),
+        }
+    }
+
+    /// The same for a model that this `prefix*` or `*` is for.
+    fn alike_under(&self, wider: MatchingRule<'_>, model: &str) -> Option<Vec<MatchingRule<'_>>> {
         let exact = self.spellings.of(model)?;
         // `name:*` beside `name` has spoken of these spellings itself.
         let is_settled = |name: &str| wider.name.len() > name.len() && wider.name.starts_with(name);
@@ -234,14 +239,17 @@ impl ModelRules {
             (Caller::Known(_), Some(Rule::Authenticated)) => Ok(true),
             (Caller::Known(identity), Some(Rule::Groups(groups))) => Ok(identity.is_in_any(groups)),
         };
-        let mut allowed = admits(self.entry(model.as_str()).map(|entry| &entry.rule))?;
-        match self.spelled_alike(model.as_str()).filter(|_| allowed) {
-            Some(alike) => {
-                for rule in alike {
-                    allowed &= admits(Some(rule.rule()))?;
+        let matching = self.matching(model.as_str());
+        let mut allowed = admits(matching.map(|matching| matching.rule()))?;
+        if let Some(wider) = matching.filter(|matching| allowed && matching.is_prefix) {
+            match self.alike_under(wider, model.as_str()) {
+                Some(alike) => {
+                    for rule in alike {
+                        allowed &= admits(Some(rule.rule()))?;
+                    }
                 }
+                None => allowed = false,
             }
-            None => allowed = false,
         }
         let narrowed = caller
             .identity()

@@ -1,9 +1,6 @@
 //! What a server must not say in our name.
 
-use crate::headers::HeaderMap;
-
-/// How the names of our own reply headers begin: `x-tollgate-code` is what a client tells a refusal by.
-const OWN: &[u8] = b"x-tollgate-";
+use crate::headers::{HeaderMap, OWN_PREFIX, same_name};
 
 /// The names in a server's headers or trailers that only a refusal of ours may have, each once. Letter case does not
 /// matter, and `_` is read as `-`, as in requests.
@@ -16,12 +13,8 @@ pub fn forged(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 }
 
 fn is_own(name: &[u8]) -> bool {
-    let folded = |letter: &u8| match letter {
-        b'_' => b'-',
-        letter => letter.to_ascii_lowercase(),
-    };
-    let begin = name.iter().take(OWN.len()).map(folded);
-    begin.eq(OWN.iter().copied())
+    let start = name.get(..OWN_PREFIX.len());
+    start.is_some_and(|start| same_name(start, OWN_PREFIX))
 }
 
 #[cfg(test)]

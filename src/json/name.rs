@@ -1,7 +1,7 @@
 //! One member name, unescaped, and the two ways to compare it.
 
-/// Of a longer name only the beginning is kept, and it equals nothing. Three times the longest wanted name: a lookalike may write each letter
-/// with the three bytes of U+212A.
+/// Of a longer name only the beginning is kept, and it equals nothing. Three times the longest wanted name: a lookalike
+/// may write each letter with the three bytes of U+212A.
 pub(super) const CAP: usize = 96;
 
 #[derive(Debug)]

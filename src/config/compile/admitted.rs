@@ -5,7 +5,8 @@ use std::rc::Rc;
 use super::Compiler;
 use crate::config::faults::read;
 use crate::config::{AdmittedHeaderConfig, Config};
-use crate::forward::{AUTHORIZATION, is_ours, is_reserved, same_name};
+use crate::forward::{AUTHORIZATION, is_ours, is_reserved};
+use crate::headers::same_name;
 use crate::identity::{Source, TrustedHeaders, can_be_key};
 use crate::policy::{ModelHeader, Secret, SecretHeader};
 

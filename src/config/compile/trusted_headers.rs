@@ -3,7 +3,8 @@
 use super::Compiler;
 use crate::config::faults::read;
 use crate::config::{Config, GatewayProofConfig, TrustedHeadersConfig};
-use crate::forward::{is_ours, same_name};
+use crate::forward::is_ours;
+use crate::headers::same_name;
 use crate::identity::{GatewayProof, Source, TrustedHeaders};
 use crate::policy::ModelHeader;
 
