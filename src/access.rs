@@ -53,6 +53,12 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// Who asks; `None` for a caller without an identity.
+    #[must_use]
+    pub const fn identity(&self) -> Option<&Identity> {
+        self.caller.identity()
+    }
+
     /// Whether [`Permit::judge`] has to see the bytes of the body.
     #[must_use]
     pub const fn reads_body(&self) -> bool {
@@ -143,6 +149,12 @@ impl Permit {
             self.body = Body::Empty;
         }
         Ok(edit)
+    }
+
+    /// The model, once known and allowed, and the refusal that the mode only noted.
+    #[must_use]
+    pub fn into_findings(self) -> (Option<ModelName>, Option<Denial>) {
+        (self.model, self.noted)
     }
 
     /// The refusal that the mode only noted.

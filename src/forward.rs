@@ -52,7 +52,7 @@ pub(crate) const DESCRIBING: [&str; 8] = [
 pub const AUTHORIZATION: &str = "authorization";
 
 /// What has to be written to the request's headers before it may go on.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Changes {
     /// Headers to remove, all copies, each name once.
     pub remove: Vec<Vec<u8>>,
@@ -92,6 +92,12 @@ impl Forwarded {
     #[must_use]
     pub const fn permit(&self) -> &Permit {
         &self.0
+    }
+
+    /// The permit of a request that is over.
+    #[must_use]
+    pub fn into_permit(self) -> Permit {
+        self.0
     }
 
     /// The permit, to judge the body by.

@@ -16,33 +16,13 @@ use std::ptr;
 use rustc_hash::FxHashMap;
 
 use crate::config::Fault;
-use crate::forward::Changes;
+use crate::exchange::{Body, Host, LocalReply, Map, Refused, Result};
 use crate::headers::HeaderMap;
 use crate::identity::Claim;
 use crate::metrics::{Kind, Movement, Series};
 
-/// Envoy refused a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refused;
-
-type Result<T> = std::result::Result<T, Refused>;
-
-/// Which header map a call works on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Map {
-    RequestHeaders = 0,
-    RequestTrailers = 1,
-    ResponseHeaders = 2,
-    ResponseTrailers = 3,
-}
-
-/// Which body or text a call works on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Buffer {
-    RequestBody = 0,
-    ResponseBody = 1,
-    PluginConfiguration = 7,
-}
+/// The plugin's configuration, among Envoy's buffers.
+const PLUGIN_CONFIGURATION: u32 = 7;
 
 /// Levels of Envoy's log.
 #[derive(Debug, Clone, Copy)]
@@ -126,58 +106,118 @@ pub(crate) fn now() -> Result<u64> {
     Ok(time)
 }
 
-/// All headers of a map.
-pub(crate) fn headers(map: Map) -> Result<HeaderMap> {
-    // SAFETY: `receive` passes pointers that the host may write through.
-    let bytes =
-        receive(|value, size| unsafe { proxy_get_header_map_pairs(map as u32, value, size) })?;
-    HeaderMap::decode(bytes).ok_or(Refused)
+/// The plugin's configuration, of `size` bytes.
+pub(crate) fn configuration(size: usize) -> Result<Vec<u8>> {
+    buffer(PLUGIN_CONFIGURATION, size)
 }
 
-/// Removes every copy of a header.
-pub(crate) fn remove_header(map: Map, name: &[u8]) -> Result<()> {
-    // SAFETY: the host only reads `name`.
-    checked(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
-}
+/// Envoy, as one request sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Envoy;
 
-/// Sets a header, replacing every copy of it.
-pub(crate) fn set_header(map: Map, name: &str, value: &str) -> Result<()> {
-    // SAFETY: the host only reads `name` and `value`.
-    checked(unsafe {
-        proxy_replace_header_map_value(
-            map as u32,
-            name.as_ptr(),
-            name.len(),
-            value.as_ptr(),
-            value.len(),
-        )
-    })
-}
-
-/// Writes the changes of an admitted request. Every one must succeed: a header that could not be stripped is a leak.
-pub(crate) fn apply(changes: &Changes) -> Result<()> {
-    for name in &changes.remove {
-        remove_header(Map::RequestHeaders, name)?;
+impl Host for Envoy {
+    fn now(&self) -> Result<u64> {
+        now()
     }
-    for (name, value) in &changes.set {
-        set_header(Map::RequestHeaders, name, value)?;
+
+    fn headers(&self, map: Map) -> Result<HeaderMap> {
+        // SAFETY: `receive` passes pointers that the host may write through.
+        let bytes =
+            receive(|value, size| unsafe { proxy_get_header_map_pairs(map as u32, value, size) })?;
+        HeaderMap::decode(bytes).ok_or(Refused)
     }
-    for header in &changes.secrets {
-        set_header(Map::RequestHeaders, &header.name, header.value.expose())?;
+
+    fn set_header(&self, map: Map, name: &str, value: &str) -> Result<()> {
+        // SAFETY: the host only reads `name` and `value`.
+        checked(unsafe {
+            proxy_replace_header_map_value(
+                map as u32,
+                name.as_ptr(),
+                name.len(),
+                value.as_ptr(),
+                value.len(),
+            )
+        })
     }
-    changes.path.as_ref().map_or(Ok(()), |path| {
-        set_header(Map::RequestHeaders, ":path", path)
-    })
+
+    fn remove_header(&self, map: Map, name: &[u8]) -> Result<()> {
+        // SAFETY: the host only reads `name`.
+        checked(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
+    }
+
+    fn frame(&self, body: Body, size: usize) -> Result<Vec<u8>> {
+        buffer(body as u32, size)
+    }
+
+    /// Envoy does not correct the `content-length`.
+    fn replace(&self, body: Body, size: usize, bytes: &[u8]) -> Result<()> {
+        set_buffer(body, 0, size, bytes)
+    }
+
+    /// Envoy does not correct the `content-length`.
+    fn append(&self, body: Body, size: usize, bytes: &[u8]) -> Result<()> {
+        set_buffer(body, size, 0, bytes)
+    }
+
+    fn attribute(&self, path: &[&str]) -> Claim {
+        match property(path) {
+            (OK, bytes) => Claim::Value(bytes),
+            (NOT_FOUND, _) => Claim::Absent,
+            (SERIALIZATION_FAILURE, _) => Claim::Null,
+            _ => Claim::Unreadable,
+        }
+    }
+
+    fn number(&self, path: &[&str]) -> Option<u64> {
+        let (status, bytes) = property(path);
+        checked(status).ok()?;
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    }
+
+    /// The details show as `%RESPONSE_CODE_DETAILS%`.
+    fn reply(&self, reply: &LocalReply<'_>) -> Result<()> {
+        let headers = serialise(reply.headers);
+        // SAFETY: the host only reads the four buffers. -1 leaves the gRPC status to Envoy, which maps the HTTP status
+        // for gRPC clients.
+        checked(unsafe {
+            proxy_send_local_response(
+                reply.status,
+                reply.details.as_ptr(),
+                reply.details.len(),
+                reply.body.as_ptr(),
+                reply.body.len(),
+                headers.as_ptr(),
+                headers.len(),
+                -1,
+            )
+        })
+    }
+
+    fn close(&self) {
+        const HTTP_REQUEST: u32 = 0;
+        // SAFETY: no pointers.
+        unsafe { proxy_close_stream(HTTP_REQUEST) };
+    }
+
+    fn move_series(&self, movement: &Movement) {
+        move_series(movement);
+    }
+
+    /// Access logs and later filters read the entry as `wasm.<name>`.
+    fn set_filter_state(&self, name: &str, value: &str) {
+        // SAFETY: the host only reads both. A log field that is lost is not worth failing for.
+        unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    }
 }
 
-/// The first `size` bytes of a body or of the configuration; fewer than that is a refusal.
-pub(crate) fn buffer(buffer: Buffer, size: usize) -> Result<Vec<u8>> {
+/// The first `size` bytes of a buffer.
+fn buffer(buffer: u32, size: usize) -> Result<Vec<u8>> {
     if size == 0 {
         return Ok(Vec::new());
     }
     // SAFETY: as in `headers`.
     let bytes = receive(|value, value_size| unsafe {
-        proxy_get_buffer_bytes(buffer as u32, 0, size, value, value_size)
+        proxy_get_buffer_bytes(buffer, 0, size, value, value_size)
     })?;
     if bytes.len() == size {
         Ok(bytes)
@@ -186,71 +226,11 @@ pub(crate) fn buffer(buffer: Buffer, size: usize) -> Result<Vec<u8>> {
     }
 }
 
-/// Puts `bytes` into the place of the first `size` bytes of a body: in the frame of this callback, or, with a size of 0,
-/// before it. Envoy does not mend the `content-length`.
-pub(crate) fn set_buffer(buffer: Buffer, size: usize, bytes: &[u8]) -> Result<()> {
+fn set_buffer(body: Body, start: usize, size: usize, bytes: &[u8]) -> Result<()> {
     // SAFETY: the host only reads `bytes`.
-    checked(unsafe { proxy_set_buffer_bytes(buffer as u32, 0, size, bytes.as_ptr(), bytes.len()) })
-}
-
-/// Puts `bytes` after the `size` bytes of the frame of this callback. Envoy does not mend the `content-length`.
-pub(crate) fn append(buffer: Buffer, size: usize, bytes: &[u8]) -> Result<()> {
-    // SAFETY: the host only reads `bytes`.
-    checked(unsafe { proxy_set_buffer_bytes(buffer as u32, size, 0, bytes.as_ptr(), bytes.len()) })
-}
-
-/// A number that Envoy knows about the stream, such as `response.code` or `response.flags`.
-pub(crate) fn number(path: &[&str]) -> Option<u64> {
-    let (status, bytes) = property(path);
-    checked(status).ok()?;
-    Some(u64::from_le_bytes(bytes.try_into().ok()?))
-}
-
-/// One of Envoy's attributes, by the parts of its path.
-pub(crate) fn attribute(path: &[&str]) -> Claim {
-    match property(path) {
-        (OK, bytes) => Claim::Value(bytes),
-        (NOT_FOUND, _) => Claim::Absent,
-        (SERIALIZATION_FAILURE, _) => Claim::Null,
-        _ => Claim::Unreadable,
-    }
-}
-
-/// Writes a value to filter state, where access logs and later filters read it as `wasm.<name>`.
-pub(crate) fn set_filter_state(name: &str, value: &str) {
-    // SAFETY: the host only reads both. A log field that is lost is not worth failing for.
-    unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
-}
-
-/// Answers the client instead of the upstream. `details` shows as `%RESPONSE_CODE_DETAILS%`.
-pub(crate) fn reply(
-    status: u32,
-    details: &str,
-    headers: &[(&str, &str)],
-    body: &str,
-) -> Result<()> {
-    let headers = serialise(headers);
-    // SAFETY: the host only reads the four buffers. -1 leaves the gRPC status to Envoy, which maps the HTTP status
-    // for gRPC clients.
     checked(unsafe {
-        proxy_send_local_response(
-            status,
-            details.as_ptr(),
-            details.len(),
-            body.as_ptr(),
-            body.len(),
-            headers.as_ptr(),
-            headers.len(),
-            -1,
-        )
+        proxy_set_buffer_bytes(body as u32, start, size, bytes.as_ptr(), bytes.len())
     })
-}
-
-/// Ends the request without an answer: the last resort where even a refusal cannot be sent.
-pub(crate) fn close_request() {
-    const HTTP_REQUEST: u32 = 0;
-    // SAFETY: no pointers.
-    unsafe { proxy_close_stream(HTTP_REQUEST) };
 }
 
 /// Moves one series. A metric that Envoy refuses is not worth failing for.

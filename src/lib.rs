@@ -11,14 +11,16 @@
 //! end     ─ record: metrics, filter state        in on_log, exactly once, on every ending
 //! ```
 //!
-//! Each step hands one type to the next, and can only be called with the proof that the step before it made. The core
-//! takes bytes and values and returns values: no host call, no clock and no log. `plugin.rs` is the one file that talks
-//! to Envoy, through `host.rs`, whose calls return results.
+//! Each step hands one type to the next, and can only be called with the proof that the step before it made. An
+//! [`Exchange`](exchange::Exchange) takes one request through all of them. It reaches the proxy through
+//! [`Host`](exchange::Host), a trait that a shell implements: `host.rs` and `plugin.rs` for Envoy,
+//! [`Offline`](exchange::Offline) for tests, fuzzing and `tollgate explain`. The other modules take bytes and values and
+//! return values: no host call, no clock and no log.
 
 pub mod access;
-pub mod arrival;
 pub mod config;
 pub mod denial;
+pub mod exchange;
 #[cfg(test)]
 mod fixtures;
 pub mod form;

@@ -50,6 +50,29 @@ const fn milliseconds(from: u64, to: u64) -> u64 {
     to.saturating_sub(from) / 1_000_000
 }
 
+/// What is known of a request at its end.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// `None` where nobody was identified.
+    pub tenant: Option<Label>,
+    /// `None` for what is not in the table of operations.
+    pub operation: Option<Operation>,
+    /// The model that was refused or permitted.
+    pub model: Option<ModelName>,
+    /// Whether the configuration spells the model's name out.
+    pub model_is_configured: bool,
+    /// Why the client was told no.
+    pub denial: Option<Denial>,
+    /// The refusal that the mode only noted.
+    pub noted: Option<Denial>,
+    /// How Envoy says that it ended.
+    pub ending: Ending,
+    /// What read the reply; `None` where there was nothing to read.
+    pub meter: Option<Meter>,
+    /// When.
+    pub times: Times,
+}
+
 /// One finished request.
 #[derive(Debug)]
 pub struct Record {
@@ -74,15 +97,18 @@ pub struct Record {
 impl Record {
     /// Sums up a request.
     #[must_use]
-    pub fn new(
-        tenant: Option<Label>,
-        operation: Option<Operation>,
-        model: Option<(ModelName, bool)>,
-        denial: Option<Denial>,
-        ending: Ending,
-        meter: Option<Meter>,
-        times: Times,
-    ) -> Self {
+    pub fn new(facts: Facts) -> Self {
+        let Facts {
+            tenant,
+            operation,
+            model,
+            model_is_configured,
+            denial,
+            noted,
+            ending,
+            meter,
+            times,
+        } = facts;
         let outcome = if denial.is_some() {
             Outcome::Denied
         } else {
@@ -101,14 +127,13 @@ impl Record {
             None if generates && outcome != Outcome::Denied => unmetered(Source::None),
             None => unmetered(Source::NotApplicable),
         };
-        let (model, model_is_configured) = model.unzip();
         Self {
             tenant,
             operation,
             model,
-            model_is_configured: model_is_configured.unwrap_or_default(),
+            model_is_configured,
             denial,
-            noted: None,
+            noted,
             outcome,
             metered,
             by_gateway: false,
@@ -121,7 +146,7 @@ impl Record {
     /// The same request, with what another filter counted of it. `ask` is called only where tokens were to be expected.
     /// Its counts stand in for numbers that are not final, and are compared with those that are.
     #[must_use]
-    pub fn beside(mut self, ask: impl FnOnce() -> Option<GatewayCount>) -> Self {
+    pub fn compared_with(mut self, ask: impl FnOnce() -> Option<GatewayCount>) -> Self {
         let metered = &mut self.metered;
         if metered.source == Source::NotApplicable {
             return self;
@@ -148,13 +173,6 @@ impl Record {
             };
             self.by_gateway = true;
         }
-        self
-    }
-
-    /// The same request, which another mode would have refused.
-    #[must_use]
-    pub fn noting(mut self, denial: Option<Denial>) -> Self {
-        self.noted = denial;
         self
     }
 

@@ -20,7 +20,7 @@ use crate::meter::{self, Missing};
 use crate::metrics::{Kind, Metric};
 use crate::operation::{INFERENCE, ModelIn, Operation};
 use crate::query;
-use crate::record::{BY_GATEWAY, Ending, Outcome, Record, Times};
+use crate::record::{BY_GATEWAY, Facts, Outcome, Record};
 use crate::rewrite::{ask, models};
 
 /// A name, and what makes the text.
@@ -403,15 +403,7 @@ fn metrics() -> String {
 }
 
 fn filter_state() -> String {
-    let nothing = Record::new(
-        None,
-        None,
-        None,
-        None,
-        Ending::default(),
-        None,
-        Times::new(),
-    );
+    let nothing = Record::new(Facts::default());
     let rows = nothing.entries().map(|(name, _)| {
         let value = match name {
             "tollgate.tenant" => "the tenant",

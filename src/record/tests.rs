@@ -23,16 +23,17 @@ fn chat(reply: Option<&str>, ending: Ending, denial: Option<Denial>) -> Record {
         first_token,
         ended: SECOND * 7 / 2,
     };
-    let model = ModelName::new("m").map(|model| (model, true));
-    Record::new(
-        Some("acme".into()),
-        Some(Operation::Chat),
-        model,
+    Record::new(Facts {
+        tenant: Some("acme".into()),
+        operation: Some(Operation::Chat),
+        model: ModelName::new("m"),
+        model_is_configured: true,
         denial,
         ending,
         meter,
         times,
-    )
+        ..Facts::default()
+    })
 }
 
 fn moved(record: &Record) -> Vec<String> {
@@ -94,15 +95,11 @@ fn a_denied_request_moves_its_code_and_no_time() {
             "tenant=.=acme;.;code=.=ambiguous_model;.;tollgate_denials_total 1",
         ]
     );
-    let nobody = Record::new(
-        None,
-        None,
-        None,
-        Some(Code::MissingCredential.into()),
-        OK,
-        None,
-        Times::new(),
-    );
+    let nobody = Record::new(Facts {
+        denial: Some(Code::MissingCredential.into()),
+        ending: OK,
+        ..Facts::default()
+    });
     assert_eq!(
         moved(&nobody),
         [
@@ -214,15 +211,11 @@ fn filter_state_leaves_out_what_is_not_known() {
             "tollgate.outcome=ok",
         ]
     );
-    let nobody = Record::new(
-        None,
-        None,
-        None,
-        Some(Code::MissingCredential.into()),
-        OK,
-        None,
-        Times::new(),
-    );
+    let nobody = Record::new(Facts {
+        denial: Some(Code::MissingCredential.into()),
+        ending: OK,
+        ..Facts::default()
+    });
     assert_eq!(
         state(nobody),
         [
@@ -251,15 +244,15 @@ fn refused_names_get_no_label_of_their_own() {
         let denial = model
             .as_ref()
             .map(|(model, _)| Denial::model_not_allowed(model, false));
-        let record = Record::new(
-            Some("acme".into()),
-            Some(Operation::Chat),
-            model,
+        let record = Record::new(Facts {
+            tenant: Some("acme".into()),
+            operation: Some(Operation::Chat),
+            model: model.as_ref().map(|(model, _)| model.clone()),
+            model_is_configured: model.is_some_and(|(_, configured)| configured),
             denial,
-            OK,
-            None,
-            Times::new(),
-        );
+            ending: OK,
+            ..Facts::default()
+        });
         moved(&record).remove(0)
     };
     let line = |model: &str| {
@@ -278,17 +271,15 @@ fn what_is_only_noted_counts_as_a_denial_of_a_request_that_passed() {
         let denial = model
             .as_ref()
             .map(|model| Denial::model_not_allowed(model, false));
-        let model = model.map(|model| (model, configured));
-        Record::new(
-            Some("acme".into()),
-            Some(Operation::ListModels),
+        Record::new(Facts {
+            tenant: Some("acme".into()),
+            operation: Some(Operation::ListModels),
             model,
-            None,
-            OK,
-            None,
-            Times::new(),
-        )
-        .noting(denial)
+            model_is_configured: configured,
+            noted: denial,
+            ending: OK,
+            ..Facts::default()
+        })
     };
     assert_eq!(
         moved(&noted("m", true)),
@@ -314,7 +305,7 @@ fn beside(
     denial: Option<Denial>,
     count: Option<GatewayCount>,
 ) -> (Vec<String>, Vec<String>) {
-    let record = chat(reply, OK, denial).beside(|| count);
+    let record = chat(reply, OK, denial).compared_with(|| count);
     let state = record.filter_state().into_iter();
     let told = [
         "input_tokens",
@@ -442,21 +433,18 @@ fn counts_of_another_filter_stand_in_for_missing_ones_and_are_held_against_repor
 fn nobody_is_asked_where_no_tokens_were_to_be_expected() {
     let asked = |record: Record| {
         let asked = std::cell::Cell::new(false);
-        let _ = record.beside(|| {
+        let _ = record.compared_with(|| {
             asked.set(true);
             None
         });
         asked.get()
     };
-    let list = Record::new(
-        Some("acme".into()),
-        Some(Operation::ListModels),
-        None,
-        None,
-        OK,
-        None,
-        Times::new(),
-    );
+    let list = Record::new(Facts {
+        tenant: Some("acme".into()),
+        operation: Some(Operation::ListModels),
+        ending: OK,
+        ..Facts::default()
+    });
     let denied = chat(None, OK, Some(Code::ModelNotAllowed.into()));
     assert!(!asked(list), "a list");
     assert!(!asked(denied), "a denial");
@@ -482,7 +470,10 @@ fn what_was_answered_before_the_filter_saw_it_has_no_name_and_no_tokens() {
         status: Some(401),
         ..Ending::default()
     };
-    let record = Record::new(None, None, None, None, ending, None, Times::new());
+    let record = Record::new(Facts {
+        ending,
+        ..Facts::default()
+    });
     assert_eq!(
         moved(&record),
         [

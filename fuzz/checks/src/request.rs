@@ -4,11 +4,12 @@
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use tollgate::access::{Mode, admit, settle};
-use tollgate::forward::{Changes, forward};
+use tollgate::access::Mode;
+use tollgate::exchange::{Exchange, Map, Offline, Step};
+use tollgate::forward::Changes;
 use tollgate::headers::HeaderMap;
-use tollgate::identity::{Caller, Claim, identify};
-use tollgate::operation::{self, ModelIn, Operation};
+use tollgate::identity::Claim;
+use tollgate::operation::{ModelIn, Operation};
 use tollgate::policy::{Fairness, Forwarding, Policy};
 use tollgate::rewrite::ask::ADDED_LENGTH;
 
@@ -105,10 +106,13 @@ const SPARED: [&str; 8] = [
     "x-envoy-peer-metadata-id",
 ];
 
+/// The moment of every request, in nanoseconds since the epoch.
+const NOW: u64 = 1_780_272_000_000_000_000;
+
 type Header = (Vec<u8>, Vec<u8>);
 
 thread_local! {
-    static POLICIES: Vec<Policy> = policies();
+    static POLICIES: Vec<Rc<Policy>> = policies();
 }
 
 /// Nothing owned or secret goes on, whatever came, save what the filter sets from the identity; nobody gets in unknown.
@@ -148,28 +152,23 @@ pub fn check(input: &[u8]) {
 fn pass(
     headers: &HeaderMap,
     has_body: bool,
-    policy: &Policy,
+    policy: &Rc<Policy>,
     attributes: &dyn Fn(&[&str]) -> Claim,
     has_token: bool,
 ) {
-    let _ = operation::dialect(headers);
-    let Ok(target) = operation::target(headers, has_body, policy) else {
+    let host = Offline::new(headers, NOW, attributes);
+    let mut exchange = Exchange::new(Some(Rc::clone(policy)));
+    let step = exchange.request_headers(&host, !has_body);
+    let Some(permit) = exchange.permit() else {
+        assert_eq!(step, Step::Stop);
+        assert!(host.sent().is_some(), "nobody is told no in silence");
+        assert_eq!(collect(headers), host.headers_now(Map::RequestHeaders));
         return;
     };
-    let mut caller = Caller::Anonymous;
-    if target.operation.needs_identity() {
-        let identified = identify(headers, policy, 1_780_272_000, attributes);
-        let Ok((settled, _)) = settle(identified, policy.mode) else {
-            return;
-        };
-        caller = settled;
-    }
+    let operation = exchange.operation().expect("an operation of the table");
     let before = collect(headers);
-    let known = caller.identity().is_some();
-    let key = caller
-        .identity()
-        .and_then(|identity| identity.key())
-        .cloned();
+    let known = permit.identity().is_some();
+    let key = permit.identity().and_then(|identity| identity.key());
     if known && !has_token {
         let proofs: [&[u8]; 2] = [KEY.as_bytes(), b"gateway-secret"];
         let proven = before.iter().any(|(_, value)| {
@@ -178,10 +177,6 @@ fn pass(
         });
         assert!(proven, "an identity from nowhere: {before:?}");
     }
-    let Ok(permit) = admit(caller, &target, headers, has_body, policy) else {
-        return;
-    };
-    let operation = target.operation;
     if matches!(
         operation,
         Operation::ListModels | Operation::ShowModel | Operation::Preflight
@@ -203,16 +198,12 @@ fn pass(
         let path = headers.first(":path").unwrap_or_default();
         assert_no_parameter(path, &["model", "engine"]);
     }
-    if policy.mode == Mode::Enforce && target.operation.needs_identity() {
-        assert!(known, "nobody may do {:?}", target.operation);
+    if policy.mode == Mode::Enforce && operation.needs_identity() {
+        assert!(known, "nobody may do {operation:?}");
     }
-    let mut after = Vec::new();
-    let written = forward(permit, headers, has_body, policy).write(|changes| {
-        check_changes(changes, headers, policy, target.operation, key.as_ref());
-        after = applied(&before, changes);
-        Ok::<(), ()>(())
-    });
-    assert!(written.is_ok());
+    let changes = host.changes();
+    check_changes(&changes, headers, policy, operation, key);
+    let after = applied(&before, &changes);
     check_headers(&before, &after, policy, known);
     check_body_headers(&before, &after, operation, has_body);
     check_admitted(&after, policy);
@@ -474,7 +465,7 @@ fn serialised(headers: &[Header]) -> Vec<u8> {
 }
 
 /// Configurations that differ in what goes on.
-fn policies() -> Vec<Policy> {
+fn policies() -> Vec<Rc<Policy>> {
     let base = json!({
         "tenants": {"acme": {"groups": ["research"], "objective": "interactive"}},
         "keysFrom": [{"env": "KEYS", "format": "plain", "tenant": "acme"}],
@@ -515,7 +506,7 @@ fn policies() -> Vec<Policy> {
         keyed,
     ]
     .iter()
-    .map(policy)
+    .map(|config| Rc::new(policy(config)))
     .collect()
 }
 

@@ -12,12 +12,14 @@ mod who;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use clap::Args;
-use tollgate::access::Mode;
-use tollgate::arrival::Arrival;
+use tollgate::access::{Mode, Permit};
 use tollgate::denial::Denial;
-use tollgate::forward::{Changes, Forwarded};
+use tollgate::exchange::{Body, Exchange, Offline, Step};
+use tollgate::model::ModelName;
+use tollgate::operation::Operation;
 use tollgate::policy::Policy;
 
 use self::report::Report;
@@ -158,50 +160,52 @@ fn answer(
     Ok((report, request.into_secrets()))
 }
 
-/// What became of a request, in the filter's own types.
+/// What became of a request.
 struct Passage {
-    arrival: Arrival,
-    /// What goes on with its changes, or why nothing does.
-    outcome: Result<(Forwarded, report::Headers), Denial>,
+    operation: Option<Operation>,
+    /// The model that the request was allowed, or refused.
+    model: Option<ModelName>,
+    /// Whether the server is asked for usage that the client does not see.
+    hides_usage: bool,
+    headers: report::Headers,
+    denial: Option<Denial>,
 }
 
-fn explain(request: &Request, mut policy: Policy) -> Report {
+fn explain(request: &Request, policy: Policy) -> Report {
     let mode = policy.mode;
+    let mut policy = Rc::new(policy);
     let passage = pass(request, &policy);
-    // What the other modes let pass is what this one refuses.
-    policy.mode = Mode::Enforce;
+    // What the other modes let pass is what this one refuses. No exchange holds the policy any more.
+    if let Some(policy) = Rc::get_mut(&mut policy) {
+        policy.mode = Mode::Enforce;
+    }
     let enforced = match mode {
         Mode::Enforce => None,
-        Mode::Audit | Mode::Open => pass(request, &policy).outcome.err(),
+        Mode::Audit | Mode::Open => pass(request, &policy).denial,
     };
     Report::new(request, &policy, mode, &passage, enforced)
 }
 
-/// Sends the request through the filter's functions, as `plugin.rs` does.
-fn pass(request: &Request, policy: &Policy) -> Passage {
-    let mut arrival = Arrival::new();
-    let mut headers = report::Headers::default();
-    let write = |changes: &Changes| {
-        headers = report::Headers::of(changes, request);
-        Ok::<(), Denial>(())
-    };
-    let forwarded = arrival.admit(
-        request.headers(),
-        request.has_body(),
-        policy,
-        request.now,
-        &|path| request.attribute(path),
-        write,
-    );
-    let judged = forwarded.and_then(|mut forwarded| {
-        if request.has_body() {
-            let permit = forwarded.permit_mut();
-            permit.judge(request.body(), true, policy)?;
-        }
-        Ok(forwarded)
-    });
-    let outcome = judged.map(|forwarded| (forwarded, headers));
-    Passage { arrival, outcome }
+/// Sends the request through an exchange, as the filter does.
+fn pass(request: &Request, policy: &Rc<Policy>) -> Passage {
+    let attributes = |path: &[&str]| request.attribute(path);
+    let host = Offline::new(request.headers(), request.time(), &attributes);
+    let mut exchange = Exchange::new(Some(Rc::clone(policy)));
+    let has_body = request.has_body();
+    if exchange.request_headers(&host, !has_body) == Step::Continue && has_body {
+        let size = host.put_frame(Body::Request, request.body());
+        exchange.request_body(&host, size, true);
+    }
+    let permit = exchange.permit();
+    let allowed = permit.and_then(Permit::model);
+    let refused = exchange.denial().and_then(Denial::model);
+    Passage {
+        operation: exchange.operation(),
+        model: allowed.or(refused).cloned(),
+        hides_usage: permit.is_some_and(Permit::hides_usage),
+        headers: report::Headers::of(&host.changes(), request),
+        denial: exchange.denial().cloned(),
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use tollgate::access::Mode;
 use tollgate::denial::{Denial, request_id};
-use tollgate::forward::{AUTHORIZATION, Changes, FAIRNESS, Forwarded};
+use tollgate::forward::{AUTHORIZATION, Changes, FAIRNESS};
 use tollgate::identity::{Caller, identify};
 use tollgate::meter;
 use tollgate::model::ModelName;
@@ -108,7 +108,7 @@ impl Report {
         enforced: Option<Denial>,
     ) -> Self {
         let target = operation::target(request.headers(), request.has_body(), policy);
-        let operation = passage.arrival.operation;
+        let operation = passage.operation;
         let attribute = |path: &[&str]| request.attribute(path);
         let identified = if operation.is_none_or(Operation::needs_identity) {
             identify(request.headers(), policy, request.now, &attribute)
@@ -116,15 +116,11 @@ impl Report {
             Ok(Caller::Anonymous)
         };
         let who = Who::new(&identified, request, policy);
-        let (forwarded, denial) = match &passage.outcome {
-            Ok((forwarded, _)) => (Some(forwarded), None),
-            Err(denial) => (None, Some(denial)),
-        };
+        let denial = passage.denial.as_ref();
         let named = target.ok().and_then(|target| target.model);
-        let model = forwarded
-            .and_then(|forwarded| forwarded.permit().model())
-            .or_else(|| denial.and_then(Denial::model))
-            .cloned()
+        let model = passage
+            .model
+            .clone()
             .or_else(|| ModelName::new(named.or(request.model.as_deref())?));
         let caller = identified.unwrap_or(Caller::Anonymous);
         let model = model.map(|model| ModelAnswer::new(&model, &caller, &who, policy));
@@ -140,11 +136,10 @@ impl Report {
             mode: mode.as_str(),
             request: request.line.clone(),
             operation: operation.map(Operation::as_str),
-            passed: passage
-                .outcome
-                .as_ref()
-                .ok()
-                .map(|(forwarded, headers)| Passed::new(forwarded, headers, request, operation)),
+            passed: match denial {
+                Some(_) => None,
+                None => Some(Passed::new(passage, request)),
+            },
             denial: denial.map(answer),
             would_deny: enforced.as_ref().filter(|_| denial.is_none()).map(answer),
             who,
@@ -158,16 +153,12 @@ impl Report {
 }
 
 impl Passed {
-    fn new(
-        forwarded: &Forwarded,
-        headers: &Headers,
-        request: &Request,
-        operation: Option<Operation>,
-    ) -> Self {
-        let metered = operation.map(Operation::metered);
+    fn new(passage: &Passage, request: &Request) -> Self {
+        let headers = &passage.headers;
+        let metered = passage.operation.map(Operation::metered);
         let usage = match metered {
             None | Some(meter::Operation::Other) => None,
-            Some(_) if forwarded.permit().hides_usage() => Some(Usage::AskedAndHidden),
+            Some(_) if passage.hides_usage => Some(Usage::AskedAndHidden),
             Some(meter::Operation::Generate) if request.streams => Some(Usage::NotAsked),
             Some(_) => Some(Usage::Reported),
         };

@@ -132,6 +132,12 @@ impl Request {
         Ok(request)
     }
 
+    /// Nanoseconds since the epoch.
+    pub(super) fn time(&self) -> u64 {
+        let seconds = u64::try_from(self.now).unwrap_or_default();
+        seconds.saturating_mul(1_000_000_000)
+    }
+
     pub(super) const fn headers(&self) -> &HeaderMap {
         &self.headers
     }

@@ -1,16 +1,17 @@
 //! The reply on its way through: seen by the meter, and changed where it is a list of models or shows usage that only we
 //! have asked for.
 
+use super::{Body, Host, Map};
 use crate::access::Permit;
 use crate::denial::{self, Denial};
 use crate::headers::HeaderMap;
-use crate::host::{self, Buffer, Map};
 use crate::meter::{self, Meter};
 use crate::policy::Policy;
 use crate::rewrite::hide::Hide;
 use crate::rewrite::models::{self, ModelList, Viewer};
 
 /// One reply.
+#[derive(Debug)]
 pub(super) struct Reply {
     /// `None` before its headers; zero, which is no success, where they have no status.
     status: Option<u16>,
@@ -48,26 +49,27 @@ impl Reply {
     /// filtered does not.
     pub(super) fn begin(
         &mut self,
+        host: &impl Host,
         last: bool,
         permit: &Permit,
         policy: &Policy,
     ) -> Result<(), Denial> {
         self.ended = last;
         let filters = permit.filters_models(policy);
-        let headers = match host::headers(Map::ResponseHeaders) {
+        let headers = match host.headers(Map::ResponseHeaders) {
             Ok(headers) => headers,
             Err(refused) if filters => return Err(refused.into()),
             Err(_) => return Ok(()),
         };
         let status = status(&headers);
         self.status = Some(status);
-        strip(Map::ResponseHeaders, &headers)?;
+        strip(host, Map::ResponseHeaders, &headers)?;
         if filters && (200..300).contains(&status) {
             for name in models::outdated(&headers) {
-                host::remove_header(Map::ResponseHeaders, name.as_bytes())?;
+                host.remove_header(Map::ResponseHeaders, name.as_bytes())?;
             }
             for (name, value) in models::REPLY_HEADERS {
-                host::set_header(Map::ResponseHeaders, name, value)?;
+                host.set_header(Map::ResponseHeaders, name, value)?;
             }
             self.list = Some(ModelList::default());
         }
@@ -88,7 +90,9 @@ impl Reply {
             // With a length that no longer holds a client would wait; to see the usage does it no harm.
             let no_length = || {
                 headers.first("content-length").is_none()
-                    || host::remove_header(Map::ResponseHeaders, b"content-length").is_ok()
+                    || host
+                        .remove_header(Map::ResponseHeaders, b"content-length")
+                        .is_ok()
             };
             if hides && meter.is_of_stream() && no_length() {
                 self.hide = Some(Hide::default());
@@ -100,30 +104,31 @@ impl Reply {
     /// One chunk of its body; `viewer` is who gets to see a list of models.
     pub(super) fn pass(
         &mut self,
+        host: &impl Host,
         size: usize,
         last: bool,
         viewer: &Viewer<'_>,
     ) -> Result<(), Denial> {
         self.ended = last;
         match &mut self.list {
-            Some(list) => filter(list, size, last, viewer),
-            None => self.observe(size, last),
+            Some(list) => filter(host, list, size, last, viewer),
+            None => self.observe(host, size, last),
         }
     }
 
     /// One chunk of a reply that is metered. It passes as it is, save the usage that only we have asked for.
-    fn observe(&mut self, size: usize, last: bool) -> Result<(), Denial> {
+    fn observe(&mut self, host: &impl Host, size: usize, last: bool) -> Result<(), Denial> {
         let reads = self.meter.as_ref().is_some_and(Meter::reads_body);
         if !reads && self.hide.is_none() {
             return Ok(());
         }
-        let Ok(chunk) = host::buffer(Buffer::ResponseBody, size) else {
+        let Ok(chunk) = host.frame(Body::Response, size) else {
             // Numbers from a reply with a hole in it are worse than none.
             self.meter = None;
             // What has been kept back must not be lost.
             let held = self.hide.take().map(Hide::release).unwrap_or_default();
             if !held.is_empty() {
-                host::set_buffer(Buffer::ResponseBody, 0, &held)?;
+                host.replace(Body::Response, 0, &held)?;
             }
             return Ok(());
         };
@@ -133,7 +138,7 @@ impl Reply {
             meter.push(&chunk);
             has_usage = meter.usages() != usages;
             if self.first_token.is_none() && meter.first_token_seen() {
-                self.first_token = host::now().ok();
+                self.first_token = host.now().ok();
             }
         }
         let Some(hide) = &mut self.hide else {
@@ -141,7 +146,7 @@ impl Reply {
         };
         let was_holding = hide.is_holding();
         let instead = hide.pass(&chunk, has_usage, last);
-        let written = instead.map(|bytes| host::set_buffer(Buffer::ResponseBody, size, &bytes));
+        let written = instead.map(|bytes| host.replace(Body::Response, size, &bytes));
         if let Some(Err(refused)) = written {
             // The chunk itself goes on, and the client may see the usage. Without its beginning it must not.
             self.hide = None;
@@ -155,13 +160,14 @@ impl Reply {
 
 /// Takes out of a server's headers or trailers what only the filter may say to a client. Where they cannot be read, as where
 /// they are too many, they pass.
-pub(super) fn strip_own(map: Map) -> Result<(), Denial> {
-    host::headers(map).map_or(Ok(()), |headers| strip(map, &headers))
+pub(super) fn strip_own(host: &impl Host, map: Map) -> Result<(), Denial> {
+    host.headers(map)
+        .map_or(Ok(()), |headers| strip(host, map, &headers))
 }
 
-fn strip(map: Map, headers: &HeaderMap) -> Result<(), Denial> {
+fn strip(host: &impl Host, map: Map, headers: &HeaderMap) -> Result<(), Denial> {
     for name in denial::forged(headers) {
-        host::remove_header(map, name)?;
+        host.remove_header(map, name)?;
     }
     Ok(())
 }
@@ -169,12 +175,13 @@ fn strip(map: Map, headers: &HeaderMap) -> Result<(), Denial> {
 /// One chunk of a list of models: taken out of the reply, and the filtered list put into the place of the last.
 /// Where trailers end the reply there is no last chunk, and the reply stays empty.
 fn filter(
+    host: &impl Host,
     list: &mut ModelList,
     size: usize,
     last: bool,
     viewer: &Viewer<'_>,
 ) -> Result<(), Denial> {
-    match host::buffer(Buffer::ResponseBody, size) {
+    match host.frame(Body::Response, size) {
         Ok(chunk) => list.take(&chunk),
         Err(_) => list.spoil(),
     }
@@ -183,7 +190,7 @@ fn filter(
     } else {
         String::new()
     };
-    host::set_buffer(Buffer::ResponseBody, size, emitted.as_bytes())?;
+    host.replace(Body::Response, size, emitted.as_bytes())?;
     Ok(())
 }
 

@@ -1,0 +1,358 @@
+//! One request and its reply, from the first header to the record.
+//!
+//! An [`Exchange`] decides; a shell calls one method for each event of the proxy and hands in a [`Host`], by which the
+//! exchange reads and writes. A call that guards access fails closed: if the host refuses it, the request ends. A call
+//! that only observes fails open: the bytes pass.
+
+mod host;
+#[cfg(not(target_os = "wasi"))]
+mod offline;
+mod reply;
+
+use std::rc::Rc;
+
+use self::reply::Reply;
+use crate::access::{self, Permit};
+use crate::denial::{Code, Denial, Dialect, request_id};
+use crate::forward::{self, Forwarded};
+use crate::headers::HeaderMap;
+use crate::identity::{Caller, identify};
+use crate::metrics::Labels;
+use crate::model::ModelName;
+use crate::operation::{self, Operation};
+use crate::policy::Policy;
+use crate::record::{Ending, Facts, Record, Times};
+use crate::rewrite::ask::Edit;
+use crate::rewrite::models::Viewer;
+
+pub use self::host::{Body, Host, LocalReply, Map, Refused, Result};
+#[cfg(not(target_os = "wasi"))]
+pub use self::offline::{Offline, Sent};
+
+/// What the proxy does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// What was read goes on.
+    Continue,
+    /// Nothing more of the request goes on: the client has been answered.
+    Stop,
+}
+
+/// How far the request has come.
+#[derive(Debug, Default)]
+enum Stage {
+    /// The headers step has not admitted it.
+    #[default]
+    New,
+    /// Its headers have gone on.
+    Going(Forwarded),
+    /// The client was told no.
+    Refused(Denial),
+}
+
+/// One request and its reply.
+#[derive(Debug)]
+pub struct Exchange {
+    /// `None` only before the first configuration, when Envoy sends no traffic; then everything is refused.
+    policy: Option<Rc<Policy>>,
+    stage: Stage,
+    dialect: Dialect,
+    request_id: Option<String>,
+    started: u64,
+    /// `None` for what is not in the table of operations.
+    operation: Option<Operation>,
+    /// The tenant, from the moment that it is known.
+    tenant: Option<Rc<str>>,
+    /// The first refusal that the mode only noted.
+    noted: Option<Denial>,
+    /// The model of a permit that is no longer held.
+    model: Option<ModelName>,
+    reply: Reply,
+}
+
+impl Exchange {
+    /// Nothing has come.
+    #[must_use]
+    pub const fn new(policy: Option<Rc<Policy>>) -> Self {
+        Self {
+            policy,
+            stage: Stage::New,
+            dialect: Dialect::OpenAi,
+            request_id: None,
+            started: 0,
+            operation: None,
+            tenant: None,
+            noted: None,
+            model: None,
+            reply: Reply::new(),
+        }
+    }
+
+    /// The request's headers. `last` says that nothing follows.
+    pub fn request_headers(&mut self, host: &impl Host, last: bool) -> Step {
+        match self.admit(host, !last) {
+            Ok(forwarded) => {
+                self.stage = Stage::Going(forwarded);
+                Step::Continue
+            }
+            Err(denial) => self.refuse(host, denial),
+        }
+    }
+
+    /// One frame of the request's body, of `size` bytes.
+    pub fn request_body(&mut self, host: &impl Host, size: usize, last: bool) -> Step {
+        let judged = self.judge(host, size, last);
+        self.go_on(host, judged)
+    }
+
+    /// The request's trailers, which end its body without a last frame.
+    pub fn request_trailers(&mut self, host: &impl Host) -> Step {
+        let judged = self.judge(host, 0, true);
+        let stripped = judged.and_then(|()| self.strip_trailers(host));
+        self.go_on(host, stripped)
+    }
+
+    /// The reply's headers.
+    pub fn response_headers(&mut self, host: &impl Host, last: bool) -> Step {
+        // A reply of our own is not looked at.
+        let (Some(policy), Stage::Going(forwarded)) = (&self.policy, &self.stage) else {
+            return Step::Continue;
+        };
+        let begun = self.reply.begin(host, last, forwarded.permit(), policy);
+        self.go_on(host, begun)
+    }
+
+    /// One chunk of the reply's body, of `size` bytes.
+    pub fn response_body(&mut self, host: &impl Host, size: usize, last: bool) -> Step {
+        let (policy, stage) = (&self.policy, &self.stage);
+        let may_use = |model: &ModelName| match (policy, stage) {
+            (Some(policy), Stage::Going(forwarded)) => forwarded.permit().may_use(model, policy),
+            _ => false,
+        };
+        let is_known = |name: &str| {
+            let policy = policy.as_ref();
+            policy.is_some_and(|policy| policy.models.names(name))
+        };
+        let viewer = Viewer {
+            may_use: &may_use,
+            is_known: &is_known,
+        };
+        let passed = self.reply.pass(host, size, last, &viewer);
+        self.go_on(host, passed)
+    }
+
+    /// The reply's trailers.
+    pub fn response_trailers(&mut self, host: &impl Host) -> Step {
+        if !matches!(self.stage, Stage::Going(_)) {
+            return Step::Continue;
+        }
+        let stripped = reply::strip_own(host, Map::ResponseTrailers);
+        self.go_on(host, stripped)
+    }
+
+    /// The end, whatever the ending. To be called once: it moves the series and writes the filter state.
+    pub fn end(&mut self, host: &impl Host, labels: &mut Labels) {
+        let record = self.record(host);
+        for movement in record.movements(labels) {
+            host.move_series(&movement);
+        }
+        let policy = self.policy.as_ref();
+        if policy.is_some_and(|policy| policy.metering.filter_state) {
+            for (name, value) in record.filter_state() {
+                host.set_filter_state(name, &value);
+            }
+        }
+    }
+
+    /// What the request asks for; `None` for what is not in the table of operations.
+    #[must_use]
+    pub const fn operation(&self) -> Option<Operation> {
+        self.operation
+    }
+
+    /// The permit of a request that goes on.
+    #[must_use]
+    pub const fn permit(&self) -> Option<&Permit> {
+        match &self.stage {
+            Stage::Going(forwarded) => Some(forwarded.permit()),
+            Stage::New | Stage::Refused(_) => None,
+        }
+    }
+
+    /// Why the client was told no.
+    #[must_use]
+    pub const fn denial(&self) -> Option<&Denial> {
+        match &self.stage {
+            Stage::Refused(denial) => Some(denial),
+            Stage::New | Stage::Going(_) => None,
+        }
+    }
+
+    /// The headers step: who asks, for what, whether they may, and what goes on.
+    fn admit(
+        &mut self,
+        host: &impl Host,
+        has_body: bool,
+    ) -> std::result::Result<Forwarded, Denial> {
+        let policy = self.policy.clone().ok_or(Code::Internal)?;
+        self.started = host.now()?;
+        let headers = host.headers(Map::RequestHeaders)?;
+        self.dialect = operation::dialect(&headers);
+        self.request_id = request_id(&headers);
+        let target = operation::target(&headers, has_body, &policy);
+        self.operation = target.as_ref().ok().map(|target| target.operation);
+        let caller = self.caller(host, &headers, &policy)?;
+        let identity = caller.identity();
+        self.tenant = identity.map(|identity| Rc::clone(&identity.tenant().name));
+        let permit = access::admit(caller, &target?, &headers, has_body, &policy)?;
+        let pending = forward::forward(permit, &headers, has_body, &policy);
+        Ok(pending.write(|changes| host.apply(changes))?)
+    }
+
+    fn caller(
+        &mut self,
+        host: &impl Host,
+        headers: &HeaderMap,
+        policy: &Policy,
+    ) -> std::result::Result<Caller, Denial> {
+        if !self.operation.is_none_or(Operation::needs_identity) {
+            return Ok(Caller::Anonymous);
+        }
+        let attributes = |path: &[&str]| host.attribute(path);
+        let identified = identify(headers, policy, seconds(self.started), &attributes);
+        let (caller, noted) = access::settle(identified, policy.mode)?;
+        self.noted = noted;
+        Ok(caller)
+    }
+
+    /// One frame of the request's body. It goes on only if this succeeds.
+    fn judge(
+        &mut self,
+        host: &impl Host,
+        size: usize,
+        last: bool,
+    ) -> std::result::Result<(), Denial> {
+        let (Some(policy), Stage::Going(forwarded)) = (&self.policy, &mut self.stage) else {
+            return Err(Code::Internal.into());
+        };
+        let permit = forwarded.permit_mut();
+        if !permit.reads_body() {
+            return Ok(permit.judge_size(size)?);
+        }
+        let bytes = host.frame(Body::Request, size)?;
+        match permit.judge(&bytes, last, policy)? {
+            Edit::Keep => {}
+            Edit::Pad(spaces) => host.append(Body::Request, size, &vec![b' '; spaces])?,
+            Edit::Replace(bytes) => host.replace(Body::Request, size, &bytes)?,
+        }
+        Ok(())
+    }
+
+    /// Trailers may carry what was stripped from the headers.
+    fn strip_trailers(&self, host: &impl Host) -> std::result::Result<(), Denial> {
+        let policy = self.policy.as_ref().ok_or(Code::Internal)?;
+        let trailers = host.headers(Map::RequestTrailers)?;
+        for name in forward::trailer_removals(&trailers, policy) {
+            host.remove_header(Map::RequestTrailers, &name)?;
+        }
+        Ok(())
+    }
+
+    fn go_on(&mut self, host: &impl Host, result: std::result::Result<(), Denial>) -> Step {
+        match result {
+            Ok(()) => Step::Continue,
+            Err(denial) => self.refuse(host, denial),
+        }
+    }
+
+    /// The only place that refuses a request. The client is answered once.
+    fn refuse(&mut self, host: &impl Host, denial: Denial) -> Step {
+        if self.denial().is_none() {
+            let id = self.request_id.as_deref();
+            let reply = LocalReply {
+                status: denial.status(),
+                details: &format!("tollgate_{}", denial.code().as_str()),
+                headers: &denial.headers(id),
+                body: &denial.body(self.dialect, id),
+            };
+            if host.reply(&reply).is_err() {
+                host.close();
+            }
+            self.leave(Stage::Refused(denial));
+        }
+        Step::Stop
+    }
+
+    /// Goes to the next stage, and keeps what only the permit knew. Gives the refusal of the stage that is left.
+    fn leave(&mut self, next: Stage) -> Option<Denial> {
+        match std::mem::replace(&mut self.stage, next) {
+            Stage::New => None,
+            Stage::Going(forwarded) => {
+                let (model, noted) = forwarded.into_permit().into_findings();
+                self.model = model;
+                self.noted = self.noted.take().or(noted);
+                None
+            }
+            Stage::Refused(denial) => Some(denial),
+        }
+    }
+
+    fn record(&mut self, host: &impl Host) -> Record {
+        let ended = host.now().unwrap_or(self.started);
+        let denial = self.leave(Stage::New);
+        let ending = self.ending(host, denial.is_some());
+        let refused = denial.as_ref().and_then(Denial::model).cloned();
+        let model = refused.or_else(|| self.model.take());
+        let policy = self.policy.as_ref();
+        let is_configured =
+            |model: &ModelName| policy.is_some_and(|policy| policy.models.names(model.as_str()));
+        let facts = Facts {
+            tenant: self.tenant.take(),
+            operation: self.operation,
+            model_is_configured: model.as_ref().is_some_and(is_configured),
+            model,
+            denial,
+            noted: self.noted.take(),
+            ending,
+            meter: self.reply.meter.take(),
+            times: Times {
+                started: self.started,
+                first_token: self.reply.first_token,
+                ended,
+            },
+        };
+        Record::new(facts).compared_with(|| {
+            let attributes = |path: &[&str]| host.attribute(path);
+            policy?.metering.gateway_counts.read(&attributes)
+        })
+    }
+
+    /// How the request ended. What is known is not asked for: nothing that Envoy is asked costs as much as an attribute.
+    fn ending(&self, host: &impl Host, denied: bool) -> Ending {
+        let (status, flags) = match self.reply.success() {
+            Some(status) => (Some(status.into()), 0),
+            None if denied => (None, 0),
+            None => (
+                host.number(&["response", "code"]),
+                host.number(&["response", "flags"]).unwrap_or_default(),
+            ),
+        };
+        let sent = !denied && self.operation.is_some_and(Operation::names_model);
+        let attempts = || host.number(&["upstream", "request_attempt_count"]);
+        Ending {
+            status,
+            flags,
+            dropped_by_scheduler: self.reply.dropped_by_scheduler,
+            attempts: sent.then(attempts).flatten().unwrap_or_default(),
+        }
+    }
+}
+
+/// A moment in nanoseconds as one in seconds.
+#[must_use]
+pub fn seconds(nanoseconds: u64) -> i64 {
+    i64::try_from(nanoseconds / 1_000_000_000).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
