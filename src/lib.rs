@@ -42,6 +42,7 @@ pub mod record;
 #[cfg(feature = "command")]
 mod reference;
 pub mod rewrite;
+mod rows;
 pub mod sse;
 pub mod usage;
 

@@ -15,6 +15,7 @@ use memchr::memchr;
 
 use self::reading::Reading;
 use crate::headers::trimmed;
+use crate::rows::named;
 use crate::sse::{Decoder, Piece};
 use crate::usage::{Usage, sum};
 
@@ -49,67 +50,43 @@ pub enum End {
     UpstreamReset,
 }
 
-/// Where the numbers in [`Metered::usage`] come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "command", derive(clap::ValueEnum))]
-pub enum Source {
-    /// The server's final numbers, also if the client left afterwards.
-    Reported,
-    /// The server's numbers, but not its last: a lower bound.
-    Partial,
-    /// The server said nothing; `charge_tokens` is a guess from the text that passed.
-    Estimated,
-    /// Tokens were to be expected, and nothing is known. Not zero.
-    None,
-    /// No tokens were to be expected: denied, lists, token counting, errors, images and audio without reported tokens.
-    NotApplicable,
-}
-
-impl Source {
+named! {
+    /// Where the numbers in [`Metered::usage`] come from.
+    pub enum Source {
+        /// The server's final numbers, also if the client left afterwards.
+        Reported = "reported",
+        /// The server's numbers, but not its last: a lower bound.
+        Partial = "partial",
+        /// The server said nothing; `charge_tokens` is a guess from the text that passed.
+        Estimated = "estimated",
+        /// Tokens were to be expected, and nothing is known. Not zero.
+        None = "none",
+        /// No tokens were to be expected: denied, lists, token counting, errors, images and audio without reported
+        /// tokens.
+        NotApplicable = "not_applicable",
+    }
     /// The value of the filter state entry.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Reported => "reported",
-            Self::Partial => "partial",
-            Self::Estimated => "estimated",
-            Self::None => "none",
-            Self::NotApplicable => "not_applicable",
-        }
+    fn as_str;
+}
+
+named! {
+    /// Why a successful generating request has no final numbers.
+    pub enum Missing {
+        /// The reply was whole, and did not say.
+        NoUsage = "no_usage",
+        /// The reply was cut before it said.
+        Aborted = "aborted",
+        /// The body is encoded.
+        Encoded = "encoded",
+        /// The body, or an event of it, is broken JSON.
+        ParseError = "parse_error",
+        /// A usage object is longer than what is read of one.
+        TooLarge = "too_large",
+        /// The server answers later, elsewhere (`background: true` of the Responses API).
+        Background = "background",
     }
-}
-
-/// Why a successful generating request has no final numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "command", derive(clap::ValueEnum))]
-pub enum Missing {
-    /// The reply was whole, and did not say.
-    NoUsage,
-    /// The reply was cut before it said.
-    Aborted,
-    /// The body is encoded.
-    Encoded,
-    /// The body, or an event of it, is broken JSON.
-    ParseError,
-    /// A usage object is longer than what is read of one.
-    TooLarge,
-    /// The server answers later, elsewhere (`background: true` of the Responses API).
-    Background,
-}
-
-impl Missing {
     /// The value of the `reason` label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NoUsage => "no_usage",
-            Self::Aborted => "aborted",
-            Self::Encoded => "encoded",
-            Self::ParseError => "parse_error",
-            Self::TooLarge => "too_large",
-            Self::Background => "background",
-        }
-    }
+    fn as_str;
 }
 
 /// What one reply did cost.

@@ -1,13 +1,17 @@
-//! Names, labels and bounds of all metrics.
+//! The series of all metrics, and the bounds of their labels.
 //!
 //! Envoy's stats have no labels of their own. A name such as `tenant=.=acme;.;model=.=m;.;tollgate_tokens_total`, labels
 //! first, becomes a Prometheus series with labels through the tag regexes that the bootstraps in `envoy/` carry. Envoy
 //! forgets no series while the module runs, so every label value comes from the configuration or from a bounded set.
 
+mod metric;
+
 use std::fmt::Write as _;
 use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+
+pub use self::metric::{Kind, Metric};
 
 /// A label value: cheap to clone, safe by construction (see [`Labels`]).
 pub type Label = Rc<str>;
@@ -28,133 +32,6 @@ pub(crate) const MAX_FURTHER_LABELS: usize = 10_000;
 
 /// How many a tenant gets also beyond that, so that many who make up names take no label from it.
 pub(crate) const RESERVED_MODELS: usize = 10;
-
-/// How Envoy keeps a metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Only grows.
-    Counter,
-    /// Is set.
-    Gauge,
-    /// Takes observations.
-    Histogram,
-}
-
-/// A metric. What each says here, when it moves and by what, stands in the reference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "command", derive(clap::ValueEnum))]
-pub enum Metric {
-    /// At the end of each request.
-    Requests,
-    /// By what the server reported, lower bounds included, or else another filter (`usage_source` `reported`, `partial`
-    /// or `gateway`). `type` is `input`, which contains cached tokens, or `output`, which contains reasoning.
-    Tokens,
-    /// By the parts of the above that the server tells. `type` is `cached_input`, `cache_creation_input` or
-    /// `reasoning`.
-    TokenDetails,
-    /// By a guess from the text that passed, where a generating request has no final numbers; for charts, not for
-    /// bills. With `partial` both this and `tollgate_tokens_total` move, so do not add them up. `type` is `output`.
-    EstimatedTokens,
-    /// With each generating request answered 2xx without final numbers.
-    UsageMissing,
-    /// With each request of which the server reported one count and another filter found another one; the server's is
-    /// used.
-    UsageDisagreements,
-    /// With each request that names a model and that Envoy sent to a server more than once. Only the last attempt's
-    /// tokens are seen.
-    RetriedRequests,
-    /// With each denial; with `mode: audit`, with each that would have been one.
-    Denials,
-    /// With the first generated text of a streamed reply: the time since the request's headers.
-    TimeToFirstToken,
-    /// At the end of each request that was not denied and names a model in its body: the time since its headers.
-    RequestDuration,
-    /// The time from the first text of a streamed reply to its end, over the output tokens but one, where they are
-    /// known.
-    TimePerOutputToken,
-    /// With each request whose model was folded into `other`. `label` is `model`.
-    LabelOverflow,
-    /// With each configuration.
-    ConfiguredKeys,
-    /// With each configuration.
-    ConfiguredTenants,
-    /// With each configuration: the first 32 bits of its SHA-256, equal on all gateways that run the same one.
-    ConfigHash,
-    /// With each configuration: the soonest `expiresAt`, in seconds since the epoch, that lay ahead when the
-    /// configuration was taken up; 0 if no key expires. `tollgate_next_key_expiry_seconds - time()` is the time that is
-    /// left; once it is negative, that key has expired, and the one after it shows with the next configuration.
-    /// Disabled keys do not count.
-    NextKeyExpiry,
-    /// With each configuration: 0 `enforce`, 1 `audit`, 2 `open`.
-    Mode,
-}
-
-impl Metric {
-    /// The name that Prometheus shows.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Requests => "tollgate_requests_total",
-            Self::Tokens => "tollgate_tokens_total",
-            Self::TokenDetails => "tollgate_token_details_total",
-            Self::EstimatedTokens => "tollgate_estimated_tokens_total",
-            Self::UsageMissing => "tollgate_usage_missing_total",
-            Self::UsageDisagreements => "tollgate_usage_disagreements_total",
-            Self::RetriedRequests => "tollgate_retried_requests_total",
-            Self::Denials => "tollgate_denials_total",
-            Self::TimeToFirstToken => "tollgate_time_to_first_token_milliseconds",
-            Self::RequestDuration => "tollgate_request_duration_milliseconds",
-            Self::TimePerOutputToken => "tollgate_time_per_output_token_milliseconds",
-            Self::LabelOverflow => "tollgate_label_overflow_total",
-            Self::ConfiguredKeys => "tollgate_configured_keys",
-            Self::ConfiguredTenants => "tollgate_configured_tenants",
-            Self::ConfigHash => "tollgate_config_hash",
-            Self::NextKeyExpiry => "tollgate_next_key_expiry_seconds",
-            Self::Mode => "tollgate_mode",
-        }
-    }
-
-    /// How Envoy keeps it.
-    #[must_use]
-    pub const fn kind(self) -> Kind {
-        match self {
-            Self::TimeToFirstToken | Self::RequestDuration | Self::TimePerOutputToken => {
-                Kind::Histogram
-            }
-            Self::ConfiguredKeys
-            | Self::ConfiguredTenants
-            | Self::ConfigHash
-            | Self::NextKeyExpiry
-            | Self::Mode => Kind::Gauge,
-            _ => Kind::Counter,
-        }
-    }
-
-    /// The names of its labels, in their order.
-    #[cfg(feature = "command")]
-    #[must_use]
-    pub const fn labels(self) -> &'static [&'static str] {
-        match self {
-            Self::Requests => &["tenant", "model", "operation", "outcome"],
-            Self::Tokens | Self::TokenDetails | Self::EstimatedTokens => {
-                &["tenant", "model", "type"]
-            }
-            Self::UsageMissing => &["tenant", "model", "reason"],
-            Self::UsageDisagreements
-            | Self::RetriedRequests
-            | Self::TimeToFirstToken
-            | Self::RequestDuration
-            | Self::TimePerOutputToken => &["tenant", "model"],
-            Self::Denials => &["tenant", "code"],
-            Self::LabelOverflow => &["label"],
-            Self::ConfiguredKeys
-            | Self::ConfiguredTenants
-            | Self::ConfigHash
-            | Self::NextKeyExpiry
-            | Self::Mode => &[],
-        }
-    }
-}
 
 /// One time series: a metric with its label values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -2,35 +2,29 @@
 
 use crate::denial::{Code, Denial};
 use crate::identity::Caller;
+use crate::rows::named;
 
-/// What becomes of a refusal that concerns who asks and which model, and nothing else: a body or path that cannot be
-/// judged, an operation outside the table and a stripped header stay what they are in every mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "command", derive(clap::ValueEnum))]
-pub enum Mode {
-    /// They stand. For everyday use.
-    #[default]
-    Enforce,
-    /// What would be refused is counted under its code in `tollgate_denials_total`, written to
-    /// `wasm.tollgate.would_deny`, and passes: as anonymous, without identity headers, where the identity failed. The
-    /// configuration needs all that `enforce` needs. For watching before enforcing.
-    Audit,
-    /// There are none on these grounds, and none is counted. Neither keys nor models have to be configured; a caller who
-    /// proves an identity has it all the same. For a gateway that has no keys yet.
-    Open,
+named! {
+    /// What becomes of a refusal that concerns who asks and which model, and nothing else: a body or path that cannot
+    /// be judged, an operation outside the table and a stripped header stay what they are in every mode.
+    #[derive(Default)]
+    pub enum Mode {
+        /// They stand. For everyday use.
+        #[default]
+        Enforce = "enforce",
+        /// What would be refused is counted under its code in `tollgate_denials_total`, written to
+        /// `wasm.tollgate.would_deny`, and passes: as anonymous, without identity headers, where the identity failed.
+        /// The configuration needs all that `enforce` needs. For watching before enforcing.
+        Audit = "audit",
+        /// There are none on these grounds, and none is counted. Neither keys nor models have to be configured; a
+        /// caller who proves an identity has it all the same. For a gateway that has no keys yet.
+        Open = "open",
+    }
+    /// The name in the configuration.
+    fn as_str;
 }
 
 impl Mode {
-    /// The name in the configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Enforce => "enforce",
-            Self::Audit => "audit",
-            Self::Open => "open",
-        }
-    }
-
     /// Keeps in `noted` the first refusal that this mode only notes.
     ///
     /// # Errors

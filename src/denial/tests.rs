@@ -2,7 +2,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
-const ALL: [(Code, u32, &str); 23] = [
+const ALL: [(Code, u32, &str); 25] = [
     (Code::MissingCredential, 401, "missing_credential"),
     (Code::InvalidCredential, 401, "invalid_credential"),
     (Code::ExpiredCredential, 401, "expired_credential"),
@@ -22,8 +22,10 @@ const ALL: [(Code, u32, &str); 23] = [
     (Code::ModelInQuery, 400, "model_in_query"),
     (Code::MalformedBody, 400, "malformed_body"),
     (Code::MalformedPath, 400, "malformed_path"),
+    (Code::BodyNotAllowed, 400, "body_not_allowed"),
     (Code::AmbiguousStream, 400, "ambiguous_stream"),
     (Code::BackgroundNotAllowed, 403, "background_not_allowed"),
+    (Code::MemberNotAllowed, 403, "member_not_allowed"),
     (Code::UnsupportedEncoding, 415, "unsupported_encoding"),
     (Code::Internal, 500, "internal"),
 ];

@@ -1,5 +1,7 @@
 //! How Envoy says that a request ended ▶ the `outcome` label.
 
+use crate::rows::named;
+
 /// Envoy's response flags that tell how a request ended (`%RESPONSE_FLAGS%`; source/common/stream_info in Envoy).
 mod flag {
     pub(super) const UPSTREAM_REQUEST_TIMEOUT: u64 = 0x4;
@@ -27,43 +29,29 @@ mod flag {
         | UPSTREAM_PROTOCOL_ERROR;
 }
 
-/// How a request ended, as the `outcome` label says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "command", derive(clap::ValueEnum))]
-pub enum Outcome {
-    /// The reply went out whole.
-    Ok,
-    /// Refused by this filter.
-    Denied,
-    /// The client went away first.
-    ClientAborted,
-    /// The reply is a 4xx, also where Envoy itself or another filter answered.
-    Upstream4xx,
-    /// The reply is a 5xx, also where Envoy itself or another filter answered.
-    Upstream5xx,
-    /// The connection to the server broke.
-    UpstreamReset,
-    /// A timeout of Envoy's ended it.
-    Timeout,
-    /// The inference scheduler dropped it, and said so in `x-llm-d-request-dropped-reason`.
-    DroppedByScheduler,
-}
-
-impl Outcome {
-    /// The label value.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Denied => "denied",
-            Self::ClientAborted => "client_aborted",
-            Self::Upstream4xx => "upstream_4xx",
-            Self::Upstream5xx => "upstream_5xx",
-            Self::UpstreamReset => "upstream_reset",
-            Self::Timeout => "timeout",
-            Self::DroppedByScheduler => "dropped_by_scheduler",
-        }
+named! {
+    /// How a request ended, as the `outcome` label says it.
+    #[derive(Hash)]
+    pub enum Outcome {
+        /// The reply went out whole.
+        Ok = "ok",
+        /// Refused by this filter.
+        Denied = "denied",
+        /// The client went away first.
+        ClientAborted = "client_aborted",
+        /// The reply is a 4xx, also where Envoy itself or another filter answered.
+        Upstream4xx = "upstream_4xx",
+        /// The reply is a 5xx, also where Envoy itself or another filter answered.
+        Upstream5xx = "upstream_5xx",
+        /// The connection to the server broke.
+        UpstreamReset = "upstream_reset",
+        /// A timeout of Envoy's ended it.
+        Timeout = "timeout",
+        /// The inference scheduler dropped it, and said so in `x-llm-d-request-dropped-reason`.
+        DroppedByScheduler = "dropped_by_scheduler",
     }
+    /// The label value.
+    fn as_str;
 }
 
 /// What Envoy knows at the end of a request that was not denied.

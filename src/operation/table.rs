@@ -1,0 +1,199 @@
+//! The closed table: the operations, and all that is fixed about each, its paths included, in one row.
+
+use crate::meter;
+use crate::rows::named;
+
+/// What a body is written in. Fixed by the path alone: were it the content type's to say, a body could be JSON here and a
+/// form to a server that goes by the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelIn {
+    /// The member `model` of a JSON object.
+    Json,
+    /// The field `model` of a `multipart/form-data` form.
+    Form,
+}
+
+/// Prefixes under which gateways serve the same APIs.
+pub(crate) const PREFIXES: [&str; 3] = ["/openai", "/anthropic", "/cohere"];
+
+/// A row has what the reference says of the operation, its label value, what its reply is metered as, what the body that
+/// must name a model is written in, whether anybody is asked who they are, and its paths.
+macro_rules! operations {
+    ($(
+        $(#[$($about:tt)+])*
+        $variant:ident = $name:literal {
+            metered: $metered:ident, model_in: $model_in:expr, needs_identity: $needs_identity:literal,
+            paths: [$($path:literal),* $(,)?],
+        }
+    )+) => {
+        named! {
+            /// What a request may ask an inference server for, as the `operation` label says it.
+            #[derive(Hash)]
+            pub enum Operation {
+                $($(#[$($about)+])* $variant = $name,)+
+            }
+            /// The label value.
+            fn as_str;
+        }
+
+        impl Operation {
+            /// Whether anybody is asked who they are.
+            #[must_use]
+            pub const fn needs_identity(self) -> bool {
+                match self {
+                    $(Self::$variant => $needs_identity,)+
+                }
+            }
+
+            /// What its reply is metered as.
+            #[must_use]
+            pub const fn metered(self) -> meter::Operation {
+                match self {
+                    $(Self::$variant => meter::Operation::$metered,)+
+                }
+            }
+
+            /// What the body that must name a model is written in; `None` where no model is named there.
+            #[must_use]
+            pub const fn model_in(self) -> Option<ModelIn> {
+                use ModelIn::{Form, Json};
+                match self {
+                    $(Self::$variant => $model_in,)+
+                }
+            }
+
+            /// Whether the body must name a model, which is then judged.
+            #[must_use]
+            pub const fn names_model(self) -> bool {
+                self.model_in().is_some()
+            }
+        }
+
+        /// Path suffixes of the inference APIs that vLLM, SGLang, llama.cpp and TGI serve, all asked with `POST`: those
+        /// whose body names the model that is to work. Native routes that name none (`/generate`, `/completion`,
+        /// `/infill`) serve whatever model runs there, so no rule for a model could be held against them; an operator
+        /// may list them in `extraPaths`.
+        pub(crate) const INFERENCE: &[(&str, Operation)] = &[
+            $($(($path, Operation::$variant),)*)+
+        ];
+    };
+}
+
+operations! {
+    // Text from text.
+
+    /// OpenAI chat completions.
+    Chat = "chat" {
+        metered: Generate, model_in: Some(Json), needs_identity: true,
+        paths: ["/v1/chat/completions"],
+    }
+    /// OpenAI text completions.
+    Completions = "completions" {
+        metered: Generate, model_in: Some(Json), needs_identity: true,
+        paths: ["/v1/completions"],
+    }
+    /// OpenAI responses.
+    Responses = "responses" {
+        metered: Generate, model_in: Some(Json), needs_identity: true,
+        paths: ["/v1/responses"],
+    }
+    /// Anthropic messages.
+    Messages = "messages" {
+        metered: Generate, model_in: Some(Json), needs_identity: true,
+        paths: ["/v1/messages"],
+    }
+
+    // Numbers from text.
+
+    /// Anthropic token counting; generates nothing.
+    CountTokens = "count_tokens" {
+        metered: Other, model_in: Some(Json), needs_identity: true,
+        paths: ["/v1/messages/count_tokens", "/v1/chat/completions/input_tokens", "/v1/responses/input_tokens"],
+    }
+    /// Embeddings.
+    Embeddings = "embeddings" {
+        metered: Embed, model_in: Some(Json), needs_identity: true,
+        paths: ["/v1/embeddings", "/v1/embed", "/v2/embed"],
+    }
+    /// Rerank.
+    Rerank = "rerank" {
+        metered: Embed, model_in: Some(Json), needs_identity: true,
+        paths: ["/v1/rerank", "/v2/rerank", "/rerank", "/v1/reranking", "/reranking"],
+    }
+    /// Score.
+    Score = "score" {
+        metered: Embed, model_in: Some(Json), needs_identity: true,
+        paths: ["/v1/score", "/score"],
+    }
+    /// Pooling of hidden states, as vLLM serves it.
+    Pooling = "pooling" {
+        metered: Embed, model_in: Some(Json), needs_identity: true,
+        paths: ["/pooling"],
+    }
+    /// Classification.
+    Classify = "classify" {
+        metered: Embed, model_in: Some(Json), needs_identity: true,
+        paths: ["/v1/classify", "/classify"],
+    }
+
+    // Images and audio.
+
+    /// OpenAI images from text.
+    GenerateImages = "generate_images" {
+        metered: Media, model_in: Some(Json), needs_identity: true,
+        paths: ["/v1/images/generations"],
+    }
+    /// OpenAI images from images and text.
+    EditImages = "edit_images" {
+        metered: Media, model_in: Some(Form), needs_identity: true,
+        paths: ["/v1/images/edits"],
+    }
+    /// OpenAI images from one image.
+    VaryImage = "vary_image" {
+        metered: Media, model_in: Some(Form), needs_identity: true,
+        paths: ["/v1/images/variations"],
+    }
+    /// OpenAI speech from text.
+    Speech = "speech" {
+        metered: Media, model_in: Some(Json), needs_identity: true,
+        paths: ["/v1/audio/speech"],
+    }
+    /// OpenAI text from speech.
+    Transcribe = "transcribe" {
+        metered: Media, model_in: Some(Form), needs_identity: true,
+        paths: ["/v1/audio/transcriptions"],
+    }
+    /// OpenAI text from speech, in English.
+    Translate = "translate" {
+        metered: Media, model_in: Some(Form), needs_identity: true,
+        paths: ["/v1/audio/translations"],
+    }
+
+    // What has no path of its own in this table: `target` says how it is known.
+
+    /// The list of models.
+    ListModels = "list_models" {
+        metered: Other, model_in: None, needs_identity: true,
+        paths: [],
+    }
+    /// One model of the list.
+    ShowModel = "show_model" {
+        metered: Other, model_in: None, needs_identity: true,
+        paths: [],
+    }
+    /// A path from `extraPaths`.
+    Extra = "extra" {
+        metered: Other, model_in: None, needs_identity: true,
+        paths: [],
+    }
+    /// A path from `publicPaths`.
+    Public = "public" {
+        metered: Other, model_in: None, needs_identity: false,
+        paths: [],
+    }
+    /// A CORS preflight.
+    Preflight = "preflight" {
+        metered: Other, model_in: None, needs_identity: false,
+        paths: [],
+    }
+}
