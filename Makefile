@@ -200,12 +200,13 @@ fmt: toolchain ## format the code
 	cargo fmt --all
 
 .PHONY: lint
-lint: toolchain ## check format, lints, documentation and its links
+lint: toolchain ## check format, lints, imports, documentation and its links
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo clippy --lib --target wasm32-wasip1 -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	python3 docs/links.py
+	python3 tests/imports.py
 
 .PHONY: docs
 docs: toolchain ## write the tables of docs/reference.md anew, from the code

@@ -4,27 +4,45 @@ mod mode;
 mod rules;
 mod spelling;
 
+use std::rc::Rc;
+
+use crate::body::{Also, Judge};
 use crate::denial::{Code, Denial};
 use crate::form::Boundary;
 use crate::headers::{HeaderMap, Occurrence};
 use crate::identity::{Caller, Identity};
-use crate::model::{Also, Judge, ModelName};
-use crate::operation::{ModelIn, Operation, PathRule, Target};
-use crate::policy::{GroupSet, Policy};
+use crate::members::Members;
+use crate::model_name::ModelName;
+use crate::operation::{ModelIn, Operation, Target};
 use crate::query;
 use crate::rewrite::ask::{Ask, Edit};
 
 pub use mode::{Mode, settle};
 pub(crate) use rules::ModelEntry;
-pub use rules::{MatchingRule, ModelLimit, ModelPattern, ModelRules, Rule, StreamUsage};
+pub use rules::{MatchingRule, ModelRules, Rule, StreamUsage};
 
-/// A path beyond the table of operations.
+/// Who may do what.
 #[derive(Debug)]
-pub struct ExtraPath {
-    /// Exact method and path, and whether a body may follow.
-    pub rule: PathRule,
-    /// Who may use it.
-    pub groups: GroupSet,
+pub struct Rules {
+    /// Who may use which model.
+    pub models: ModelRules,
+    /// Whether refusals stand.
+    pub mode: Mode,
+    /// The header that repeats the model.
+    pub model_header: ModelHeader,
+    /// What else of a body is looked at.
+    pub members: Rc<Members>,
+    /// Whether the Responses API may be asked to answer in the background, where nothing can be counted.
+    pub allow_background: bool,
+}
+
+/// The header in which a gateway in front repeats the model.
+#[derive(Debug)]
+pub struct ModelHeader {
+    /// Its name in lower case.
+    pub name: Box<str>,
+    /// Whether a request without it is refused.
+    pub required: bool,
 }
 
 /// What may follow the headers of a request.
@@ -91,14 +109,14 @@ impl Permit {
 
     /// Whether the reply is a list of models, of which the caller gets to see those that it [may use](Self::may_use).
     #[must_use]
-    pub const fn filters_models(&self, policy: &Policy) -> bool {
-        matches!(self.operation, Operation::ListModels) && matches!(policy.mode, Mode::Enforce)
+    pub const fn filters_models(&self, rules: &Rules) -> bool {
+        matches!(self.operation, Operation::ListModels) && matches!(rules.mode, Mode::Enforce)
     }
 
     /// Whether the caller may use this model.
     #[must_use]
-    pub fn may_use(&self, model: &ModelName, policy: &Policy) -> bool {
-        policy.models.check(&self.caller, model).is_ok()
+    pub fn may_use(&self, model: &ModelName, rules: &Rules) -> bool {
+        rules.models.check(&self.caller, model).is_ok()
     }
 
     /// The `content-length` to announce, if something may be added to the body.
@@ -124,21 +142,21 @@ impl Permit {
     ///
     /// # Errors
     /// The refusal of the whole request.
-    pub fn judge(&mut self, bytes: &[u8], last: bool, policy: &Policy) -> Result<Edit, Denial> {
+    pub fn judge(&mut self, bytes: &[u8], last: bool, rules: &Rules) -> Result<Edit, Denial> {
         let Body::Judged(judge) = &mut self.body else {
             self.judge_size(bytes.len())?;
             return Ok(Edit::Keep);
         };
         let named = judge.frame(bytes, last)?;
         for other in named.others {
-            let verdict = policy.models.check(&self.caller, &other);
-            policy.mode.note(verdict, &mut self.noted)?;
+            let verdict = rules.models.check(&self.caller, &other);
+            rules.mode.note(verdict, &mut self.noted)?;
         }
         if let Some(model) = named.model {
-            let verdict = policy.models.check(&self.caller, &model);
-            policy.mode.note(verdict, &mut self.noted)?;
+            let verdict = rules.models.check(&self.caller, &model);
+            rules.mode.note(verdict, &mut self.noted)?;
             if judge.may_ask_for_usage() {
-                judge.ask_for_usage(policy.models.asks_for_usage(Some(&model)));
+                judge.ask_for_usage(rules.models.asks_for_usage(Some(&model)));
             }
             self.model = Some(model);
         }
@@ -179,7 +197,7 @@ pub fn admit(
     target: &Target<'_>,
     headers: &HeaderMap,
     has_body: bool,
-    policy: &Policy,
+    rules: &Rules,
 ) -> Result<Permit, Denial> {
     let operation = target.operation;
     // On paths from the configuration no model is judged, wherever it is named.
@@ -193,7 +211,7 @@ pub fn admit(
         Operation::Public => unread(target),
         Operation::ListModels => {
             let verdict = identity_of(&caller).map(|_| ()).map_err(Denial::from);
-            policy.mode.note(verdict, &mut noted)?;
+            rules.mode.note(verdict, &mut noted)?;
             Body::Empty
         }
         Operation::ShowModel => {
@@ -201,24 +219,23 @@ pub fn admit(
                 .model
                 .and_then(ModelName::new)
                 .ok_or(Code::OperationNotAllowed)?;
-            policy
+            rules
                 .mode
-                .note(policy.models.check(&caller, &model), &mut noted)?;
+                .note(rules.models.check(&caller, &model), &mut noted)?;
             Body::Empty
         }
         Operation::Extra => {
             let identity = identity_of(&caller)?;
-            let extra = policy
-                .extra_paths
-                .iter()
-                .find(|extra| extra.rule.matches(target.method, target.path));
-            if !extra.is_some_and(|extra| identity.is_in_any(&extra.groups)) {
+            if !target
+                .groups
+                .is_some_and(|groups| identity.is_in_any(groups))
+            {
                 return Err(Code::OperationNotAllowed.into());
             }
             unread(target)
         }
         _ => {
-            let judge = judge(operation, &caller, headers, has_body, policy, &mut noted)?;
+            let judge = judge(operation, &caller, headers, has_body, rules, &mut noted)?;
             Body::Judged(Box::new(judge))
         }
     };
@@ -257,16 +274,16 @@ fn judge(
     caller: &Caller,
     headers: &HeaderMap,
     has_body: bool,
-    policy: &Policy,
+    rules: &Rules,
     noted: &mut Option<Denial>,
 ) -> Result<Judge, Denial> {
-    if matches!(caller, Caller::Anonymous) && !policy.models.admit_anonymous {
+    if matches!(caller, Caller::Anonymous) && !rules.models.admit_anonymous {
         let missing = Err(Code::MissingCredential.into());
-        policy.mode.note(missing, noted)?;
+        rules.mode.note(missing, noted)?;
     }
-    let repeated = match headers.unique(&policy.model_header.name) {
+    let repeated = match headers.unique(&rules.model_header.name) {
         Occurrence::Repeated => return Err(Code::AmbiguousModel.into()),
-        Occurrence::Absent if policy.model_header.required => return Err(Code::MissingModel.into()),
+        Occurrence::Absent if rules.model_header.required => return Err(Code::MissingModel.into()),
         Occurrence::Absent => None,
         Occurrence::Single(value) => {
             let text = std::str::from_utf8(value).map_err(|_| Code::AmbiguousModel)?;
@@ -275,9 +292,7 @@ fn judge(
             } else {
                 Code::AmbiguousModel
             })?;
-            policy
-                .mode
-                .note(policy.models.check(caller, &model), noted)?;
+            rules.mode.note(rules.models.check(caller, &model), noted)?;
             Some(model)
         }
     };
@@ -295,21 +310,21 @@ fn judge(
         .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
     if operation.model_in() == Some(ModelIn::Form) {
         let boundary = Boundary::of(headers).ok_or(Code::MalformedBody)?;
-        return Ok(Judge::of_form(&boundary, repeated, length, &policy.members));
+        return Ok(Judge::of_form(&boundary, repeated, length, &rules.members));
     }
     let also = match operation {
         Operation::Chat | Operation::Completions
-            if policy.models.may_ask_for_usage(repeated.as_ref()) =>
+            if rules.models.may_ask_for_usage(repeated.as_ref()) =>
         {
             Also::Usage(Ask::new(
                 length.is_some(),
-                policy.models.asks_for_usage(repeated.as_ref()),
+                rules.models.asks_for_usage(repeated.as_ref()),
             ))
         }
-        Operation::Responses if !policy.metering.allow_background => Also::Background,
+        Operation::Responses if !rules.allow_background => Also::Background,
         _ => Also::Nothing,
     };
-    Ok(Judge::new(repeated, length, also, &policy.members))
+    Ok(Judge::new(repeated, length, also, &rules.members))
 }
 
 fn identity_of(caller: &Caller) -> Result<&Identity, Code> {

@@ -5,7 +5,6 @@
 //! does not hide the faults of the next.
 
 pub(crate) mod compile;
-mod entries;
 mod faults;
 mod metering;
 #[cfg(feature = "command")]
@@ -18,8 +17,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::entries::Entries;
 pub use compile::{RESERVED_NAMES, compile, is_name, list_entries};
-pub(crate) use entries::Entries;
 pub use faults::Fault;
 pub(crate) use metering::{MeteringConfig, StreamUsageConfig};
 #[cfg(feature = "command")]

@@ -14,7 +14,7 @@ use serde::Serialize;
 pub use self::code::Code;
 pub use self::forged::forged;
 use crate::headers::HeaderMap;
-use crate::model::ModelName;
+use crate::model_name::ModelName;
 
 /// Which API's error shape the client expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

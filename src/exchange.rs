@@ -18,7 +18,7 @@ use crate::forward::{self, Forwarded};
 use crate::headers::HeaderMap;
 use crate::identity::{Caller, identify};
 use crate::metrics::Labels;
-use crate::model::ModelName;
+use crate::model_name::ModelName;
 use crate::operation::{self, Operation};
 use crate::policy::Policy;
 use crate::record::{Ending, Facts, Record, Times};
@@ -126,12 +126,14 @@ impl Exchange {
     pub fn response_body(&mut self, host: &impl Host, size: usize, last: bool) -> Step {
         let (policy, stage) = (&self.policy, &self.stage);
         let may_use = |model: &ModelName| match (policy, stage) {
-            (Some(policy), Stage::Going(forwarded)) => forwarded.permit().may_use(model, policy),
+            (Some(policy), Stage::Going(forwarded)) => {
+                forwarded.permit().may_use(model, &policy.access)
+            }
             _ => false,
         };
         let is_known = |name: &str| {
             let policy = policy.as_ref();
-            policy.is_some_and(|policy| policy.models.names(name))
+            policy.is_some_and(|policy| policy.access.models.names(name))
         };
         let viewer = Viewer {
             may_use: &may_use,
@@ -199,12 +201,12 @@ impl Exchange {
         let headers = host.headers(Map::RequestHeaders)?;
         self.dialect = operation::dialect(&headers);
         self.request_id = request_id(&headers);
-        let target = operation::target(&headers, has_body, &policy);
+        let target = operation::target(&headers, has_body, &policy.paths);
         self.operation = target.as_ref().ok().map(|target| target.operation);
         let caller = self.caller(host, &headers, &policy)?;
         let identity = caller.identity();
         self.tenant = identity.map(|identity| Rc::clone(&identity.tenant().name));
-        let permit = access::admit(caller, &target?, &headers, has_body, &policy)?;
+        let permit = access::admit(caller, &target?, &headers, has_body, &policy.access)?;
         let pending = forward::forward(permit, &headers, has_body, &policy);
         Ok(pending.write(|changes| host.apply(changes))?)
     }
@@ -219,8 +221,13 @@ impl Exchange {
             return Ok(Caller::Anonymous);
         }
         let attributes = |path: &[&str]| host.attribute(path);
-        let identified = identify(headers, policy, seconds(self.started), &attributes);
-        let (caller, noted) = access::settle(identified, policy.mode)?;
+        let identified = identify(
+            headers,
+            &policy.identities,
+            seconds(self.started),
+            &attributes,
+        );
+        let (caller, noted) = access::settle(identified, policy.access.mode)?;
         self.noted = noted;
         Ok(caller)
     }
@@ -240,7 +247,7 @@ impl Exchange {
             return Ok(permit.judge_size(size)?);
         }
         let bytes = host.frame(Body::Request, size)?;
-        match permit.judge(&bytes, last, policy)? {
+        match permit.judge(&bytes, last, &policy.access)? {
             Edit::Keep => {}
             Edit::Pad(spaces) => host.append(Body::Request, size, &vec![b' '; spaces])?,
             Edit::Replace(bytes) => host.replace(Body::Request, size, &bytes)?,
@@ -304,8 +311,9 @@ impl Exchange {
         let refused = denial.as_ref().and_then(Denial::model).cloned();
         let model = refused.or_else(|| self.model.take());
         let policy = self.policy.as_ref();
-        let is_configured =
-            |model: &ModelName| policy.is_some_and(|policy| policy.models.names(model.as_str()));
+        let is_configured = |model: &ModelName| {
+            policy.is_some_and(|policy| policy.access.models.names(model.as_str()))
+        };
         let facts = Facts {
             tenant: self.tenant.take(),
             operation: self.operation,

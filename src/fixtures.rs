@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::attribute::Attribute;
 use crate::config::{self, Fault};
 use crate::headers::HeaderMap;
-use crate::identity::Claim;
 use crate::members::Members;
 use crate::policy::Policy;
 
@@ -97,12 +97,12 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Hea
 }
 
 /// No token was verified.
-pub(crate) fn no_token(_: &[&str]) -> Claim {
-    Claim::Absent
+pub(crate) fn no_token(_: &[&str]) -> Attribute {
+    Attribute::Absent
 }
 
 /// Attributes of Envoy's that are claims only; their paths begin with the metadata key.
-pub(crate) fn claims(claims: impl Fn(&[&str]) -> Claim) -> impl Fn(&[&str]) -> Claim {
+pub(crate) fn claims(claims: impl Fn(&[&str]) -> Attribute) -> impl Fn(&[&str]) -> Attribute {
     move |path| match path {
         [
             "metadata",
@@ -110,12 +110,14 @@ pub(crate) fn claims(claims: impl Fn(&[&str]) -> Claim) -> impl Fn(&[&str]) -> C
             "envoy.filters.http.jwt_authn",
             path @ ..,
         ] => claims(path),
-        _ => Claim::Absent,
+        _ => Attribute::Absent,
     }
 }
 
 /// The claims of a verified token, each with its value: `groups.0` is the first element of a list.
-pub(crate) fn token(values: &'static [(&'static str, &'static str)]) -> impl Fn(&[&str]) -> Claim {
+pub(crate) fn token(
+    values: &'static [(&'static str, &'static str)],
+) -> impl Fn(&[&str]) -> Attribute {
     let mut claims = serde_json::json!({});
     for (name, value) in values {
         match name.split_once('.') {
@@ -130,12 +132,12 @@ pub(crate) fn token(values: &'static [(&'static str, &'static str)]) -> impl Fn(
 }
 
 /// A verified payload under `payload`, with an `exp` unless there is one.
-pub(crate) fn payload(mut payload: serde_json::Value) -> impl Fn(&[&str]) -> Claim {
+pub(crate) fn payload(mut payload: serde_json::Value) -> impl Fn(&[&str]) -> Attribute {
     if payload.get("exp").is_none() {
         payload["exp"] = 1_800_003_600.into();
     }
     claims(move |path| match path {
         ["payload", path @ ..] => crate::identity::payload::claim(&payload, path),
-        _ => Claim::Absent,
+        _ => Attribute::Absent,
     })
 }

@@ -19,7 +19,7 @@ use self::part::Part;
 use crate::denial::Code;
 use crate::headers::{HeaderMap, Occurrence};
 use crate::members::Members;
-use crate::model::ModelName;
+use crate::model_name::ModelName;
 
 /// Bytes that one part's headers may take.
 pub(crate) const MAX_HEADERS: usize = 4096;

@@ -4,16 +4,15 @@
 //! filter owns is removed, whoever sent it and however it is spelled, and then set from the verified identity. Headers
 //! are set, never added, because an added value would leave a spoofed one in front of it.
 
-pub mod owned;
-
 use std::rc::Rc;
 
 use crate::access::Permit;
 use crate::form::Boundary;
 use crate::headers::{HeaderMap, OWN_PREFIX, Occurrence, same_name};
+use crate::identity::Fairness;
 use crate::identity::{Proof, TrustedHeaders};
 use crate::operation::{ModelIn, Operation};
-use crate::policy::{Fairness, Forwarding, Policy, SecretHeader};
+use crate::policy::{Forwarding, Policy, SecretHeader};
 use crate::query;
 use crate::rewrite::{ask, models};
 
@@ -143,7 +142,7 @@ pub fn forward(permit: Permit, headers: &HeaderMap, has_body: bool, policy: &Pol
         } else {
             &[]
         };
-    let conditions: &[&str] = if permit.filters_models(policy) {
+    let conditions: &[&str] = if permit.filters_models(&policy.access) {
         &models::CONDITIONS
     } else {
         &[]
@@ -191,7 +190,7 @@ pub fn trailer_removals(trailers: &HeaderMap, policy: &Policy) -> Vec<Vec<u8>> {
         is_credential(name, policy)
             || is_owned(name, policy)
             || is_trusted(name, policy)
-            || same_name(name, &policy.model_header.name)
+            || same_name(name, &policy.access.model_header.name)
             || same_name(name, REQUEST_ID)
             || same_name(name, AUTHORIZATION)
             || reserved().any(|header| same_name(name, header))
@@ -245,7 +244,7 @@ fn identity_headers(permit: &Permit, policy: &Policy) -> Vec<(&'static str, Rc<s
         let value = value.as_deref().filter(|value| is_safe_value(value));
         value.map(Rc::from)
     };
-    let fairness = match &policy.fairness {
+    let fairness = match &policy.identities.fairness {
         Fairness::Tenant => None,
         Fairness::Key => identity.key().map(Rc::clone),
         Fairness::User => safe(&identity.user),
@@ -272,6 +271,7 @@ fn is_kept(name: &[u8], permit: &Permit, policy: &Policy) -> bool {
         }
         Some(Proof::TrustedHeaders) => {
             let mut headers = policy
+                .identities
                 .trusted_headers
                 .iter()
                 .flat_map(TrustedHeaders::identity_headers);
@@ -284,16 +284,20 @@ fn is_kept(name: &[u8], permit: &Permit, policy: &Policy) -> bool {
 /// Whether what this header holds is secret: a credential, or the proof of a gateway in front.
 #[must_use]
 pub fn is_secret(name: &[u8], policy: &Policy) -> bool {
-    let trusted = policy.trusted_headers.as_ref();
+    let trusted = policy.identities.trusted_headers.as_ref();
     let proof = trusted.and_then(TrustedHeaders::proof_header);
     is_credential(name, policy) || proof.is_some_and(|header| same_name(name, header))
 }
 
 fn is_trusted(name: &[u8], policy: &Policy) -> bool {
-    policy.trusted_headers.as_ref().is_some_and(|trusted| {
-        let mut headers = trusted.identity_headers().chain(trusted.proof_header());
-        headers.any(|header| same_name(name, header))
-    })
+    policy
+        .identities
+        .trusted_headers
+        .as_ref()
+        .is_some_and(|trusted| {
+            let mut headers = trusted.identity_headers().chain(trusted.proof_header());
+            headers.any(|header| same_name(name, header))
+        })
 }
 
 fn is_credential(name: &[u8], policy: &Policy) -> bool {
@@ -301,13 +305,14 @@ fn is_credential(name: &[u8], policy: &Policy) -> bool {
     let replaced = matches!(policy.forwarding, Forwarding::Replace(_)) && is_source(AUTHORIZATION);
     replaced
         || policy
+            .identities
             .sources
             .iter()
             .any(|source| is_source(&source.header))
 }
 
 fn is_owned(name: &[u8], policy: &Policy) -> bool {
-    let model_header = &*policy.model_header.name;
+    let model_header = &*policy.access.model_header.name;
     if name == model_header.as_bytes() {
         return false;
     }

@@ -2,7 +2,7 @@
 //!
 //! Two leave some: Envoy AI Gateway, and Envoy's own `ai_protocol_manager`. Both say nothing of a stream that was cut.
 
-use crate::identity::Claim;
+use crate::attribute::Attribute;
 use crate::usage::MAX_COUNT;
 
 const AI_GATEWAY: [&str; 3] = ["metadata", "filter_metadata", "io.envoy.ai_gateway"];
@@ -46,7 +46,7 @@ pub struct GatewayCount {
 
 impl GatewayCounts {
     /// Looks the counts up; `attribute` reads what Envoy knows of a request. One read if there are none.
-    pub fn read(&self, attribute: &dyn Fn(&[&str]) -> Claim) -> Option<GatewayCount> {
+    pub fn read(&self, attribute: &dyn Fn(&[&str]) -> Attribute) -> Option<GatewayCount> {
         let count = match self {
             Self::AiGateway { input, output } => {
                 let [metadata, kind, namespace] = AI_GATEWAY;
@@ -77,10 +77,10 @@ impl GatewayCounts {
     }
 }
 
-fn word(claim: Claim) -> Option<[u8; 8]> {
+fn word(claim: Attribute) -> Option<[u8; 8]> {
     match claim {
-        Claim::Value(bytes) => bytes.try_into().ok(),
-        Claim::Absent | Claim::Null | Claim::Unreadable => None,
+        Attribute::Value(bytes) => bytes.try_into().ok(),
+        Attribute::Absent | Attribute::Null | Attribute::Unreadable => None,
     }
 }
 
@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    type Values<'a> = &'a [(&'a str, Claim)];
+    type Values<'a> = &'a [(&'a str, Attribute)];
 
     /// What is read of these values, by the last part of their paths, and in how many reads.
     fn read(counts: &GatewayCounts, place: &[&str], values: Values) -> (Option<GatewayCount>, u32) {
@@ -118,21 +118,21 @@ mod tests {
             let (key, before) = path.split_last().expect("a path");
             let value = values.iter().find(|(name, _)| name == key);
             match value.filter(|_| before == place) {
-                Some((_, Claim::Value(bytes))) => Claim::Value(bytes.clone()),
-                Some((_, Claim::Null)) => Claim::Null,
-                Some((_, Claim::Unreadable)) => Claim::Unreadable,
-                Some((_, Claim::Absent)) | None => Claim::Absent,
+                Some((_, Attribute::Value(bytes))) => Attribute::Value(bytes.clone()),
+                Some((_, Attribute::Null)) => Attribute::Null,
+                Some((_, Attribute::Unreadable)) => Attribute::Unreadable,
+                Some((_, Attribute::Absent)) | None => Attribute::Absent,
             }
         });
         (count, reads.get())
     }
 
-    fn float(number: f64) -> Claim {
-        Claim::Value(number.to_le_bytes().to_vec())
+    fn float(number: f64) -> Attribute {
+        Attribute::Value(number.to_le_bytes().to_vec())
     }
 
-    fn integer(number: u64) -> Claim {
-        Claim::Value(number.to_le_bytes().to_vec())
+    fn integer(number: u64) -> Attribute {
+        Attribute::Value(number.to_le_bytes().to_vec())
     }
 
     #[allow(clippy::unnecessary_wraps, reason = "rows read better so")]
@@ -202,18 +202,18 @@ mod tests {
             ),
             (
                 "a text of eight bytes",
-                &[("llm_input_token", Claim::Value(b"12345678".to_vec()))],
+                &[("llm_input_token", Attribute::Value(b"12345678".to_vec()))],
                 (None, 1),
             ),
             (
                 "a text",
-                &[("llm_input_token", Claim::Value(b"11".to_vec()))],
+                &[("llm_input_token", Attribute::Value(b"11".to_vec()))],
                 (None, 1),
             ),
-            ("null", &[("llm_input_token", Claim::Null)], (None, 1)),
+            ("null", &[("llm_input_token", Attribute::Null)], (None, 1)),
             (
                 "refused",
-                &[("llm_input_token", Claim::Unreadable)],
+                &[("llm_input_token", Attribute::Unreadable)],
                 (None, 1),
             ),
         ] {

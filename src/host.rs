@@ -15,10 +15,10 @@ use std::ptr;
 
 use rustc_hash::FxHashMap;
 
+use crate::attribute::Attribute;
 use crate::config::Fault;
 use crate::exchange::{Body, Host, LocalReply, Map, Refused, Result};
 use crate::headers::HeaderMap;
-use crate::identity::Claim;
 use crate::metrics::{Kind, Movement, Series};
 
 /// The plugin's configuration, among Envoy's buffers.
@@ -159,12 +159,12 @@ impl Host for Envoy {
         set_buffer(body, size, 0, bytes)
     }
 
-    fn attribute(&self, path: &[&str]) -> Claim {
+    fn attribute(&self, path: &[&str]) -> Attribute {
         match property(path) {
-            (OK, bytes) => Claim::Value(bytes),
-            (NOT_FOUND, _) => Claim::Absent,
-            (SERIALIZATION_FAILURE, _) => Claim::Null,
-            _ => Claim::Unreadable,
+            (OK, bytes) => Attribute::Value(bytes),
+            (NOT_FOUND, _) => Attribute::Absent,
+            (SERIALIZATION_FAILURE, _) => Attribute::Null,
+            _ => Attribute::Unreadable,
         }
     }
 

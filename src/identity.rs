@@ -12,16 +12,52 @@ pub(crate) mod trusted_headers;
 
 use std::rc::Rc;
 
-use crate::access::ModelLimit;
+use rustc_hash::FxHashMap;
+
+use crate::attribute::Attribute;
 use crate::denial::{Code, Denial};
 use crate::headers::HeaderMap;
-use crate::policy::{GroupSet, Policy, Tenant};
+use crate::model_name::ModelLimit;
+use crate::tenant::{GroupSet, Groups, Tenant};
 
 pub use api_key::{KeyHash, Keys};
 pub use credentials::Source;
 pub use credentials::can_be_key;
-pub use jwt::{Claim, Issuer, METADATA, verified};
+pub use jwt::{Issuer, METADATA, verified};
 pub use trusted_headers::{GatewayProof, TrustedHeaders};
+
+/// Who is known, and how they prove it.
+#[derive(Debug)]
+pub struct Identities {
+    /// Every key that is accepted.
+    pub keys: Keys,
+    /// Every group that a rule or a tenant names; other groups cannot matter.
+    pub groups: Groups,
+    /// All tenants, by name.
+    pub tenants: FxHashMap<Rc<str>, Rc<Tenant>>,
+    /// Where credentials are looked for.
+    pub sources: Vec<Source>,
+    /// Issuers whose verified payloads are accepted.
+    pub issuers: Vec<Issuer>,
+    /// Identity set by a gateway in front.
+    pub trusted_headers: Option<TrustedHeaders>,
+    /// What the fairness id is made from.
+    pub fairness: Fairness,
+}
+
+/// What the fairness id is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fairness {
+    /// The tenant's name, so that the scheduler's metrics join ours.
+    Tenant,
+    /// The key's id. Tokens have none, so for them it is the tenant's name.
+    Key,
+    /// The token's user claim, or the principal of the gateway in front. Keys have none, so for them it is the tenant's
+    /// name.
+    User,
+    /// The first value of this attribute from the gateway in front. Where there is none, the tenant's name.
+    Attribute(Box<str>),
+}
 
 /// Who is asking.
 #[derive(Debug)]
@@ -116,37 +152,39 @@ impl Identity {
 /// to the model's rule.
 pub fn identify(
     headers: &HeaderMap,
-    policy: &Policy,
+    identities: &Identities,
     now: i64,
-    attributes: &dyn Fn(&[&str]) -> Claim,
+    attributes: &dyn Fn(&[&str]) -> Attribute,
 ) -> Result<Caller, Denial> {
-    if let Some(trusted) = &policy.trusted_headers
+    if let Some(trusted) = &identities.trusted_headers
         && trusted.proven(headers, attributes)?
     {
-        return trusted.identity(headers, policy).map(Caller::Known);
+        return trusted.identity(headers, identities).map(Caller::Known);
     }
-    by_credential(headers, policy, now, attributes).map_err(Denial::from)
+    by_credential(headers, identities, now, attributes).map_err(Denial::from)
 }
 
 fn by_credential(
     headers: &HeaderMap,
-    policy: &Policy,
+    identities: &Identities,
     now: i64,
-    attributes: &dyn Fn(&[&str]) -> Claim,
+    attributes: &dyn Fn(&[&str]) -> Attribute,
 ) -> Result<Caller, Code> {
     let claims = |path: &[&str]| attributes(&[&METADATA, path].concat());
-    let credential = credentials::find(headers, &policy.sources)?;
-    let token = verified(&policy.issuers, &claims)?;
+    let credential = credentials::find(headers, &identities.sources)?;
+    let token = verified(&identities.issuers, &claims)?;
     match (credential, token) {
         (None, None) => Ok(Caller::Anonymous),
         (None, Some(issuer)) => {
-            jwt::identity(issuer, Proof::Token, policy, &claims).map(Caller::Known)
+            jwt::identity(issuer, Proof::Token, identities, &claims).map(Caller::Known)
         }
-        (Some(credential), None) => api_key::identity(credential, policy, now).map(Caller::Known),
+        (Some(credential), None) => {
+            api_key::identity(credential, identities, now).map(Caller::Known)
+        }
         // The token itself usually is the bearer credential. Anything else beside a verified token is a second one.
         (Some(credential), Some(issuer)) if credential.looks_like_token() => {
             let proof = Proof::Credential(Rc::clone(credential.header()));
-            jwt::identity(issuer, proof, policy, &claims).map(Caller::Known)
+            jwt::identity(issuer, proof, identities, &claims).map(Caller::Known)
         }
         (Some(_), Some(_)) => Err(Code::AmbiguousCredential),
     }

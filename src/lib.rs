@@ -18,8 +18,11 @@
 //! return values: no host call, no clock and no log.
 
 pub mod access;
+pub mod attribute;
+pub mod body;
 pub mod config;
 pub mod denial;
+mod entries;
 pub mod exchange;
 #[cfg(test)]
 mod fixtures;
@@ -33,8 +36,9 @@ pub mod key_format;
 pub mod members;
 pub mod meter;
 pub mod metrics;
-pub mod model;
+pub mod model_name;
 pub mod operation;
+pub mod owned_headers;
 pub mod policy;
 pub mod query;
 pub mod record;
@@ -44,6 +48,7 @@ mod reference;
 pub mod rewrite;
 mod rows;
 pub mod sse;
+pub mod tenant;
 pub mod usage;
 
 #[cfg(target_os = "wasi")]

@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use crate::denial::Denial;
 use crate::json::{Found, NameSet, Paths, Wanted};
-use crate::model::{MAX_NAME, ModelName};
+use crate::model_name::{MAX_NAME, ModelName};
 
 pub(crate) use naming::NAMING;
 use naming::{Naming, Shape};

@@ -12,7 +12,7 @@ pub(crate) use self::table::{INFERENCE, PREFIXES};
 pub use self::table::{ModelIn, Operation};
 use crate::denial::{Code, Dialect};
 use crate::headers::HeaderMap;
-use crate::policy::Policy;
+use crate::tenant::GroupSet;
 
 /// An exact method and path from the configuration.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +33,24 @@ impl PathRule {
     }
 }
 
+/// A path beyond the table of operations.
+#[derive(Debug)]
+pub struct ExtraPath {
+    /// Exact method and path, and whether a body may follow.
+    pub rule: PathRule,
+    /// Who may use it.
+    pub groups: GroupSet,
+}
+
+/// The paths of the configuration.
+#[derive(Debug, Default)]
+pub struct Paths {
+    /// Paths that need no identity.
+    pub public: Vec<PathRule>,
+    /// Paths beyond the table of operations, for members of certain groups.
+    pub extra: Vec<ExtraPath>,
+}
+
 /// A request line that was understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'a> {
@@ -44,6 +62,8 @@ pub struct Target<'a> {
     pub path: &'a str,
     /// The model that the path names ([`Operation::ShowModel`] only).
     pub model: Option<&'a str>,
+    /// Who may use the path ([`Operation::Extra`] only).
+    pub groups: Option<&'a GroupSet>,
     /// Whether the configuration lets an unread body follow ([`Operation::Public`] and [`Operation::Extra`] only).
     pub takes_body: bool,
 }
@@ -57,7 +77,7 @@ pub struct Target<'a> {
 pub fn target<'a>(
     headers: &'a HeaderMap,
     has_body: bool,
-    policy: &Policy,
+    paths: &'a Paths,
 ) -> Result<Target<'a>, Code> {
     let text = |name| {
         headers
@@ -78,6 +98,7 @@ pub fn target<'a>(
             method,
             path,
             model: None,
+            groups: None,
             takes_body: false,
         });
     }
@@ -89,13 +110,14 @@ pub fn target<'a>(
         method,
         path,
         model,
+        groups: None,
         takes_body: false,
     };
     let configured = |operation, rule: &PathRule| Target {
         takes_body: rule.takes_body,
         ..found(operation, None)
     };
-    let mut public = policy.public_paths.iter();
+    let mut public = paths.public.iter();
     if let Some(rule) = public.find(|rule| rule.matches(method, path)) {
         return Ok(configured(Operation::Public, rule));
     }
@@ -117,9 +139,12 @@ pub fn target<'a>(
         },
         _ => {}
     }
-    let mut extra = policy.extra_paths.iter();
+    let mut extra = paths.extra.iter();
     match extra.find(|extra| extra.rule.matches(method, path)) {
-        Some(extra) => Ok(configured(Operation::Extra, &extra.rule)),
+        Some(extra) => Ok(Target {
+            groups: Some(&extra.groups),
+            ..configured(Operation::Extra, &extra.rule)
+        }),
         None => Err(Code::OperationNotAllowed),
     }
 }

@@ -10,7 +10,7 @@ use crate::denial::Denial;
 use crate::gateway_counts::GatewayCount;
 use crate::meter::{self, End, Meter, Metered, Source};
 use crate::metrics::{ANONYMOUS, Label, Labels, Metric, Movement, OTHER, Series, UNKNOWN};
-use crate::model::ModelName;
+use crate::model_name::ModelName;
 use crate::operation::Operation;
 use crate::usage::Usage;
 

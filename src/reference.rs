@@ -13,12 +13,12 @@ use clap::ValueEnum;
 
 use crate::access::Mode;
 use crate::denial::{Code, Denial};
-use crate::forward::owned::{OWNED, SPARED};
 use crate::forward::{DESCRIBING, FAIRNESS, OBJECTIVE, TENANT};
 use crate::members::{NAMING, STEERING};
 use crate::meter::{self, Missing};
 use crate::metrics::{Kind, Metric};
 use crate::operation::{INFERENCE, ModelIn, Operation};
+use crate::owned_headers::{OWNED, SPARED};
 use crate::query;
 use crate::record::{BY_GATEWAY, Facts, Outcome, Record};
 use crate::rewrite::{ask, models};

@@ -3,8 +3,8 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
+use tollgate::body::{Also, Judge};
 use tollgate::meter::{End, Meter, Operation};
-use tollgate::model::{Also, Judge};
 use tollgate::rewrite::ask::Ask;
 use tollgate_tests::demo;
 

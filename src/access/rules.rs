@@ -4,16 +4,13 @@
 //! longest prefix, which beats `*`; what the exact rules are for cannot be reached by [another spelling](super::spelling).
 //! A key's own list of models narrows what its groups allow, never widens it.
 
-use std::fmt;
-use std::rc::Rc;
-
 use rustc_hash::FxHashMap;
 
 use super::spelling::{self, Spellings};
 use crate::denial::{Code, Denial};
 use crate::identity::{Caller, Identity};
-use crate::model::ModelName;
-use crate::policy::{GroupId, GroupSet};
+use crate::model_name::{ModelName, ModelPattern};
+use crate::tenant::{GroupId, GroupSet};
 
 /// Who may use a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,15 +21,6 @@ pub enum Rule {
     Authenticated,
     /// Members of one of these groups.
     Groups(GroupSet),
-}
-
-/// A model name, or a prefix that ends in `*`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ModelPattern {
-    /// This name alone.
-    Exact(Box<str>),
-    /// Every name that begins so; empty for `*`.
-    Prefix(Box<str>),
 }
 
 /// What is done about the usage of a stream that the client has not asked for.
@@ -79,41 +67,6 @@ pub struct MatchingRule<'a> {
     /// Whether it is for all models that begin with `name`.
     pub is_prefix: bool,
     entry: &'a ModelEntry,
-}
-
-/// The models that a key is narrowed to. Empty allows nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelLimit(pub Rc<[ModelPattern]>);
-
-impl ModelPattern {
-    /// Reads `name`, `prefix*` or `*`. `None` for what cannot be (the beginning of) a model name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        match text.strip_suffix('*') {
-            Some("") => Some(Self::Prefix("".into())),
-            Some(prefix) => ModelName::new(prefix).map(|_| Self::Prefix(prefix.into())),
-            None => ModelName::new(text).map(|_| Self::Exact(text.into())),
-        }
-    }
-
-    /// Whether the model is one of these.
-    #[must_use]
-    pub fn matches(&self, model: &str) -> bool {
-        match self {
-            Self::Exact(name) => **name == *model,
-            Self::Prefix(prefix) => model.starts_with(&**prefix),
-        }
-    }
-}
-
-/// As it is written in the configuration.
-impl fmt::Display for ModelPattern {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exact(name) => formatter.write_str(name),
-            Self::Prefix(prefix) => write!(formatter, "{prefix}*"),
-        }
-    }
 }
 
 impl<'a> MatchingRule<'a> {

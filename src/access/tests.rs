@@ -4,14 +4,16 @@ use super::*;
 use crate::fixtures::{self, ACME_KEY, GLOBEX_KEY, chat, no_token, request};
 use crate::identity::identify;
 use crate::operation::target;
+use crate::policy::Policy;
 
 /// Takes a request through all steps up to the end of its body.
 fn ask(policy: &Policy, headers: &HeaderMap, body: &[u8]) -> Result<(), Code> {
-    let target = target(headers, false, policy)?;
-    let caller = identify(headers, policy, 0, &no_token).map_err(|denial| denial.code())?;
-    let permit = admit(caller, &target, headers, !body.is_empty(), policy);
+    let target = target(headers, false, &policy.paths)?;
+    let caller =
+        identify(headers, &policy.identities, 0, &no_token).map_err(|denial| denial.code())?;
+    let permit = admit(caller, &target, headers, !body.is_empty(), &policy.access);
     permit
-        .and_then(|mut permit| permit.judge(body, true, policy).map(|_| ()))
+        .and_then(|mut permit| permit.judge(body, true, &policy.access).map(|_| ()))
         .map_err(|denial| denial.code())
 }
 
@@ -272,13 +274,14 @@ fn ask_in_mode(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<(Option<Code>, bool), Code> {
-    let identified = identify(headers, policy, 0, &no_token);
-    let (caller, failed) = settle(identified, policy.mode).map_err(|denial| denial.code())?;
+    let identified = identify(headers, &policy.identities, 0, &no_token);
+    let (caller, failed) =
+        settle(identified, policy.access.mode).map_err(|denial| denial.code())?;
     let known = caller.identity().is_some();
-    let target = target(headers, !body.is_empty(), policy)?;
-    let permit = admit(caller, &target, headers, !body.is_empty(), policy);
+    let target = target(headers, !body.is_empty(), &policy.paths)?;
+    let permit = admit(caller, &target, headers, !body.is_empty(), &policy.access);
     let permit = permit.and_then(|mut permit| {
-        permit.judge(body, true, policy)?;
+        permit.judge(body, true, &policy.access)?;
         Ok(permit)
     });
     let permit = permit.map_err(|denial| denial.code())?;
@@ -486,10 +489,11 @@ fn no_mode_passes_what_could_not_be_decided() {
 /// Takes a request without a credential, or by acme, to the end of a body of which only the size is known.
 fn ask_size(policy: &Policy, headers: &HeaderMap, size: usize) -> Result<(), Code> {
     let has_body = size > 0;
-    let target = target(headers, has_body, policy)?;
-    let caller = identify(headers, policy, 0, &no_token).map_err(|denial| denial.code())?;
-    let permit =
-        admit(caller, &target, headers, has_body, policy).map_err(|denial| denial.code())?;
+    let target = target(headers, has_body, &policy.paths)?;
+    let caller =
+        identify(headers, &policy.identities, 0, &no_token).map_err(|denial| denial.code())?;
+    let permit = admit(caller, &target, headers, has_body, &policy.access)
+        .map_err(|denial| denial.code())?;
     assert!(!permit.reads_body());
     permit.judge_size(size)
 }
@@ -645,9 +649,9 @@ fn no_operation_that_is_judged_takes_a_model_from_the_query() {
         ] {
             let headers = request(method, path, &[key]);
             let has_body = method == "POST";
-            let target = target(&headers, has_body, &policy).unwrap();
-            let caller = identify(&headers, &policy, 0, &no_token).unwrap();
-            let found = admit(caller, &target, &headers, has_body, &policy);
+            let target = target(&headers, has_body, &policy.paths).unwrap();
+            let caller = identify(&headers, &policy.identities, 0, &no_token).unwrap();
+            let found = admit(caller, &target, &headers, has_body, &policy.access);
             let found = found.err().map(|denial| denial.code());
             assert_eq!(found, expected, "{mode}: {method} {path}");
         }

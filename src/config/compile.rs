@@ -25,10 +25,14 @@ use super::{
     AccessConfig, Config, Entries, ExtraPathConfig, FairnessConfig, FairnessFrom, Fault,
     MeteringConfig, ModeConfig, ModelConfig, ModelHeaderConfig, PublicPathConfig, TenantConfig,
 };
-use crate::access::{ExtraPath, Mode, ModelEntry, ModelPattern, ModelRules, Rule, StreamUsage};
+use crate::access::{Mode, ModelEntry, ModelHeader, ModelRules, Rule, Rules, StreamUsage};
+use crate::identity::{Fairness, Identities};
 use crate::metrics::{ANONYMOUS, OTHER, UNKNOWN};
+use crate::model_name::ModelPattern;
 use crate::operation::PathRule;
-use crate::policy::{Fairness, GroupSet, Groups, Metering, ModelHeader, Policy, Tenant};
+use crate::operation::{ExtraPath, Paths};
+use crate::policy::{Metering, Policy};
+use crate::tenant::{GroupId, GroupSet, Groups, Tenant};
 
 /// Names that metrics use for what has no tenant or model of its own.
 pub const RESERVED_NAMES: [&str; 3] = [UNKNOWN, ANONYMOUS, OTHER];
@@ -87,7 +91,7 @@ impl Compiler<'_> {
         let keys = self.keys(&config);
         let issuers = self.issuers(&config);
         let mode = self.mode(&config);
-        let (metering, stream_usage) = self.metering(&config);
+        let (metering, stream_usage, allow_background) = self.metering(&config);
         let mut models = self.models(&config, mode, stream_usage);
         if !metering.strip_accept_encoding && models.may_ask_for_usage(None) {
             self.fault(
@@ -126,22 +130,29 @@ impl Compiler<'_> {
             );
         }
         Some(Policy {
-            keys,
-            groups: std::mem::take(&mut self.groups),
-            tenants: std::mem::take(&mut self.tenants),
-            sources,
+            paths: Paths {
+                public: public_paths,
+                extra: extra_paths,
+            },
+            identities: Identities {
+                keys,
+                groups: std::mem::take(&mut self.groups),
+                tenants: std::mem::take(&mut self.tenants),
+                sources,
+                issuers,
+                trusted_headers,
+                fairness,
+            },
+            access: Rules {
+                models,
+                mode,
+                model_header,
+                members,
+                allow_background,
+            },
             forwarding,
             admitted,
-            issuers,
-            trusted_headers,
-            models,
-            model_header,
             owned,
-            members,
-            extra_paths,
-            public_paths,
-            fairness,
-            mode,
             metering,
             fingerprint: fingerprint(text),
         })
@@ -203,7 +214,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn metering(&mut self, config: &Config<'_>) -> (Metering, StreamUsage) {
+    fn metering(&mut self, config: &Config<'_>) -> (Metering, StreamUsage, bool) {
         let written = config
             .metering
             .and_then(|raw| read::<MeteringConfig>(raw.get(), "metering", &mut self.faults));
@@ -400,10 +411,10 @@ impl Compiler<'_> {
 /// may are reserved for what has no name of its own.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
-    crate::model::is_name(text, MAX_NAME)
+    crate::model_name::is_name(text, MAX_NAME)
 }
 
-fn sorted(mut groups: Vec<crate::policy::GroupId>) -> GroupSet {
+fn sorted(mut groups: Vec<GroupId>) -> GroupSet {
     groups.sort_unstable();
     groups.dedup();
     groups.into()

@@ -77,17 +77,17 @@ impl From<StreamUsageConfig> for StreamUsage {
 
 impl MeteringConfig {
     /// What holds for all models, and what is done for those that do not say otherwise.
-    pub(super) fn compile(self, faults: &mut Vec<Fault>) -> (Metering, StreamUsage) {
+    pub(super) fn compile(self, faults: &mut Vec<Fault>) -> (Metering, StreamUsage, bool) {
         let metering = Metering {
             filter_state: self.filter_state,
             gateway_counts: self
                 .gateway_counts
                 .map_or_else(GatewayCounts::default, |counts| counts.compile(faults)),
             strip_accept_encoding: self.strip_accept_encoding.unwrap_or(true),
-            allow_background: self.allow_background,
         };
         let stream_usage = self.stream_usage.map(StreamUsage::from);
-        (metering, stream_usage.unwrap_or_default())
+        let stream_usage = stream_usage.unwrap_or_default();
+        (metering, stream_usage, self.allow_background)
     }
 }
 

@@ -14,7 +14,7 @@ use super::compile::{
     TOKEN_MARKS,
 };
 use super::metering::MAX_COST_KEY;
-use crate::model::{self, NAME_MARKS};
+use crate::model_name::{self, NAME_MARKS};
 
 /// The schema, in the dialect of 2020-12. It is stricter than the filter in one thing: null, which the filter takes for
 /// an optional member that is not there, is refused.
@@ -105,7 +105,7 @@ fn name() -> Value {
 }
 
 fn model_pattern() -> String {
-    let longest = model::MAX_NAME;
+    let longest = model_name::MAX_NAME;
     format!(r"^(?:\*|[A-Za-z0-9{NAME_MARKS}]{{1,{longest}}}\*?)$")
 }
 

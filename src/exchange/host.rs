@@ -1,9 +1,9 @@
 //! What a shell provides: the calls by which an [`Exchange`](super::Exchange) reads and writes a request and its reply.
 
+use crate::attribute::Attribute;
 use crate::denial::{Code, Denial};
 use crate::forward::Changes;
 use crate::headers::HeaderMap;
-use crate::identity::Claim;
 use crate::metrics::Movement;
 
 /// The host refused a call.
@@ -94,7 +94,7 @@ pub trait Host {
     fn append(&self, body: Body, size: usize, bytes: &[u8]) -> Result<()>;
 
     /// An attribute of the request, by the parts of its path.
-    fn attribute(&self, path: &[&str]) -> Claim;
+    fn attribute(&self, path: &[&str]) -> Attribute;
 
     /// An attribute that is a number.
     fn number(&self, path: &[&str]) -> Option<u64>;

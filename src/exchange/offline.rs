@@ -4,9 +4,9 @@ use std::cell::{Cell, RefCell};
 
 use super::host::write;
 use super::{Body, Host, LocalReply, Map, Refused, Result};
+use crate::attribute::Attribute;
 use crate::forward::Changes;
 use crate::headers::HeaderMap;
-use crate::identity::Claim;
 use crate::metrics::Movement;
 
 type Headers = Vec<(Vec<u8>, Vec<u8>)>;
@@ -32,7 +32,7 @@ pub struct Sent {
 pub struct Offline<'a> {
     maps: RefCell<[Headers; 4]>,
     frames: RefCell<[Vec<u8>; 2]>,
-    attributes: &'a dyn Fn(&[&str]) -> Claim,
+    attributes: &'a dyn Fn(&[&str]) -> Attribute,
     time: Cell<u64>,
     refuses_writes: Cell<bool>,
     changes: RefCell<Changes>,
@@ -44,7 +44,11 @@ pub struct Offline<'a> {
 impl<'a> Offline<'a> {
     /// A request with these headers at this time, in nanoseconds since the epoch.
     #[must_use]
-    pub fn new(headers: &HeaderMap, time: u64, attributes: &'a dyn Fn(&[&str]) -> Claim) -> Self {
+    pub fn new(
+        headers: &HeaderMap,
+        time: u64,
+        attributes: &'a dyn Fn(&[&str]) -> Attribute,
+    ) -> Self {
         let host = Self {
             maps: RefCell::default(),
             frames: RefCell::default(),
@@ -185,13 +189,13 @@ impl Host for Offline<'_> {
         Ok(())
     }
 
-    fn attribute(&self, path: &[&str]) -> Claim {
+    fn attribute(&self, path: &[&str]) -> Attribute {
         (self.attributes)(path)
     }
 
     fn number(&self, path: &[&str]) -> Option<u64> {
         match self.attribute(path) {
-            Claim::Value(bytes) => Some(u64::from_le_bytes(bytes.try_into().ok()?)),
+            Attribute::Value(bytes) => Some(u64::from_le_bytes(bytes.try_into().ok()?)),
             _ => None,
         }
     }

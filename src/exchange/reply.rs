@@ -55,7 +55,7 @@ impl Reply {
         policy: &Policy,
     ) -> Result<(), Denial> {
         self.ended = last;
-        let filters = permit.filters_models(policy);
+        let filters = permit.filters_models(&policy.access);
         let headers = match host.headers(Map::ResponseHeaders) {
             Ok(headers) => headers,
             Err(refused) if filters => return Err(refused.into()),

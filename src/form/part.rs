@@ -2,7 +2,7 @@
 
 use crate::denial::Code;
 use crate::members::Members;
-use crate::model::{MAX_NAME, ModelName};
+use crate::model_name::{MAX_NAME, ModelName};
 
 /// Longest name of a field, in bytes.
 pub(crate) const MAX_FIELD_NAME: usize = 64;

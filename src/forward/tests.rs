@@ -8,25 +8,34 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 use crate::access::admit;
+use crate::attribute::Attribute;
 use crate::fixtures::{self, ACME_KEY, GLOBEX_KEY, no_token, request};
-use crate::identity::{Caller, Claim, identify};
+use crate::identity::{Caller, identify};
 use crate::operation::target;
 
 /// A request that is admitted.
-fn forwarded(policy: &Policy, headers: &HeaderMap, claims: &dyn Fn(&[&str]) -> Claim) -> Pending {
-    let target = target(headers, false, policy).unwrap();
+fn forwarded(
+    policy: &Policy,
+    headers: &HeaderMap,
+    claims: &dyn Fn(&[&str]) -> Attribute,
+) -> Pending {
+    let target = target(headers, false, &policy.paths).unwrap();
     let has_body = target.method == "POST";
     let caller = if target.operation.needs_identity() {
-        identify(headers, policy, 0, claims).unwrap()
+        identify(headers, &policy.identities, 0, claims).unwrap()
     } else {
         Caller::Anonymous
     };
-    let permit = admit(caller, &target, headers, has_body, policy).unwrap();
+    let permit = admit(caller, &target, headers, has_body, &policy.access).unwrap();
     forward(permit, headers, has_body, policy)
 }
 
 /// The changes that a request needs, as `-name`, `name: value` and the new path.
-fn changes(policy: &Policy, headers: &HeaderMap, claims: &dyn Fn(&[&str]) -> Claim) -> Vec<String> {
+fn changes(
+    policy: &Policy,
+    headers: &HeaderMap,
+    claims: &dyn Fn(&[&str]) -> Attribute,
+) -> Vec<String> {
     let changes = forwarded(policy, headers, claims).changes;
     let removed = changes
         .remove
@@ -260,7 +269,7 @@ fn credentials_in_the_query_go_on_on_no_path() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn the_fairness_id_comes_from_key_or_user_and_where_there_is_none_from_the_tenant() {
-    let fairness = |from: &str, headers: &[(&str, &str)], claims: &dyn Fn(&[&str]) -> Claim| {
+    let fairness = |from: &str, headers: &[(&str, &str)], claims: &dyn Fn(&[&str]) -> Attribute| {
         let mut config = fixtures::demo();
         config["fairness"] = serde_json::json!({"from": from});
         let lines = changes(&fixtures::policy(&config), &fixtures::chat(headers), claims);

@@ -9,9 +9,9 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use sha2::{Digest as _, Sha256};
 
 use super::credentials::Credential;
-use super::{Identity, Proof};
+use super::{Identities, Identity, Proof};
 use crate::denial::Code;
-use crate::policy::{Digest, Key, KeyTerms, Policy};
+use crate::tenant::{Digest, Key, KeyTerms};
 
 /// What the keys of Models-as-a-Service begin with; the id and, after a `_`, the secret follow.
 const MAAS_PREFIX: &[u8] = b"sk-oai-";
@@ -113,11 +113,11 @@ fn maas_digest(bytes: &[u8]) -> Option<Digest> {
 /// [`Code::InvalidCredential`] for an unknown key, [`Code::ExpiredCredential`] for one that is known but not valid now.
 pub(super) fn identity(
     credential: Credential<'_>,
-    policy: &Policy,
+    identities: &Identities,
     now: i64,
 ) -> Result<Identity, Code> {
     let bytes = credential.key_bytes().ok_or(Code::InvalidCredential)?;
-    let key = policy.keys.find(bytes).ok_or(Code::InvalidCredential)?;
+    let key = identities.keys.find(bytes).ok_or(Code::InvalidCredential)?;
     let terms = key.terms.as_deref();
     if terms.is_some_and(|terms| !terms.admit(now)) {
         return Err(Code::ExpiredCredential);

@@ -6,9 +6,10 @@
 
 use std::rc::Rc;
 
-use super::{Identity, Proof};
+use super::{Fairness, Identities, Identity, Proof};
+use crate::attribute::Attribute;
 use crate::denial::Code;
-use crate::policy::{Fairness, GroupId, Policy, Tenant};
+use crate::tenant::{GroupId, Tenant};
 
 /// Groups read from one identity. One with more is refused rather than half read.
 pub(crate) const MAX_GROUPS: usize = 64;
@@ -19,19 +20,6 @@ pub const METADATA: [&str; 3] = [
     "filter_metadata",
     "envoy.filters.http.jwt_authn",
 ];
-
-/// One value of the payload, or of another attribute of Envoy's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Claim {
-    /// The payload has no such claim, or no such element.
-    Absent,
-    /// The bytes of a string; other kinds of value come as bytes that are no plain text.
-    Value(Vec<u8>),
-    /// A JSON null, or a value with one in it, which Envoy does not hand over.
-    Null,
-    /// Envoy refused to look.
-    Unreadable,
-}
 
 /// One issuer whose tokens are accepted, and what is read from them.
 #[derive(Debug)]
@@ -65,7 +53,7 @@ pub struct Issuer {
 /// providers each verified a token.
 pub fn verified<'p>(
     issuers: &'p [Issuer],
-    claims: &dyn Fn(&[&str]) -> Claim,
+    claims: &dyn Fn(&[&str]) -> Attribute,
 ) -> Result<Option<&'p Issuer>, Code> {
     let mut found = None;
     let mut asked: Vec<&str> = Vec::new();
@@ -76,10 +64,10 @@ pub fn verified<'p>(
         }
         asked.push(key);
         let claimed = match claims(&[key, "iss"]) {
-            Claim::Absent => continue,
-            Claim::Null => return Err(Code::UnlistedIssuer),
-            Claim::Unreadable => return Err(Code::Internal),
-            Claim::Value(bytes) => bytes,
+            Attribute::Absent => continue,
+            Attribute::Null => return Err(Code::UnlistedIssuer),
+            Attribute::Unreadable => return Err(Code::Internal),
+            Attribute::Value(bytes) => bytes,
         };
         let issuer = issuers
             .iter()
@@ -102,14 +90,14 @@ pub fn verified<'p>(
 pub(super) fn identity(
     issuer: &Issuer,
     proof: Proof,
-    policy: &Policy,
-    claims: &dyn Fn(&[&str]) -> Claim,
+    identities: &Identities,
+    claims: &dyn Fn(&[&str]) -> Attribute,
 ) -> Result<Identity, Code> {
     issuer.check_expiration(claims)?;
     let names = issuer.group_names(claims)?;
     let mut groups: Vec<GroupId> = names
         .iter()
-        .filter_map(|name| policy.groups.find(name))
+        .filter_map(|name| identities.groups.find(name))
         .collect();
     groups.sort_unstable();
     let named = issuer.texts(issuer.tenant_claim.as_deref(), claims)?;
@@ -122,11 +110,11 @@ pub(super) fn identity(
             .iter()
             .find_map(|(group, tenant)| groups.binary_search(group).is_ok().then_some(tenant))
             .or(issuer.default_tenant.as_ref()),
-        [name] => policy.tenants.get(name.as_str()),
+        [name] => identities.tenants.get(name.as_str()),
         _ => return Err(Code::AmbiguousTenant),
     };
     let tenant = tenant.ok_or(Code::UnknownTenant)?;
-    let user = if policy.fairness == Fairness::User {
+    let user = if identities.fairness == Fairness::User {
         issuer.user(claims)?
     } else {
         None
@@ -169,7 +157,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Code::TooManyGroups`].
-    pub fn group_names(&self, claims: &dyn Fn(&[&str]) -> Claim) -> Result<Vec<String>, Code> {
+    pub fn group_names(&self, claims: &dyn Fn(&[&str]) -> Attribute) -> Result<Vec<String>, Code> {
         let found = self.texts(self.groups_claim.as_deref(), claims)?;
         let mut names = match (&self.groups_separator, found.texts.as_slice()) {
             (Some(separator), [text]) if !found.is_list => {
@@ -196,7 +184,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Code::Internal`] where Envoy refuses to look.
-    pub fn user(&self, claims: &dyn Fn(&[&str]) -> Claim) -> Result<Option<String>, Code> {
+    pub fn user(&self, claims: &dyn Fn(&[&str]) -> Attribute) -> Result<Option<String>, Code> {
         match &self.user_claim {
             Some(path) => self.text(path, claims),
             None => Ok(None),
@@ -207,12 +195,12 @@ impl Issuer {
     fn text(
         &self,
         path: &[String],
-        claims: &dyn Fn(&[&str]) -> Claim,
+        claims: &dyn Fn(&[&str]) -> Attribute,
     ) -> Result<Option<String>, Code> {
         match claims(&self.full_path(path)) {
-            Claim::Absent | Claim::Null => Ok(None),
-            Claim::Unreadable => Err(Code::Internal),
-            Claim::Value(bytes) => Ok(plain_text(&bytes)),
+            Attribute::Absent | Attribute::Null => Ok(None),
+            Attribute::Unreadable => Err(Code::Internal),
+            Attribute::Value(bytes) => Ok(plain_text(&bytes)),
         }
     }
 
@@ -223,14 +211,16 @@ impl Issuer {
     }
 
     /// `jwt_authn` takes a token without `exp`, or with 0 there, for one that never expires.
-    fn check_expiration(&self, claims: &dyn Fn(&[&str]) -> Claim) -> Result<(), Code> {
+    fn check_expiration(&self, claims: &dyn Fn(&[&str]) -> Attribute) -> Result<(), Code> {
         if !self.require_expiration {
             return Ok(());
         }
         match claims(&[&self.metadata_key, "exp"]) {
-            Claim::Unreadable => Err(Code::Internal),
-            Claim::Value(bytes) if number(&bytes).is_some_and(|moment| moment > 0.0) => Ok(()),
-            Claim::Value(_) | Claim::Absent | Claim::Null => Err(Code::MissingExpiration),
+            Attribute::Unreadable => Err(Code::Internal),
+            Attribute::Value(bytes) if number(&bytes).is_some_and(|moment| moment > 0.0) => Ok(()),
+            Attribute::Value(_) | Attribute::Absent | Attribute::Null => {
+                Err(Code::MissingExpiration)
+            }
         }
     }
 
@@ -238,7 +228,7 @@ impl Issuer {
     fn texts(
         &self,
         path: Option<&[String]>,
-        claims: &dyn Fn(&[&str]) -> Claim,
+        claims: &dyn Fn(&[&str]) -> Attribute,
     ) -> Result<Texts, Code> {
         let Some(path) = path else {
             return Ok(Texts::default());
@@ -249,27 +239,27 @@ impl Issuer {
             ..Texts::default()
         };
         let whole = match claims(&path) {
-            Claim::Absent => return Ok(Texts::default()),
-            Claim::Unreadable => return Err(Code::Internal),
-            Claim::Null => return element_by_element(&path, claims),
-            Claim::Value(bytes) => bytes,
+            Attribute::Absent => return Ok(Texts::default()),
+            Attribute::Unreadable => return Err(Code::Internal),
+            Attribute::Null => return element_by_element(&path, claims),
+            Attribute::Value(bytes) => bytes,
         };
         let element = |index: &str| claims(&[path.as_slice(), &[index]].concat());
         let first = match element("0") {
-            Claim::Unreadable => return Err(Code::Internal),
+            Attribute::Unreadable => return Err(Code::Internal),
             // No list and no object, or one that has no element 0.
-            Claim::Absent => {
+            Attribute::Absent => {
                 found.add(&whole);
                 return Ok(found);
             }
-            Claim::Null => None,
-            Claim::Value(bytes) => Some(bytes),
+            Attribute::Null => None,
+            Attribute::Value(bytes) => Some(bytes),
         };
         // The member `0` of an object is none of its names, unless both are empty.
         let elements = elements(&whole).filter(|elements| {
             elements.first().copied() == first.as_deref()
                 && (first.as_ref().is_some_and(|first| !first.is_empty())
-                    || element("00") != Claim::Absent)
+                    || element("00") != Attribute::Absent)
         });
         match elements {
             Some(elements) if elements.len() > MAX_GROUPS => return Err(Code::TooManyGroups),
@@ -284,7 +274,7 @@ impl Issuer {
 }
 
 /// The texts of a claim that is null or has a null in it, which Envoy hands over neither whole nor in that place.
-fn element_by_element(path: &[&str], claims: &dyn Fn(&[&str]) -> Claim) -> Result<Texts, Code> {
+fn element_by_element(path: &[&str], claims: &dyn Fn(&[&str]) -> Attribute) -> Result<Texts, Code> {
     let mut found = Texts {
         present: true,
         unusable: true,
@@ -297,11 +287,11 @@ fn element_by_element(path: &[&str], claims: &dyn Fn(&[&str]) -> Claim) -> Resul
     }
     for index in 0..=MAX_GROUPS {
         match element(&index.to_string()) {
-            Claim::Absent => break,
-            Claim::Unreadable => return Err(Code::Internal),
+            Attribute::Absent => break,
+            Attribute::Unreadable => return Err(Code::Internal),
             _ if index == MAX_GROUPS => return Err(Code::TooManyGroups),
-            Claim::Null => {}
-            Claim::Value(bytes) => {
+            Attribute::Null => {}
+            Attribute::Value(bytes) => {
                 found.is_list = true;
                 found.add(&bytes);
             }

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::Claim;
+use super::Attribute;
 
 /// What Envoy hands over of the payload at `path`: texts as they are, other values in a form of its own.
 #[must_use]
-pub fn claim(payload: &Value, path: &[&str]) -> Claim {
+pub fn claim(payload: &Value, path: &[&str]) -> Attribute {
     let mut value = payload;
     for part in path {
         let inner = match value {
@@ -14,13 +14,13 @@ pub fn claim(payload: &Value, path: &[&str]) -> Claim {
             other => other.get(part),
         };
         let Some(inner) = inner else {
-            return Claim::Absent;
+            return Attribute::Absent;
         };
         value = inner;
     }
     match value {
-        Value::Null => Claim::Null,
-        other => serialised(other).map_or(Claim::Null, Claim::Value),
+        Value::Null => Attribute::Null,
+        other => serialised(other).map_or(Attribute::Null, Attribute::Value),
     }
 }
 

@@ -5,6 +5,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 use crate::fixtures::{self, ACME_KEY, GLOBEX_KEY, ISSUER, chat, no_token, token};
+use crate::policy::Policy;
 
 const NOW: i64 = 1_800_000_000;
 
@@ -12,9 +13,9 @@ const NOW: i64 = 1_800_000_000;
 fn who(
     policy: &Policy,
     headers: &[(&str, &str)],
-    claims: &dyn Fn(&[&str]) -> Claim,
+    claims: &dyn Fn(&[&str]) -> Attribute,
 ) -> Result<String, Code> {
-    identify(&chat(headers), policy, NOW, claims)
+    identify(&chat(headers), &policy.identities, NOW, claims)
         .map_err(|denial| denial.code())
         .map(|caller| match caller {
             Caller::Anonymous => "anonymous".to_owned(),
@@ -295,10 +296,10 @@ fn a_key_beside_a_verified_token_is_ambiguous() {
 fn reads_groups_as_a_list_or_as_one_string() {
     let policy = fixtures::policy(&fixtures::demo());
     let groups = |claims| {
-        let caller = identify(&chat(&[BEARER]), &policy, NOW, &token(claims)).unwrap();
+        let caller = identify(&chat(&[BEARER]), &policy.identities, NOW, &token(claims)).unwrap();
         caller.identity().unwrap().groups.to_vec()
     };
-    let find = |name| policy.groups.find(name).unwrap();
+    let find = |name| policy.identities.groups.find(name).unwrap();
     let mut both = vec![find("research"), find("sales")];
     both.sort_unstable();
     assert_eq!(
@@ -345,10 +346,10 @@ fn a_null_among_the_groups_is_skipped_and_too_many_groups_are_refused() {
             groups[1] = element.clone();
             fixtures::payload(serde_json::json!({"iss": ISSUER, "groups": groups}))
         };
-        let caller = identify(&chat(&[BEARER]), &policy, NOW, &many(64)).unwrap();
+        let caller = identify(&chat(&[BEARER]), &policy.identities, NOW, &many(64)).unwrap();
         let groups = &caller.identity().unwrap().groups;
         assert!(
-            groups.contains(&policy.groups.find("sales").unwrap()),
+            groups.contains(&policy.identities.groups.find("sales").unwrap()),
             "{name}"
         );
         let refused = who(&policy, &[BEARER], &many(65));
@@ -360,14 +361,14 @@ fn a_null_among_the_groups_is_skipped_and_too_many_groups_are_refused() {
 fn a_tenant_that_cannot_be_read_is_never_the_default_tenant() {
     let policy = fixtures::policy(&fixtures::demo());
     for (name, claim, expected) in [
-        ("null", Claim::Null, Code::UnknownTenant),
-        ("refused by Envoy", Claim::Unreadable, Code::Internal),
+        ("null", Attribute::Null, Code::UnknownTenant),
+        ("refused by Envoy", Attribute::Unreadable, Code::Internal),
     ] {
         let claims = fixtures::claims(|path| match path {
-            ["payload", "iss"] => Claim::Value(ISSUER.into()),
-            ["payload", "exp"] => Claim::Value(1.0_f64.to_le_bytes().into()),
+            ["payload", "iss"] => Attribute::Value(ISSUER.into()),
+            ["payload", "exp"] => Attribute::Value(1.0_f64.to_le_bytes().into()),
             ["payload", "tenant"] => claim.clone(),
-            _ => Claim::Absent,
+            _ => Attribute::Absent,
         });
         assert_eq!(who(&policy, &[BEARER], &claims), Err(expected), "{name}");
     }
@@ -381,14 +382,14 @@ fn a_group_prefix_keeps_the_groups_of_two_issuers_apart() {
     let policy = fixtures::policy(&config);
     let caller = identify(
         &chat(&[BEARER]),
-        &policy,
+        &policy.identities,
         NOW,
         &token(&[("iss", ISSUER), ("groups.0", "research")]),
     )
     .unwrap();
     assert_eq!(
         caller.identity().unwrap().groups.to_vec(),
-        [policy.groups.find("kc:research").unwrap()]
+        [policy.identities.groups.find("kc:research").unwrap()]
     );
 }
 
@@ -494,7 +495,7 @@ fn the_next_key_to_expire_is_one_that_is_good_still() {
             key.as_object_mut().unwrap().extend(terms);
             config["keys"].as_array_mut().unwrap().push(key);
         }
-        fixtures::policy(&config).keys.next_expiry(now)
+        fixtures::policy(&config).identities.keys.next_expiry(now)
     };
     let expires = |at: &str| serde_json::json!({ "expiresAt": at });
     let june = || expires("2026-06-01T00:00:00Z");

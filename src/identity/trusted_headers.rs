@@ -11,12 +11,13 @@ use std::rc::Rc;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::jwt::{Claim, MAX_GROUPS};
-use super::{Identity, Proof};
-use crate::config::Entries;
+use super::jwt::MAX_GROUPS;
+use super::{Fairness, Identities, Identity, Proof};
+use crate::attribute::Attribute;
 use crate::denial::{Code, Denial};
+use crate::entries::Entries;
 use crate::headers::{HeaderMap, Occurrence, trimmed};
-use crate::policy::{Digest, Fairness, Policy, Tenant};
+use crate::tenant::{Digest, Tenant};
 
 /// Longest secret that is hashed, in bytes.
 pub(crate) const MAX_SECRET_LENGTH: usize = 512;
@@ -87,7 +88,7 @@ impl TrustedHeaders {
     pub(super) fn proven(
         &self,
         headers: &HeaderMap,
-        attributes: &dyn Fn(&[&str]) -> Claim,
+        attributes: &dyn Fn(&[&str]) -> Attribute,
     ) -> Result<bool, Denial> {
         match &self.proof {
             GatewayProof::Secret { header, digest } => match headers.unique(header) {
@@ -113,14 +114,14 @@ impl TrustedHeaders {
                         continue;
                     };
                     match attributes(&["connection", kind]) {
-                        Claim::Value(found) => {
+                        Attribute::Value(found) => {
                             let is_it = |name: &str| name.as_bytes() == found;
                             if is_it(first) || names.any(|name| is_it(name)) {
                                 return Ok(true);
                             }
                         }
-                        Claim::Absent | Claim::Null => {}
-                        Claim::Unreadable => return Err(Code::Internal.into()),
+                        Attribute::Absent | Attribute::Null => {}
+                        Attribute::Unreadable => return Err(Code::Internal.into()),
                     }
                 }
                 Ok(false)
@@ -137,7 +138,7 @@ impl TrustedHeaders {
     pub(super) fn identity(
         &self,
         headers: &HeaderMap,
-        policy: &Policy,
+        identities: &Identities,
     ) -> Result<Identity, Denial> {
         let principal = single(headers, &self.principal)?
             .ok_or_else(|| Denial::of_header(Code::MissingPrincipal, &self.principal))?;
@@ -152,7 +153,7 @@ impl TrustedHeaders {
         }
         let mut groups: Vec<_> = names
             .iter()
-            .filter_map(|name| policy.groups.find(name))
+            .filter_map(|name| identities.groups.find(name))
             .collect();
         groups.sort_unstable();
         let tenant = match values_of(&self.tenant).as_slice() {
@@ -167,11 +168,11 @@ impl TrustedHeaders {
             [] => self.default_tenant.as_ref(),
             // The attribute may come in both headers; one tenant said twice is one.
             [name, others @ ..] if others.iter().all(|other| other == name) => {
-                policy.tenants.get(*name)
+                identities.tenants.get(*name)
             }
             _ => return Err(Code::AmbiguousTenant.into()),
         };
-        let attribute = match &policy.fairness {
+        let attribute = match &identities.fairness {
             Fairness::Attribute(name) => attributes.values(name).next().map(Into::into),
             _ => None,
         };

@@ -11,12 +11,12 @@ use crate::policy::Policy;
 /// What becomes of a body of globex, which may use `llama-3.1-8b` and nothing else, in frames of this size.
 fn judge_in(policy: &Policy, body: &[u8], step: usize) -> Result<(), Denial> {
     let headers = chat(&[("x-api-key", GLOBEX_KEY)]);
-    let target = target(&headers, true, policy).unwrap();
-    let caller = identify(&headers, policy, 0, &no_token).unwrap();
-    let mut permit = admit(caller, &target, &headers, true, policy)?;
+    let target = target(&headers, true, &policy.paths).unwrap();
+    let caller = identify(&headers, &policy.identities, 0, &no_token).unwrap();
+    let mut permit = admit(caller, &target, &headers, true, &policy.access)?;
     let mut frames = body.chunks(step).peekable();
     while let Some(frame) = frames.next() {
-        permit.judge(frame, frames.peek().is_none(), policy)?;
+        permit.judge(frame, frames.peek().is_none(), &policy.access)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::json::MAX_DEPTH;
 use crate::meter::members::{PART_CAP, USAGE_CAP};
 use crate::meter::{MAX_MEMORY, MAX_METADATA};
 use crate::metrics::{MAX_FURTHER_LABELS, MAX_FURTHER_MODELS, RESERVED_MODELS};
-use crate::model::{self, NAME_MARKS};
+use crate::model_name::{self, NAME_MARKS};
 use crate::rewrite::hide::MAX_HELD;
 use crate::rewrite::models::MAX_LIST;
 use crate::usage::MAX_COUNT;
@@ -44,7 +44,10 @@ pub(super) fn limits() -> String {
         ),
         (
             "model name",
-            format!("{} letters, digits and `{NAME_MARKS}`", model::MAX_NAME),
+            format!(
+                "{} letters, digits and `{NAME_MARKS}`",
+                model_name::MAX_NAME
+            ),
             "`missing_model`",
         ),
         (

@@ -17,9 +17,9 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use self::entry::Names;
-use crate::config::Entries;
+use crate::entries::Entries;
 use crate::headers::HeaderMap;
-use crate::model::ModelName;
+use crate::model_name::ModelName;
 
 /// Bytes of a list that are taken in. A longer one is answered as an empty list.
 pub const MAX_LIST: usize = 1024 * 1024;

@@ -1,7 +1,8 @@
-//! [`tollgate::model::Judge`] and the edits of [`tollgate::rewrite::ask`].
+//! [`tollgate::body::Judge`] and the edits of [`tollgate::rewrite::ask`].
 
 use serde_json::{Value, json};
-use tollgate::model::{Also, Judge, ModelName};
+use tollgate::body::{Also, Judge};
+use tollgate::model_name::ModelName;
 use tollgate::rewrite::ask::{ADDED_LENGTH, Ask, Edit};
 
 use crate::cuts::cuts;

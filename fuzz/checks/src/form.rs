@@ -1,9 +1,9 @@
 //! [`tollgate::form::Form`] against a reader that has the whole form before it. The first line of an input is its boundary.
 
+use tollgate::body::Judge;
 use tollgate::denial::Code;
 use tollgate::form::{Boundary, Form};
 use tollgate::headers::HeaderMap;
-use tollgate::model::Judge;
 
 use crate::cuts::cuts;
 use crate::memory::{held, held_since};

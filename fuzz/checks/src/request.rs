@@ -5,12 +5,13 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 use tollgate::access::Mode;
+use tollgate::attribute::Attribute;
 use tollgate::exchange::{Exchange, Map, Offline, Step};
 use tollgate::forward::Changes;
 use tollgate::headers::HeaderMap;
-use tollgate::identity::Claim;
+use tollgate::identity::Fairness;
 use tollgate::operation::{ModelIn, Operation};
-use tollgate::policy::{Fairness, Forwarding, Policy};
+use tollgate::policy::{Forwarding, Policy};
 use tollgate::rewrite::ask::ADDED_LENGTH;
 
 /// The key of the tenant `acme`.
@@ -132,13 +133,13 @@ pub fn check(input: &[u8]) {
         return;
     }
     let verified = |path: &[&str]| match path {
-        [.., "payload", "iss"] => Claim::Value(b"https://issuer".to_vec()),
-        [.., "payload", "exp"] => Claim::Value(1.0_f64.to_le_bytes().to_vec()),
-        [.., "payload", "sub"] => Claim::Value(b"user-1".to_vec()),
-        [.., "payload", "tenant"] => Claim::Value(b"acme".to_vec()),
-        _ => Claim::Absent,
+        [.., "payload", "iss"] => Attribute::Value(b"https://issuer".to_vec()),
+        [.., "payload", "exp"] => Attribute::Value(1.0_f64.to_le_bytes().to_vec()),
+        [.., "payload", "sub"] => Attribute::Value(b"user-1".to_vec()),
+        [.., "payload", "tenant"] => Attribute::Value(b"acme".to_vec()),
+        _ => Attribute::Absent,
     };
-    let nothing = |_: &[&str]| Claim::Absent;
+    let nothing = |_: &[&str]| Attribute::Absent;
     POLICIES.with(|policies| {
         for policy in policies {
             for has_body in [true, false] {
@@ -153,7 +154,7 @@ fn pass(
     headers: &HeaderMap,
     has_body: bool,
     policy: &Rc<Policy>,
-    attributes: &dyn Fn(&[&str]) -> Claim,
+    attributes: &dyn Fn(&[&str]) -> Attribute,
     has_token: bool,
 ) {
     let host = Offline::new(headers, NOW, attributes);
@@ -198,7 +199,7 @@ fn pass(
         let path = headers.first(":path").unwrap_or_default();
         assert_no_parameter(path, &["model", "engine"]);
     }
-    if policy.mode == Mode::Enforce && operation.needs_identity() {
+    if policy.access.mode == Mode::Enforce && operation.needs_identity() {
         assert!(known, "nobody may do {operation:?}");
     }
     let changes = host.changes();
@@ -275,7 +276,7 @@ fn check_changes(
             }
             name => {
                 assert!(is_owned(name.as_bytes(), policy), "sets {name}");
-                let is_key = policy.fairness == Fairness::Key && key == Some(value);
+                let is_key = policy.identities.fairness == Fairness::Key && key == Some(value);
                 let configured = ["acme", "interactive", "user-1"].contains(&&**value);
                 let principal = headers.first("x-principal");
                 let of_principal = principal.map(trimmed) == Some(value.as_bytes());
@@ -319,6 +320,7 @@ fn check_headers(before: &[Header], after: &[Header], policy: &Policy, known: bo
             );
         }
         let is_source = policy
+            .identities
             .sources
             .iter()
             .any(|source| canonical(name) == canonical(source.header.as_bytes()));
@@ -327,7 +329,7 @@ fn check_headers(before: &[Header], after: &[Header], policy: &Policy, known: bo
             assert!(known, "{text} of nobody goes on");
             kept += 1;
         }
-        if policy.trusted_headers.is_some() {
+        if policy.identities.trusted_headers.is_some() {
             assert_ne!(canonical(name), b"x-proof", "the proof goes on");
             assert!(known || canonical(name) != b"x-principal", "{text} goes on");
         }
@@ -339,7 +341,7 @@ fn check_headers(before: &[Header], after: &[Header], policy: &Policy, known: bo
     let names: Vec<_> = after.iter().map(|(name, _)| canonical(name)).collect();
     if kept > 1 {
         let of_source = |name: &&Vec<u8>| {
-            let mut sources = policy.sources.iter();
+            let mut sources = policy.identities.sources.iter();
             sources.any(|source| **name == source.header.as_bytes())
         };
         let mut kept: Vec<_> = names.iter().filter(of_source).collect();
@@ -393,7 +395,7 @@ fn canonical(name: &[u8]) -> Vec<u8> {
 }
 
 fn is_owned(name: &[u8], policy: &Policy) -> bool {
-    let model_header = policy.model_header.name.as_bytes();
+    let model_header = policy.access.model_header.name.as_bytes();
     let canonical_name = canonical(name);
     let text = String::from_utf8_lossy(&canonical_name);
     name != model_header

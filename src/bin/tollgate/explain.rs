@@ -18,7 +18,7 @@ use clap::Args;
 use tollgate::access::{Mode, Permit};
 use tollgate::denial::Denial;
 use tollgate::exchange::{Body, Exchange, Offline, Step};
-use tollgate::model::ModelName;
+use tollgate::model_name::ModelName;
 use tollgate::operation::Operation;
 use tollgate::policy::Policy;
 
@@ -172,12 +172,12 @@ struct Passage {
 }
 
 fn explain(request: &Request, policy: Policy) -> Report {
-    let mode = policy.mode;
+    let mode = policy.access.mode;
     let mut policy = Rc::new(policy);
     let passage = pass(request, &policy);
     // What the other modes let pass is what this one refuses. No exchange holds the policy any more.
     if let Some(policy) = Rc::get_mut(&mut policy) {
-        policy.mode = Mode::Enforce;
+        policy.access.mode = Mode::Enforce;
     }
     let enforced = match mode {
         Mode::Enforce => None,

@@ -3,12 +3,13 @@
 use std::rc::Rc;
 
 use super::Compiler;
+use crate::access::ModelHeader;
 use crate::config::faults::read;
 use crate::config::{AdmittedHeaderConfig, Config};
 use crate::forward::{AUTHORIZATION, is_ours, is_reserved};
 use crate::headers::same_name;
 use crate::identity::{Source, TrustedHeaders, can_be_key};
-use crate::policy::{ModelHeader, Secret, SecretHeader};
+use crate::policy::{Secret, SecretHeader};
 
 /// What the value may be. It stays out of a fault.
 const CHARACTERS: &str = "1 to 512 visible ASCII characters without commas";

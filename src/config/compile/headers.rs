@@ -4,7 +4,7 @@ use super::{Compiler, is_token};
 use crate::config::faults::read;
 use crate::config::{Config, HeadersConfig};
 use crate::forward::may_be_ours;
-use crate::forward::owned::OwnedHeaders;
+use crate::owned_headers::OwnedHeaders;
 
 impl Compiler<'_> {
     pub(super) fn owned_headers(&mut self, config: &Config<'_>) -> OwnedHeaders {

@@ -9,12 +9,12 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{Compiler, sorted};
-use crate::access::ModelLimit;
 use crate::config::faults::{raw_list, read, read_list};
 use crate::config::{Config, KeyConfig, KeysFormat, KeysFromConfig};
 use crate::identity::{KeyHash, Keys};
 use crate::key_format::{Doubt, SHORTEST_LISTED, doubt};
-use crate::policy::{Digest, GroupSet, Key, KeyTerms, Tenant};
+use crate::model_name::ModelLimit;
+use crate::tenant::{Digest, GroupSet, Key, KeyTerms, Tenant};
 
 /// The keys that are already known, for what the next one must not repeat.
 struct Known {

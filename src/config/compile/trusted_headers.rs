@@ -1,12 +1,12 @@
 //! `trustedHeaders`: the gateway in front, what proves it, and what it may say.
 
 use super::Compiler;
+use crate::access::ModelHeader;
 use crate::config::faults::read;
 use crate::config::{Config, GatewayProofConfig, TrustedHeadersConfig};
 use crate::forward::is_ours;
 use crate::headers::same_name;
 use crate::identity::{GatewayProof, Source, TrustedHeaders};
-use crate::policy::ModelHeader;
 
 impl Compiler<'_> {
     /// `sources` and `model_header` are headers with a meaning of their own.

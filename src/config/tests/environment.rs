@@ -27,7 +27,7 @@ fn faults_in(config: &Value, text: &str) -> Vec<String> {
 fn ids(config: &Value, text: &str, keys: &[&str]) -> Vec<String> {
     let policy = policy_in(config, &environment(text));
     let id = |key: &&str| {
-        let key = policy.keys.find(key.as_bytes());
+        let key = policy.identities.keys.find(key.as_bytes());
         key.map_or_else(|| "-".to_owned(), |key| key.id.to_string())
     };
     keys.iter().map(id).collect()
@@ -109,9 +109,9 @@ fn hashes_bring_their_own_ids() {
 #[wasm_bindgen_test(unsupported = test)]
 fn they_belong_to_the_tenant_and_the_groups_of_their_entry() {
     let policy = policy_in(&demo_from("plain"), &environment("sk-team-one-Xq81mz"));
-    let key = policy.keys.find(b"sk-team-one-Xq81mz").unwrap();
+    let key = policy.identities.keys.find(b"sk-team-one-Xq81mz").unwrap();
     assert_eq!(&*key.tenant.name, "acme");
-    let mut groups = ["ci", "research"].map(|name| policy.groups.find(name).unwrap());
+    let mut groups = ["ci", "research"].map(|name| policy.identities.groups.find(name).unwrap());
     groups.sort_unstable();
     assert_eq!(*key.groups, groups);
 }

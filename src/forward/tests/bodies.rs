@@ -84,8 +84,15 @@ fn where_no_body_is_allowed_its_length_is_said_to_be_zero_if_it_was_left_open() 
     let policy = fixtures::policy(&fixtures::demo());
     let length = |has_body, headers: &[(&str, &str)]| {
         let headers = request("GET", "/health", headers);
-        let target = target(&headers, has_body, &policy).unwrap();
-        let permit = admit(Caller::Anonymous, &target, &headers, has_body, &policy).unwrap();
+        let target = target(&headers, has_body, &policy.paths).unwrap();
+        let permit = admit(
+            Caller::Anonymous,
+            &target,
+            &headers,
+            has_body,
+            &policy.access,
+        )
+        .unwrap();
         let changes = forward(permit, &headers, has_body, &policy).changes;
         changes.set.into_iter().next()
     };

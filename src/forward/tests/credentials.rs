@@ -7,7 +7,7 @@ use crate::fixtures::{policy_in, token};
 fn upstream(
     policy: &Policy,
     headers: &HeaderMap,
-    claims: &dyn Fn(&[&str]) -> Claim,
+    claims: &dyn Fn(&[&str]) -> Attribute,
 ) -> Vec<String> {
     let forwarded = forwarded(policy, headers, claims);
     let Changes {

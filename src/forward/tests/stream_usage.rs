@@ -27,7 +27,7 @@ fn asked(
         .set
         .iter()
         .find(|(name, _)| *name == "content-length");
-    let body = match permit.judge(BODY.as_bytes(), true, &policy).unwrap() {
+    let body = match permit.judge(BODY.as_bytes(), true, &policy.access).unwrap() {
         Edit::Keep => None,
         Edit::Pad(spaces) => Some(format!("{BODY} + {spaces}")),
         Edit::Replace(bytes) => Some(String::from_utf8(bytes).unwrap()),
@@ -181,7 +181,7 @@ fn answers_in_the_background_are_an_operators_choice() {
         let headers = request("POST", "/v1/responses", &[("x-api-key", ACME_KEY)]);
         let mut permit = forwarded(&policy, &headers, &no_token).permit;
         let body = br#"{"model":"llama-3.1-8b","background":true}"#;
-        let verdict = permit.judge(body, true, &policy);
+        let verdict = permit.judge(body, true, &policy.access);
         assert_eq!(verdict.map_err(|denial| denial.code()), expected);
     }
 }

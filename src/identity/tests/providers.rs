@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::policy::Policy;
 
 /// Groups that the models of these tests are open to; no others can matter.
 const GROUPS: [&str; 9] = [
@@ -37,11 +38,16 @@ fn found(entry: &Value, payload: &Value) -> Result<(String, Vec<&'static str>), 
     let policy = policy_of(entry);
     let mut payload = payload.clone();
     payload["iss"] = json!(ISSUER);
-    let caller = identify(&chat(&[BEARER]), &policy, NOW, &fixtures::payload(payload))
-        .map_err(|denial| denial.code())?;
+    let caller = identify(
+        &chat(&[BEARER]),
+        &policy.identities,
+        NOW,
+        &fixtures::payload(payload),
+    )
+    .map_err(|denial| denial.code())?;
     let identity = caller.identity().unwrap();
     let has = |name: &&str| {
-        let id = policy.groups.find(name).unwrap();
+        let id = policy.identities.groups.find(name).unwrap();
         identity.groups.contains(&id)
     };
     let groups = GROUPS.into_iter().filter(|name| has(name)).collect();
@@ -233,7 +239,7 @@ fn the_user_is_the_whole_claim() {
         ("null", json!(null), None),
     ] {
         let payload = fixtures::payload(json!({"iss": ISSUER, "sub": sub}));
-        let caller = identify(&chat(&[BEARER]), &policy, NOW, &payload).unwrap();
+        let caller = identify(&chat(&[BEARER]), &policy.identities, NOW, &payload).unwrap();
         let user = caller.identity().unwrap().user.as_deref();
         assert_eq!(user, expected, "{name}");
     }
@@ -402,9 +408,9 @@ fn a_token_that_never_expires_is_refused_unless_that_is_configured() {
             let policy = policy_of(entry);
             let attributes = fixtures::claims(|path: &[&str]| match path {
                 ["payload", path @ ..] => payload::claim(&claims, path),
-                _ => Claim::Absent,
+                _ => Attribute::Absent,
             });
-            let caller = identify(&chat(&[BEARER]), &policy, NOW, &attributes);
+            let caller = identify(&chat(&[BEARER]), &policy.identities, NOW, &attributes);
             let caller = caller.map_err(|denial| denial.code())?;
             Ok(caller.identity().unwrap().tenant.name.to_string())
         };

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::policy::Policy;
 
 const SECRET: &str = "a secret between two gateways";
 const PROOF: (&str, &str) = ("x-gateway-proof", SECRET);
@@ -30,9 +31,9 @@ fn config(members: &Value) -> Value {
 fn ask(
     policy: &Policy,
     headers: &[(&str, &str)],
-    attributes: &dyn Fn(&[&str]) -> Claim,
+    attributes: &dyn Fn(&[&str]) -> Attribute,
 ) -> Result<Caller, (Code, String)> {
-    identify(&chat(headers), policy, NOW, attributes).map_err(|denial| {
+    identify(&chat(headers), &policy.identities, NOW, attributes).map_err(|denial| {
         let body = denial.body(crate::denial::Dialect::OpenAi, None);
         let body: Value = serde_json::from_str(&body).unwrap();
         (
@@ -59,7 +60,7 @@ fn found(
     let identity = caller.identity().unwrap();
     assert_eq!(identity.user.as_deref(), Some("alice@example.com"));
     let has = |name: &&str| {
-        let id = policy.groups.find(name).unwrap();
+        let id = policy.identities.groups.find(name).unwrap();
         identity.groups.contains(&id)
     };
     Ok((
@@ -251,7 +252,7 @@ fn what_cannot_be_read_in_one_way_is_refused() {
     ]
     .into_iter()
     .collect();
-    let denial = identify(&no_text, &policy, NOW, &no_token).unwrap_err();
+    let denial = identify(&no_text, &policy.identities, NOW, &no_token).unwrap_err();
     assert_eq!(denial.code(), Code::MalformedIdentity, "no text");
 }
 
@@ -286,7 +287,7 @@ fn without_the_proof_the_headers_count_for_nothing_and_with_it_nothing_else_does
         (
             "no proof, no credential",
             vec![ALICE, ACME],
-            &no_token as &dyn Fn(&[&str]) -> Claim,
+            &no_token as &dyn Fn(&[&str]) -> Attribute,
             Ok("anonymous"),
         ),
         (
@@ -371,8 +372,8 @@ fn a_client_certificate_proves_the_gateway_in_front_by_its_name() {
     let uri = fixtures::policy(&config(&proof(json!([SPIFFE]))));
     let certificate = |kind: &'static str, name: &'static str| {
         move |path: &[&str]| match path {
-            ["connection", found] if *found == kind => Claim::Value(name.into()),
-            _ => Claim::Absent,
+            ["connection", found] if *found == kind => Attribute::Value(name.into()),
+            _ => Attribute::Absent,
         }
     };
     const URI: &str = "uri_san_peer_certificate";
@@ -429,8 +430,8 @@ fn a_client_certificate_proves_the_gateway_in_front_by_its_name() {
         );
     }
     let refused = |path: &[&str]| match path {
-        ["connection", _] => Claim::Unreadable,
-        _ => Claim::Absent,
+        ["connection", _] => Attribute::Unreadable,
+        _ => Attribute::Absent,
     };
     assert_eq!(
         who(&uri, &[ALICE, ACME], &refused),

@@ -1,8 +1,8 @@
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
-use crate::model::tests::read;
-use crate::model::{Also, Judge};
+use crate::body::tests::read;
+use crate::body::{Also, Judge};
 
 /// The body that a server gets, and whether the usage is to be hidden from the client.
 fn ask(body: &str, step: usize, padded: bool, wanted: bool) -> Result<(String, bool), Code> {

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use serde_json::value::RawValue;
 
 use super::Viewer;
-use crate::config::Entries;
-use crate::model::ModelName;
+use crate::entries::Entries;
+use crate::model_name::ModelName;
 
 /// Members whose values are names of models, without regard to letter case, `_` and `-`: the base of a LoRA adapter (vLLM,
 /// `SGLang`), further names (llama.cpp), where a request goes next (`LiteLLM`), a base by Ollama's shape.

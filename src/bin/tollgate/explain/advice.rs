@@ -34,7 +34,7 @@ pub(super) fn advice(
         }
         Code::UnlistedIssuer => {
             let issued = request.token.as_ref().and_then(|(_, claims)| claims.get("iss")).and_then(Value::as_str);
-            let listed: Vec<&str> = policy.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
+            let listed: Vec<&str> = policy.identities.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
             format!(
                 "The token's `iss` is `{}`; `jwt` lists {}. They must be the same to the letter, a `/` at the end included.",
                 issued.unwrap_or("no text"),
@@ -55,10 +55,10 @@ pub(super) fn advice(
         Code::ModelNotAllowed | Code::ModelNotFound => not_allowed(who, model),
         Code::OperationNotAllowed => {
             let line = request.line.split('?').next().unwrap_or_default();
-            let mut extra = policy.extra_paths.iter();
+            let mut extra = policy.paths.extra.iter();
             match extra.find(|extra| line == format!("{} {}", extra.rule.method, extra.rule.path)) {
                 Some(extra) => {
-                    let names = extra.groups.iter().filter_map(|group| policy.groups.name(*group));
+                    let names = extra.groups.iter().filter_map(|group| policy.identities.groups.name(*group));
                     format!(
                         "`extraPaths` opens it to the groups {}; give the caller one of these.",
                         names.collect::<Vec<_>>().join(", ")
@@ -72,7 +72,7 @@ pub(super) fn advice(
         }
         Code::AmbiguousModel => format!(
             "Name the model once, and the same one in the header `{}` if that is sent.",
-            policy.model_header.name
+            policy.access.model_header.name
         ),
         Code::ModelInQuery => {
             "Leave the model out of the query; the body's is the one that is judged. Paths of `extraPaths` and `publicPaths` may have it there.".to_owned()
@@ -108,7 +108,7 @@ fn member_not_allowed(member: &str) -> String {
 
 fn unknown_tenant(request: &Request, policy: &Policy) -> String {
     let claims = |path: &[&str]| request.claim(path);
-    let issuer = verified(&policy.issuers, &claims).ok().flatten();
+    let issuer = verified(&policy.identities.issuers, &claims).ok().flatten();
     let Some(issuer) = issuer else {
         return "Name the tenant in `tenants`, or set `trustedHeaders.defaultTenant`.".to_owned();
     };

@@ -1,9 +1,10 @@
 //! The model that is asked for, and the rule for it.
 
 use serde::Serialize;
-use tollgate::access::{MatchingRule, ModelPattern, Rule};
+use tollgate::access::{MatchingRule, Rule};
 use tollgate::identity::Caller;
-use tollgate::model::ModelName;
+use tollgate::model_name::ModelName;
+use tollgate::model_name::ModelPattern;
 use tollgate::policy::Policy;
 
 use super::report::or_none;
@@ -33,11 +34,11 @@ pub(super) struct ModelAnswer {
 
 impl ModelAnswer {
     pub(super) fn new(model: &ModelName, caller: &Caller, who: &Who, policy: &Policy) -> Self {
-        let matching = policy.models.matching(model.as_str());
+        let matching = policy.access.models.matching(model.as_str());
         let groups: Vec<String> = match matching.map(|matching| matching.rule()) {
             Some(Rule::Groups(groups)) => groups
                 .iter()
-                .filter_map(|group| policy.groups.name(*group))
+                .filter_map(|group| policy.identities.groups.name(*group))
                 .map(str::to_owned)
                 .collect(),
             _ => Vec::new(),
@@ -47,10 +48,10 @@ impl ModelAnswer {
             let star = if matching.is_prefix { "*" } else { "" };
             format!("{}{star}", matching.name)
         };
-        let alike = policy.models.spelled_alike(model.as_str());
+        let alike = policy.access.models.spelled_alike(model.as_str());
         Self {
             name: model.as_str().to_owned(),
-            allowed: policy.models.check(caller, model).is_ok(),
+            allowed: policy.access.models.check(caller, model).is_ok(),
             rule: matching.map(written),
             spelled_alike: alike.into_iter().flatten().map(written).collect(),
             access: matching.map(|matching| match matching.rule() {

@@ -9,7 +9,7 @@ use tollgate::denial::{Denial, request_id};
 use tollgate::forward::{AUTHORIZATION, Changes, FAIRNESS};
 use tollgate::identity::{Caller, identify};
 use tollgate::meter;
-use tollgate::model::ModelName;
+use tollgate::model_name::ModelName;
 use tollgate::operation::{self, Operation};
 use tollgate::policy::Policy;
 
@@ -107,11 +107,16 @@ impl Report {
         passage: &Passage,
         enforced: Option<Denial>,
     ) -> Self {
-        let target = operation::target(request.headers(), request.has_body(), policy);
+        let target = operation::target(request.headers(), request.has_body(), &policy.paths);
         let operation = passage.operation;
         let attribute = |path: &[&str]| request.attribute(path);
         let identified = if operation.is_none_or(Operation::needs_identity) {
-            identify(request.headers(), policy, request.now, &attribute)
+            identify(
+                request.headers(),
+                &policy.identities,
+                request.now,
+                &attribute,
+            )
         } else {
             Ok(Caller::Anonymous)
         };

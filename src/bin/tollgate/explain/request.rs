@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use tollgate::attribute::Attribute;
 use tollgate::forward;
 use tollgate::headers::HeaderMap;
-use tollgate::identity::{Claim, METADATA, Source, payload};
+use tollgate::identity::{METADATA, Source, payload};
 use tollgate::operation::{self, ModelIn};
 use tollgate::policy::Policy;
 use tollgate::query;
@@ -58,7 +59,7 @@ impl Request {
         let mut secrets = Vec::new();
         if arguments.key_stdin {
             let key = text(secret()?)?;
-            let source = policy.sources.first().ok_or_else(|| {
+            let source = policy.identities.sources.first().ok_or_else(|| {
                 Failure::new("the configuration looks for credentials in no header")
             })?;
             let value = match &source.scheme {
@@ -69,7 +70,7 @@ impl Request {
             secrets.push(key);
         }
         if arguments.proof_stdin {
-            let trusted = policy.trusted_headers.as_ref();
+            let trusted = policy.identities.trusted_headers.as_ref();
             let header = trusted
                 .and_then(|trusted| trusted.proof_header())
                 .ok_or_else(|| {
@@ -99,7 +100,7 @@ impl Request {
             request.body = fs::read(file).map_err(|error| unreadable(file, &error))?;
             return Ok(request);
         }
-        let target = operation::target(&request.headers, true, policy);
+        let target = operation::target(&request.headers, true, &policy.paths);
         let Some(model_in) = target.ok().and_then(|target| target.operation.model_in()) else {
             return Ok(request);
         };
@@ -160,30 +161,30 @@ impl Request {
     }
 
     /// What Envoy would know of the request: the payload that it has verified, and the client's certificate.
-    pub(super) fn attribute(&self, path: &[&str]) -> Claim {
+    pub(super) fn attribute(&self, path: &[&str]) -> Attribute {
         if let Some(path) = path.strip_prefix(METADATA.as_slice()) {
             return self.claim(path);
         }
         let kind = match &self.certificate_name {
             Some(name) if name.contains("://") => "uri_san_peer_certificate",
             Some(_) => "dns_san_peer_certificate",
-            None => return Claim::Absent,
+            None => return Attribute::Absent,
         };
         match (path, &self.certificate_name) {
             (["connection", asked], Some(name)) if *asked == kind => {
-                Claim::Value(name.clone().into_bytes())
+                Attribute::Value(name.clone().into_bytes())
             }
-            _ => Claim::Absent,
+            _ => Attribute::Absent,
         }
     }
 
     /// What `jwt_authn` would have left, by metadata key and path.
-    pub(super) fn claim(&self, path: &[&str]) -> Claim {
+    pub(super) fn claim(&self, path: &[&str]) -> Attribute {
         match (&self.token, path) {
             (Some((key, claims)), [asked, path @ ..]) if key == asked => {
                 payload::claim(claims, path)
             }
-            _ => Claim::Absent,
+            _ => Attribute::Absent,
         }
     }
 }
@@ -235,10 +236,10 @@ fn token(arguments: &Arguments, policy: &Policy) -> Result<Option<(String, Value
         .ok_or_else(|| Failure::new(format!("{name}: expected a JSON object of claims")))?;
     let of_issuer = || {
         let issued = claims.get("iss").and_then(Value::as_str);
-        let mut issuers = policy.issuers.iter();
+        let mut issuers = policy.identities.issuers.iter();
         let issuer = issuers
             .find(|entry| Some(entry.issuer.as_str()) == issued)
-            .or_else(|| policy.issuers.first());
+            .or_else(|| policy.identities.issuers.first());
         issuer.map_or_else(|| "payload".to_owned(), |entry| entry.metadata_key.clone())
     };
     let key = arguments.metadata_key.clone().unwrap_or_else(of_issuer);

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use tollgate::denial::{Code, Denial};
 use tollgate::identity::{Caller, Identity, Issuer, verified};
-use tollgate::policy::{GroupId, KeyTerms, Policy};
+use tollgate::policy::Policy;
+use tollgate::tenant::{GroupId, KeyTerms};
 
 use super::request::Request;
 use crate::moment;
@@ -61,9 +62,16 @@ impl Who {
     fn known(identity: &Identity, request: &Request, policy: &Policy) -> Self {
         let tenant = identity.tenant();
         let claims = |path: &[&str]| request.claim(path);
-        let issuer = verified(&policy.issuers, &claims).ok().flatten();
+        let issuer = verified(&policy.identities.issuers, &claims).ok().flatten();
         let issuer = issuer.filter(|_| identity.key().is_none() && !identity.is_of_gateway());
-        let name = |group: &GroupId| policy.groups.name(*group).unwrap_or_default().to_owned();
+        let name = |group: &GroupId| {
+            policy
+                .identities
+                .groups
+                .name(*group)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let from = |group: &GroupId| match (identity.key(), issuer) {
             (Some(_), _) if tenant.groups.contains(group) => "tenant".to_owned(),
             (Some(_), _) => "key".to_owned(),
@@ -90,7 +98,7 @@ impl Who {
             user: user.or_else(|| identity.user().map(str::to_owned)),
             groups: groups.collect(),
             unknown_groups: unknown
-                .filter(|name| policy.groups.find(name).is_none())
+                .filter(|name| policy.identities.groups.find(name).is_none())
                 .collect(),
             narrowed_to: identity
                 .models()
@@ -101,7 +109,7 @@ impl Who {
     /// A key that is known, but not good now.
     fn past(request: &Request, policy: &Policy) -> Self {
         let mut secrets = request.secrets().iter();
-        let key = secrets.find_map(|secret| policy.keys.find(secret.as_bytes()));
+        let key = secrets.find_map(|secret| policy.identities.keys.find(secret.as_bytes()));
         Self {
             by: "nobody",
             tenant: key.map(|key| key.tenant.name.to_string()),

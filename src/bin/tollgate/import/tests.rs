@@ -43,7 +43,7 @@ fn check(rows: &[Row<'_>], with_users: bool) {
             serde_json::to_string(&imported).unwrap(),
         ] {
             let policy = config::compile(text.as_bytes(), &|_| None).unwrap();
-            assert_eq!(policy.keys.len(), keys.len(), "{name}");
+            assert_eq!(policy.identities.keys.len(), keys.len(), "{name}");
             assert!(![A, B, C].iter().any(|key| text.contains(key)), "{name}");
         }
     }

@@ -1,7 +1,7 @@
 //! The second lock: `authorization` of a SecurityPolicy, and what a ClientTrafficPolicy removes before.
 
 use serde_json::{Value, json};
-use tollgate::forward::owned::OWNED;
+use tollgate::owned_headers::OWNED;
 
 use super::{PLUGIN, gateway, plugin, security, traffic, translate};
 use crate::harness::demo::LLAMA;

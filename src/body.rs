@@ -15,37 +15,8 @@ use crate::denial::{Code, Denial};
 use crate::form::{Boundary, Form};
 use crate::json::{Grammar, Progress, Scanner};
 use crate::members::{self, Members, Named};
+use crate::model_name::ModelName;
 use crate::rewrite::ask::{ADDED_LENGTH, Ask, Edit};
-
-/// Longest name of a model, in bytes.
-pub(crate) const MAX_NAME: usize = 256;
-/// What the name of a model, a tenant, a key or an objective holds beside letters and digits.
-pub(crate) const NAME_MARKS: &str = "._:/@+-";
-
-/// A model's name: 1 to 256 letters, digits and `._:/@+-`, after unescaping. Nothing else can be a header value, a path
-/// segment and a JSON string without some escaping on which readers may differ.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelName(Box<str>);
-
-impl ModelName {
-    /// Checks a name. `None` where a character or the length is out of bounds.
-    #[must_use]
-    pub fn new(text: &str) -> Option<Self> {
-        is_name(text, MAX_NAME).then(|| Self(text.into()))
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Whether this is 1 to `longest` letters, digits and [`NAME_MARKS`].
-pub(crate) fn is_name(text: &str, longest: usize) -> bool {
-    let safe = |byte: u8| byte.is_ascii_alphanumeric() || NAME_MARKS.as_bytes().contains(&byte);
-    (1..=longest).contains(&text.len()) && text.bytes().all(safe)
-}
 
 /// What a JSON body is read for beside its model.
 #[derive(Debug)]

@@ -1,0 +1,88 @@
+//! Tenants, their keys and their groups, as the configuration has them.
+
+use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
+
+use crate::model_name::ModelLimit;
+
+/// A SHA-256.
+pub type Digest = [u8; 32];
+
+/// A tenant: a closed set, so its name may be a metric label, a fairness id and a log field.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// The configured name.
+    pub name: Rc<str>,
+    /// Groups of every key of it; tokens and gateways in front bring their own.
+    pub groups: GroupSet,
+    /// The scheduler's objective.
+    pub objective: Option<Rc<str>>,
+}
+
+/// An API key without the key.
+#[derive(Debug)]
+pub struct Key {
+    /// Its public name.
+    pub id: Rc<str>,
+    /// Whom it belongs to.
+    pub tenant: Rc<Tenant>,
+    /// The tenant's groups and its own.
+    pub groups: GroupSet,
+    /// What most keys do not have. Boxed, so that 100,000 plain keys stay small.
+    pub terms: Option<Box<KeyTerms>>,
+}
+
+/// When and for what a key may be used, and how its requests are scheduled.
+#[derive(Debug, Default)]
+pub struct KeyTerms {
+    /// Seconds since the epoch before which the key is refused.
+    pub not_before: Option<i64>,
+    /// Seconds since the epoch from which on the key is refused.
+    pub expires_at: Option<i64>,
+    /// Refused whatever the time.
+    pub disabled: bool,
+    /// Models that it is narrowed to.
+    pub models: Option<ModelLimit>,
+    /// The scheduler's objective, in place of the tenant's.
+    pub objective: Option<Rc<str>>,
+}
+
+/// A configured group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(u32);
+
+/// Some groups, sorted and shared.
+pub type GroupSet = Rc<[GroupId]>;
+
+/// The names of all configured groups.
+#[derive(Debug, Default)]
+pub struct Groups(FxHashMap<Box<str>, GroupId>);
+
+impl Groups {
+    /// The id of a group, made on first mention.
+    pub(crate) fn intern(&mut self, name: &str) -> GroupId {
+        if let Some(id) = self.find(name) {
+            return id;
+        }
+        // More than u32::MAX groups do not fit a wasm32 memory.
+        let id = GroupId(u32::try_from(self.0.len()).unwrap_or(u32::MAX));
+        self.0.insert(name.into(), id);
+        id
+    }
+
+    /// The id of a configured group. `None` for a group that no rule, tenant or key names.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<GroupId> {
+        self.0.get(name).copied()
+    }
+
+    /// The name of a group. Not for the path of a request: it looks at every group.
+    #[must_use]
+    pub fn name(&self, id: GroupId) -> Option<&str> {
+        let mut groups = self.0.iter();
+        groups
+            .find(|(_, other)| **other == id)
+            .map(|(name, _)| &**name)
+    }
+}
