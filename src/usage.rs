@@ -10,10 +10,10 @@ pub(crate) use self::tally::{Finality, Tally};
 
 use std::rc::Rc;
 
-use crate::json::{Grammar, Paths, Scanner, Wanted};
+use crate::json::{Grammar, Paths, Scanner, Table, Wanted};
 
 thread_local! {
-    static PATHS: Rc<Paths> = Rc::new(Paths::new(FIELDS));
+    static PATHS: Rc<Paths> = Rc::new(Paths::new(&FIELDS.wanted));
 }
 
 /// Counts above this are taken for this: no request has four billion tokens, and one absurd number must not drown a
@@ -82,83 +82,150 @@ impl Counts {
     }
 }
 
-const fn field(path: &'static [&'static str]) -> Wanted {
-    Wanted { path, cap: 40 }
+/// What a member of a usage object counts.
+#[derive(Clone, Copy, Debug)]
+enum Field {
+    /// All tokens of the prompt.
+    Prompt,
+    /// The same, or in Anthropic's shape without those of the cache.
+    Input,
+    /// Whose presence tells that the shape is not Anthropic's.
+    InputDetails,
+    Output,
+    Total,
+    CacheRead,
+    CacheCreation,
+    Reasoning,
+    /// Gemini: reasoning that its count of the output leaves out.
+    Thoughts,
+    /// Gemini: the output without its reasoning.
+    Candidates,
+    /// llama.cpp `timings`: the prompt without what was cached.
+    PromptN,
+    CacheN,
+    PredictedN,
 }
 
-/// In each group the first one that is not zero counts, else the first.
-const FIELDS: &[Wanted] = &[
-    field(&["prompt_tokens"]),
-    field(&["promptTokenCount"]), // Gemini
-    field(&["input_tokens"]),
-    field(&["completion_tokens"]),
-    field(&["output_tokens"]),
-    field(&["total_tokens"]),
-    field(&["totalTokenCount"]),
-    field(&["prompt_tokens_details", "cached_tokens"]),
-    field(&["input_tokens_details", "cached_tokens"]),
-    field(&["cache_read_input_tokens"]), // Anthropic
-    field(&["prompt_cache_hit_tokens"]), // DeepSeek
-    field(&["cached_tokens"]),           // Moonshot
-    field(&["cachedContentTokenCount"]),
-    field(&["prompt_tokens_details", "created_cache_tokens"]), // vLLM
-    field(&["prompt_tokens_details", "cache_creation_tokens"]), // LiteLLM
-    field(&["input_tokens_details", "cache_write_tokens"]),
-    field(&["cache_creation_input_tokens"]), // Anthropic
-    field(&["completion_tokens_details", "reasoning_tokens"]),
-    field(&["output_tokens_details", "reasoning_tokens"]),
-    field(&["reasoning_tokens"]), // SGLang
-    field(&["thoughtsTokenCount"]),
-    field(&["candidatesTokenCount"]),
-    field(&["prompt_n"]), // llama.cpp `timings`
-    field(&["cache_n"]),
-    field(&["predicted_n"]),
-    field(&["input_tokens_details"]),
-];
-const INPUT_TOKENS: usize = 2;
-const THOUGHTS: usize = 20;
-const CANDIDATES: usize = 21;
-const PROMPT_N: usize = 22;
-const CACHE_N: usize = 23;
-const PREDICTED_N: usize = 24;
-const INPUT_DETAILS: usize = 25;
+const fn row(field: Field, path: &'static [&'static str]) -> (Field, Wanted) {
+    (field, Wanted { path, cap: 40 })
+}
+
+/// Of the rows of one field the first that is not zero counts, else the first. No other order means anything.
+static FIELDS: Table<Field, 26> = Table::new(&[
+    row(Field::Prompt, &["prompt_tokens"]),
+    row(Field::Prompt, &["promptTokenCount"]), // Gemini
+    row(Field::Input, &["input_tokens"]),
+    row(Field::InputDetails, &["input_tokens_details"]),
+    row(Field::Output, &["completion_tokens"]),
+    row(Field::Output, &["output_tokens"]),
+    row(Field::Total, &["total_tokens"]),
+    row(Field::Total, &["totalTokenCount"]),
+    row(
+        Field::CacheRead,
+        &["prompt_tokens_details", "cached_tokens"],
+    ),
+    row(Field::CacheRead, &["input_tokens_details", "cached_tokens"]),
+    row(Field::CacheRead, &["cache_read_input_tokens"]), // Anthropic
+    row(Field::CacheRead, &["prompt_cache_hit_tokens"]), // DeepSeek
+    row(Field::CacheRead, &["cached_tokens"]),           // Moonshot
+    row(Field::CacheRead, &["cachedContentTokenCount"]),
+    // vLLM
+    row(
+        Field::CacheCreation,
+        &["prompt_tokens_details", "created_cache_tokens"],
+    ),
+    // LiteLLM
+    row(
+        Field::CacheCreation,
+        &["prompt_tokens_details", "cache_creation_tokens"],
+    ),
+    row(
+        Field::CacheCreation,
+        &["input_tokens_details", "cache_write_tokens"],
+    ),
+    row(Field::CacheCreation, &["cache_creation_input_tokens"]), // Anthropic
+    row(
+        Field::Reasoning,
+        &["completion_tokens_details", "reasoning_tokens"],
+    ),
+    row(
+        Field::Reasoning,
+        &["output_tokens_details", "reasoning_tokens"],
+    ),
+    row(Field::Reasoning, &["reasoning_tokens"]), // SGLang
+    row(Field::Thoughts, &["thoughtsTokenCount"]),
+    row(Field::Candidates, &["candidatesTokenCount"]),
+    row(Field::PromptN, &["prompt_n"]),
+    row(Field::CacheN, &["cache_n"]),
+    row(Field::PredictedN, &["predicted_n"]),
+]);
 
 /// Reads `usage`, `timings` or `usageMetadata`. `None` for anything that holds no count, such as `null`.
 pub(crate) fn read(raw: &[u8]) -> Option<Counts> {
+    read_fields(raw, &FIELDS, PATHS.with(Rc::clone))
+}
+
+/// `paths` are those of `fields`.
+fn read_fields<const ROWS: usize>(
+    raw: &[u8],
+    fields: &Table<Field, ROWS>,
+    paths: Rc<Paths>,
+) -> Option<Counts> {
     if !raw.starts_with(b"{") {
         return None;
     }
-    let mut scanner = Scanner::with_paths(PATHS.with(Rc::clone), Grammar::Lenient);
+    let mut scanner = Scanner::with_paths(paths, Grammar::Lenient);
     scanner.push(raw).ok()?;
-    let number = |index| number(scanner.found(index)?.value()?);
-    let first = |indexes: std::ops::Range<usize>| {
-        let known = || indexes.clone().filter_map(number);
-        known().find(|&count| count > 0).or_else(|| known().next())
-    };
-    let prompt = first(0..2).or_else(|| sum([number(PROMPT_N), number(CACHE_N)]));
-    let has_details = scanner
-        .found(INPUT_DETAILS)
-        .is_some_and(|details| details.exact > 0);
-    let counts = Counts {
-        input: prompt
-            .filter(|&count| count > 0)
-            .or_else(|| number(INPUT_TOKENS))
-            .or(prompt),
-        output: first(3..5)
-            .or_else(|| sum([number(CANDIDATES), number(THOUGHTS)]))
-            .or_else(|| number(PREDICTED_N)),
-        total: first(5..7),
-        cache_read: first(7..13).or_else(|| number(CACHE_N)),
-        cache_creation: first(13..17),
-        reasoning: first(17..21),
-        cache_is_extra: prompt.unwrap_or(0) == 0 && !has_details,
-    };
-    (counts
-        != Counts {
-            cache_is_extra: counts.cache_is_extra,
-            ..Counts::default()
-        })
-    .then_some(counts)
+    let mut counts = Counts::default();
+    let (mut prompt, mut input) = (None, None);
+    let (mut thoughts, mut candidates) = (None, None);
+    let (mut prompt_n, mut cache_n, mut predicted_n) = (None, None, None);
+    let mut has_details = false;
+    for (index, field) in fields.tags().iter().enumerate() {
+        let Some(found) = scanner.found(index) else {
+            continue;
+        };
+        let group = match field {
+            Field::Prompt => &mut prompt,
+            Field::Input => &mut input,
+            Field::InputDetails => {
+                has_details |= found.exact > 0;
+                continue;
+            }
+            Field::Output => &mut counts.output,
+            Field::Total => &mut counts.total,
+            Field::CacheRead => &mut counts.cache_read,
+            Field::CacheCreation => &mut counts.cache_creation,
+            Field::Reasoning => &mut counts.reasoning,
+            Field::Thoughts => &mut thoughts,
+            Field::Candidates => &mut candidates,
+            Field::PromptN => &mut prompt_n,
+            Field::CacheN => &mut cache_n,
+            Field::PredictedN => &mut predicted_n,
+        };
+        *group = first(*group, found.value().and_then(number));
+    }
+    let prompt = prompt.or_else(|| sum([prompt_n, cache_n]));
+    counts.input = prompt.filter(|&count| count > 0).or(input).or(prompt);
+    counts.output = counts
+        .output
+        .or_else(|| sum([candidates, thoughts]))
+        .or(predicted_n);
+    counts.cache_read = counts.cache_read.or(cache_n);
+    counts.reasoning = first(counts.reasoning, thoughts);
+    if counts == Counts::default() {
+        return None;
+    }
+    counts.cache_is_extra = prompt.unwrap_or(0) == 0 && !has_details;
+    Some(counts)
+}
+
+/// The first of two counts that is not zero, else the first that is known.
+fn first(count: Option<u64>, next: Option<u64>) -> Option<u64> {
+    match (count, next) {
+        (None | Some(0), Some(1..)) | (None, _) => next,
+        _ => count,
+    }
 }
 
 /// A count from raw JSON, see the [module](self); at most [`MAX_COUNT`]. A fraction is cut off.

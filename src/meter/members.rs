@@ -1,6 +1,6 @@
 //! Where a reply says what the meter wants to know.
 
-use crate::json::Wanted;
+use crate::json::{Table, Wanted};
 
 /// A usage object of the reply as a whole; the details of some servers hold a number per turn.
 pub(crate) const USAGE_CAP: usize = 2048;
@@ -9,79 +9,123 @@ pub(crate) const PART_CAP: usize = 1024;
 /// Numbers, literals and type names.
 const WORD_CAP: usize = 48;
 
-const fn keep(path: &'static [&'static str], cap: usize) -> Wanted {
-    Wanted { path, cap }
+/// What a member tells the meter.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Member {
+    /// A usage object.
+    Usage(Whose),
+    Word(Word),
+    /// One of the choices is over.
+    Choice,
+    /// One value for each generated token.
+    Token(List),
+    /// Generated text.
+    Text,
+    /// The same, of a text completion, of which one request may hold several prompts.
+    CompletionText,
+}
+
+/// Where a usage object stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Whose {
+    Top,
+    Response,
+    Message,
+    Groq,
+    Choice,
+    Timings,
+    Gemini,
+}
+
+/// A number, a literal or a short text.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Word {
+    Type,
+    Status,
+    Error,
+    ChoiceIndex,
+    ChoiceFinish,
+    StopReason,
+    /// Counts of the APIs that have no usage object.
+    NativeInput,
+    NativeOutput,
+    /// Whether their reply is over.
+    NativeStop,
+    EndMark,
+}
+
+/// A list that has one value for each generated token. One reply may have several.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum List {
+    Ids,
+    Content,
+    Tokens,
+    NativeTokens,
+}
+
+const fn usage(whose: Whose, path: &'static [&'static str], cap: usize) -> (Member, Wanted) {
+    (Member::Usage(whose), Wanted { path, cap })
+}
+
+const fn word(word: Word, path: &'static [&'static str]) -> (Member, Wanted) {
+    let cap = WORD_CAP;
+    (Member::Word(word), Wanted { path, cap })
 }
 
 /// Only whether it occurs, and how long its text is.
-const fn see(path: &'static [&'static str]) -> Wanted {
-    Wanted { path, cap: 0 }
+const fn see(member: Member, path: &'static [&'static str]) -> (Member, Wanted) {
+    (member, Wanted { path, cap: 0 })
 }
 
-pub(super) const USAGE: usize = 0;
-pub(super) const RESPONSE_USAGE: usize = 1;
-pub(super) const MESSAGE_USAGE: usize = 2;
-pub(super) const GROQ_USAGE: usize = 3;
-pub(super) const TIMINGS: usize = 5;
-pub(super) const GEMINI_USAGE: usize = 6;
-pub(super) const LAST_USAGE: usize = GEMINI_USAGE;
-pub(super) const TYPE: usize = 7;
-pub(super) const STATUS: usize = 8;
-pub(super) const ERROR: usize = 9;
-pub(super) const RESPONSE_ERROR: usize = 10;
-pub(super) const CHOICE: usize = 11;
-pub(super) const CHOICE_INDEX: usize = 12;
-pub(super) const CHOICE_FINISH: usize = 13;
-pub(super) const STOP_REASON: usize = 14;
-pub(super) const TOKENS_EVALUATED: usize = 15;
-pub(super) const TOKENS_PREDICTED: usize = 16;
-pub(super) const STOP: usize = 17;
-pub(super) const PROMPT_EVAL_COUNT: usize = 18;
-pub(super) const EVAL_COUNT: usize = 19;
-pub(super) const DONE: usize = 20;
-pub(super) const END_MARK: usize = 21;
-pub(super) const FIRST_TOKEN: usize = 22;
-pub(super) const CHOICE_TEXT: usize = 26;
-pub(super) const FIRST_TEXT: usize = CHOICE_TEXT;
+const fn token(list: List, path: &'static [&'static str]) -> (Member, Wanted) {
+    see(Member::Token(list), path)
+}
 
-pub(super) const MEMBERS: &[Wanted] = &[
-    keep(&["usage"], USAGE_CAP),
-    keep(&["response", "usage"], USAGE_CAP),
-    keep(&["message", "usage"], PART_CAP),
-    keep(&["x_groq", "usage"], PART_CAP),
-    keep(&["choices", "[]", "usage"], PART_CAP),
-    keep(&["timings"], PART_CAP),
-    keep(&["usageMetadata"], USAGE_CAP),
-    keep(&["type"], WORD_CAP),
-    keep(&["status"], WORD_CAP),
-    keep(&["error"], WORD_CAP),
-    keep(&["response", "error"], WORD_CAP),
-    see(&["choices", "[]"]),
-    keep(&["choices", "[]", "index"], WORD_CAP),
-    keep(&["choices", "[]", "finish_reason"], WORD_CAP),
-    keep(&["delta", "stop_reason"], WORD_CAP),
+const fn text(path: &'static [&'static str]) -> (Member, Wanted) {
+    see(Member::Text, path)
+}
+
+/// No two rows have one path, and their order means nothing.
+pub(super) static MEMBERS: Table<Member, 50> = Table::new(&[
+    usage(Whose::Top, &["usage"], USAGE_CAP),
+    usage(Whose::Response, &["response", "usage"], USAGE_CAP),
+    usage(Whose::Message, &["message", "usage"], PART_CAP),
+    usage(Whose::Groq, &["x_groq", "usage"], PART_CAP),
+    usage(Whose::Choice, &["choices", "[]", "usage"], PART_CAP),
+    usage(Whose::Timings, &["timings"], PART_CAP),
+    usage(Whose::Gemini, &["usageMetadata"], USAGE_CAP),
+    word(Word::Type, &["type"]),
+    word(Word::Status, &["status"]),
+    word(Word::Error, &["error"]),
+    word(Word::Error, &["response", "error"]),
+    see(Member::Choice, &["choices", "[]"]),
+    word(Word::ChoiceIndex, &["choices", "[]", "index"]),
+    word(Word::ChoiceFinish, &["choices", "[]", "finish_reason"]),
+    word(Word::StopReason, &["delta", "stop_reason"]),
     // llama.cpp's own API.
-    keep(&["tokens_evaluated"], WORD_CAP),
-    keep(&["tokens_predicted"], WORD_CAP),
-    keep(&["stop"], WORD_CAP),
+    word(Word::NativeInput, &["tokens_evaluated"]),
+    word(Word::NativeOutput, &["tokens_predicted"]),
+    word(Word::NativeStop, &["stop"]),
     // Ollama's own API.
-    keep(&["prompt_eval_count"], WORD_CAP),
-    keep(&["eval_count"], WORD_CAP),
-    keep(&["done"], WORD_CAP),
+    word(Word::NativeInput, &["prompt_eval_count"]),
+    word(Word::NativeOutput, &["eval_count"]),
+    word(Word::NativeStop, &["done"]),
     // `data: [DONE]` reads as an array with one bare word.
-    keep(&["[]"], WORD_CAP),
-    // From here: one value for each generated token.
-    see(&["choices", "[]", "token_ids", "[]"]),
-    see(&["choices", "[]", "logprobs", "content", "[]"]),
-    see(&["choices", "[]", "logprobs", "tokens", "[]"]),
-    see(&["tokens", "[]"]),
-    // From here: generated text, wherever a reply has it.
-    see(&["choices", "[]", "text"]),
-    see(&["choices", "[]", "delta", "content"]),
-    see(&["choices", "[]", "delta", "reasoning_content"]),
-    see(&["choices", "[]", "delta", "reasoning"]),
-    see(&["choices", "[]", "delta", "refusal"]),
-    see(&[
+    word(Word::EndMark, &["[]"]),
+    token(List::Ids, &["choices", "[]", "token_ids", "[]"]),
+    token(
+        List::Content,
+        &["choices", "[]", "logprobs", "content", "[]"],
+    ),
+    token(List::Tokens, &["choices", "[]", "logprobs", "tokens", "[]"]),
+    token(List::NativeTokens, &["tokens", "[]"]),
+    // Generated text, wherever a reply has it.
+    see(Member::CompletionText, &["choices", "[]", "text"]),
+    text(&["choices", "[]", "delta", "content"]),
+    text(&["choices", "[]", "delta", "reasoning_content"]),
+    text(&["choices", "[]", "delta", "reasoning"]),
+    text(&["choices", "[]", "delta", "refusal"]),
+    text(&[
         "choices",
         "[]",
         "delta",
@@ -90,7 +134,7 @@ pub(super) const MEMBERS: &[Wanted] = &[
         "function",
         "name",
     ]),
-    see(&[
+    text(&[
         "choices",
         "[]",
         "delta",
@@ -99,10 +143,10 @@ pub(super) const MEMBERS: &[Wanted] = &[
         "function",
         "arguments",
     ]),
-    see(&["choices", "[]", "message", "content"]),
-    see(&["choices", "[]", "message", "reasoning_content"]),
-    see(&["choices", "[]", "message", "reasoning"]),
-    see(&[
+    text(&["choices", "[]", "message", "content"]),
+    text(&["choices", "[]", "message", "reasoning_content"]),
+    text(&["choices", "[]", "message", "reasoning"]),
+    text(&[
         "choices",
         "[]",
         "message",
@@ -111,7 +155,7 @@ pub(super) const MEMBERS: &[Wanted] = &[
         "function",
         "name",
     ]),
-    see(&[
+    text(&[
         "choices",
         "[]",
         "message",
@@ -120,16 +164,16 @@ pub(super) const MEMBERS: &[Wanted] = &[
         "function",
         "arguments",
     ]),
-    see(&["delta"]),         // Responses
-    see(&["delta", "text"]), // Anthropic, and the next two
-    see(&["delta", "thinking"]),
-    see(&["delta", "partial_json"]),
-    see(&["content"]),               // llama.cpp's own API
-    see(&["content", "[]", "text"]), // Anthropic
-    see(&["content", "[]", "thinking"]),
-    see(&["output", "[]", "content", "[]", "text"]), // Responses
-    see(&["output", "[]", "arguments"]),
-    see(&["response"]), // Ollama, and the next one
-    see(&["message", "content"]),
-    see(&["candidates", "[]", "content", "parts", "[]", "text"]), // Gemini
-];
+    text(&["delta"]),         // Responses
+    text(&["delta", "text"]), // Anthropic, and the next two
+    text(&["delta", "thinking"]),
+    text(&["delta", "partial_json"]),
+    text(&["content"]),               // llama.cpp's own API
+    text(&["content", "[]", "text"]), // Anthropic
+    text(&["content", "[]", "thinking"]),
+    text(&["output", "[]", "content", "[]", "text"]), // Responses
+    text(&["output", "[]", "arguments"]),
+    text(&["response"]), // Ollama, and the next one
+    text(&["message", "content"]),
+    text(&["candidates", "[]", "content", "parts", "[]", "text"]), // Gemini
+]);

@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::members::{FIRST_TEXT, FIRST_TOKEN, MEMBERS};
+use super::members::{MEMBERS, Member};
 use super::repeat::Frame;
 use super::seen::Seen;
 use crate::json::{Grammar, Paths, Progress, Scanner};
 
 thread_local! {
-    static PATHS: Rc<Paths> = Rc::new(Paths::new(MEMBERS));
+    static PATHS: Rc<Paths> = Rc::new(Paths::new(&MEMBERS.wanted));
 }
 
 /// Reads the documents, and steps over broken ones.
@@ -62,13 +62,18 @@ impl Reading {
         let mut signs = 0_usize;
         let mut text = None;
         let progress = self.scanner.push_each(bytes, |index, found, end| {
-            seen.value(index, found);
-            if index >= FIRST_TEXT && found.text > 0 {
-                signs = signs.saturating_add(1);
-                text = Some((end, found.text));
-            } else if (FIRST_TOKEN..FIRST_TEXT).contains(&index) {
+            let Some(member) = MEMBERS.tag(index) else {
+                return;
+            };
+            seen.value(member, found);
+            match member {
+                Member::Text | Member::CompletionText if found.text > 0 => {
+                    signs = signs.saturating_add(1);
+                    text = Some((end, found.text));
+                }
                 // What lists tokens has no frame, also if the one that it lists looks like a text.
-                signs = signs.saturating_add(1);
+                Member::Token(_) => signs = signs.saturating_add(1),
+                _ => {}
             }
         });
         match (progress, text) {

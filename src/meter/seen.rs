@@ -1,6 +1,6 @@
 //! What the documents of one reply have said, each read for its usage and its text.
 
-use super::members;
+use super::members::{List, Member, Whose, Word};
 use crate::json::Found;
 use crate::usage::{Counts, Finality, Tally, Usage, number, read};
 
@@ -56,7 +56,15 @@ struct Signals {
     deltas: u64,
     text: u64,
     /// For each list that has one value for each token, how many it had.
-    tokens: [u64; members::FIRST_TEXT - members::FIRST_TOKEN],
+    tokens: Tokens,
+}
+
+#[derive(Debug, Default)]
+struct Tokens {
+    ids: u64,
+    content: u64,
+    tokens: u64,
+    native: u64,
 }
 
 /// Everything that one reply has said.
@@ -135,7 +143,7 @@ impl Seen {
 
     /// See [`super::Metered::estimate`].
     pub(super) fn estimate(&self) -> u64 {
-        let exact = self.signals.tokens.iter().copied().max().unwrap_or(0);
+        let exact = self.signals.tokens.most();
         if exact > 0 {
             return exact;
         }
@@ -214,55 +222,56 @@ impl Seen {
             .event(counts.usage(), event.choices, event.last_index, idle, timed);
     }
 
-    /// A wanted value has been read, see [`members`].
-    pub(super) fn value(&mut self, index: usize, found: &mut Found) {
-        if index >= members::FIRST_TEXT {
-            self.tally.texts |= index == members::CHOICE_TEXT;
-            if found.text > 0 {
-                self.event.text = true;
-                self.add_text(found.text);
+    /// A wanted value has been read.
+    pub(super) fn value(&mut self, member: Member, found: &mut Found) {
+        match member {
+            Member::Text | Member::CompletionText => {
+                self.tally.texts |= matches!(member, Member::CompletionText);
+                if found.text > 0 {
+                    self.event.text = true;
+                    self.add_text(found.text);
+                }
             }
-            return;
+            Member::Token(list) => {
+                let tokens = self.signals.tokens.of(list);
+                *tokens = tokens.saturating_add(1);
+            }
+            Member::Choice => {
+                let event = &mut self.event;
+                let choice = std::mem::take(&mut event.choice);
+                event.choices = event.choices.saturating_add(1);
+                event.last_index = choice.index;
+                event.finished |= choice.finished;
+                let usage = event.counted.as_mut();
+                let usage = usage.and_then(|counted| counted.choice.take());
+                self.tally.choice(choice.index, choice.finished, usage);
+            }
+            Member::Usage(whose) => {
+                let Some(raw) = found.value() else {
+                    self.oversized = true;
+                    self.usages = self.usages.saturating_add(1);
+                    return;
+                };
+                let counts = read(raw);
+                self.usages = self.usages.saturating_add(counts.is_some().into());
+                self.event.usage(whose, counts);
+                // They are large and seldom: no stream has to hold one until the next.
+                found.raw = Vec::new();
+            }
+            Member::Word(word) => match found.value() {
+                Some(raw) => self.word(word, raw),
+                None => self.error |= matches!(word, Word::Error),
+            },
         }
-        if let Some(tokens) = index
-            .checked_sub(members::FIRST_TOKEN)
-            .and_then(|list| self.signals.tokens.get_mut(list))
-        {
-            *tokens = tokens.saturating_add(1);
-            return;
-        }
+    }
+
+    fn word(&mut self, word: Word, raw: &[u8]) {
         let event = &mut self.event;
-        if index == members::CHOICE {
-            let choice = std::mem::take(&mut event.choice);
-            event.choices = event.choices.saturating_add(1);
-            event.last_index = choice.index;
-            event.finished |= choice.finished;
-            let usage = event.counted.as_mut();
-            let usage = usage.and_then(|counted| counted.choice.take());
-            self.tally.choice(choice.index, choice.finished, usage);
-            return;
-        }
-        let Some(raw) = found.value() else {
-            if index <= members::LAST_USAGE {
-                self.oversized = true;
-                self.usages = self.usages.saturating_add(1);
-            }
-            self.error |= matches!(index, members::ERROR | members::RESPONSE_ERROR);
-            return;
-        };
-        if index <= members::LAST_USAGE {
-            let counts = read(raw);
-            self.usages = self.usages.saturating_add(counts.is_some().into());
-            event.usage(index, counts);
-            // They are large and seldom: no stream has to hold one until the next.
-            found.raw = Vec::new();
-            return;
-        }
         let says_something = !matches!(raw, b"null" | b"false" | b"\"\"");
-        match index {
-            members::CHOICE_INDEX => event.choice.index = number(raw).unwrap_or(0),
-            members::CHOICE_FINISH => event.choice.finished = says_something,
-            members::TYPE => {
+        match word {
+            Word::ChoiceIndex => event.choice.index = number(raw).unwrap_or(0),
+            Word::ChoiceFinish => event.choice.finished = says_something,
+            Word::Type => {
                 event.kind = match raw {
                     b"\"message_start\"" => Kind::MessageStart,
                     b"\"message_delta\"" => Kind::MessageDelta,
@@ -277,21 +286,33 @@ impl Seen {
                     _ => Kind::Other,
                 };
             }
-            members::STATUS => {
+            Word::Status => {
                 event.pending = matches!(raw, b"\"queued\"" | b"\"in_progress\"");
             }
-            members::STOP_REASON => event.stop_reason = says_something,
-            members::ERROR | members::RESPONSE_ERROR => self.error |= says_something,
-            members::TOKENS_EVALUATED | members::PROMPT_EVAL_COUNT => {
-                event.counted().native.input = number(raw);
-            }
-            members::TOKENS_PREDICTED | members::EVAL_COUNT => {
-                event.counted().native.output = number(raw);
-            }
-            members::STOP | members::DONE => event.native_stop |= raw == b"true",
-            members::END_MARK => self.tally.done |= raw == b"DONE",
-            _ => {}
+            Word::StopReason => event.stop_reason = says_something,
+            Word::Error => self.error |= says_something,
+            Word::NativeInput => event.counted().native.input = number(raw),
+            Word::NativeOutput => event.counted().native.output = number(raw),
+            Word::NativeStop => event.native_stop |= raw == b"true",
+            Word::EndMark => self.tally.done |= raw == b"DONE",
         }
+    }
+}
+
+impl Tokens {
+    const fn of(&mut self, list: List) -> &mut u64 {
+        match list {
+            List::Ids => &mut self.ids,
+            List::Content => &mut self.content,
+            List::Tokens => &mut self.tokens,
+            List::NativeTokens => &mut self.native,
+        }
+    }
+
+    /// That of the longest list.
+    fn most(&self) -> u64 {
+        let most = self.ids.max(self.content);
+        most.max(self.tokens).max(self.native)
     }
 }
 
@@ -300,19 +321,19 @@ impl Event {
         self.counted.get_or_insert_default()
     }
 
-    fn usage(&mut self, index: usize, counts: Option<Counts>) {
+    fn usage(&mut self, whose: Whose, counts: Option<Counts>) {
         if counts.is_none() && self.counted.is_none() {
             return;
         }
         let counted = self.counted();
-        match index {
-            members::USAGE => counted.usage = counts,
-            members::GROQ_USAGE => counted.usage = counted.usage.or(counts),
-            members::RESPONSE_USAGE => counted.response_usage = counts,
-            members::MESSAGE_USAGE => counted.message_usage = counts,
-            members::GEMINI_USAGE => counted.gemini = counts,
-            members::TIMINGS => counted.timings = counts,
-            _ => counted.choice = counts.map(|counts| counts.usage()),
+        match whose {
+            Whose::Top => counted.usage = counts,
+            Whose::Groq => counted.usage = counted.usage.or(counts),
+            Whose::Response => counted.response_usage = counts,
+            Whose::Message => counted.message_usage = counts,
+            Whose::Gemini => counted.gemini = counts,
+            Whose::Timings => counted.timings = counts,
+            Whose::Choice => counted.choice = counts.map(|counts| counts.usage()),
         }
     }
 }

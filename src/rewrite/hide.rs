@@ -8,32 +8,42 @@ use std::rc::Rc;
 
 use memchr::{memchr2, memmem};
 
-use crate::json::{Found, Grammar, Paths, Scanner, Wanted};
+use crate::json::{Found, Grammar, Paths, Scanner, Table, Wanted};
 use crate::sse::{Decoder, Piece};
 use crate::usage;
 
 /// The longest event that is looked at; a longer one passes. Usage takes a few hundred bytes.
 pub const MAX_HELD: usize = 4 * 1024;
 
-const fn literal(path: &'static [&'static str]) -> Wanted {
-    Wanted { path, cap: 24 }
+/// What a member tells of its event.
+#[derive(Clone, Copy, Debug)]
+enum Member {
+    /// The count of generated tokens.
+    Generated,
+    /// Another count.
+    Count,
+    /// Generated text, unless it is empty.
+    Text,
+    /// Something beside counts, unless it is null or has nothing in it.
+    Other,
 }
 
-const MEMBERS: &[Wanted] = &[
-    literal(&["usage", "completion_tokens"]),
-    literal(&["usage", "prompt_tokens"]),
-    literal(&["usage", "total_tokens"]),
-    literal(&["choices", "[]", "finish_reason"]),
-    literal(&["choices", "[]", "delta"]),
-    literal(&["choices", "[]", "text"]),
-    literal(&["error"]),
-];
-const COMPLETION_TOKENS: usize = 0;
-const LAST_COUNT: usize = 2;
-const TEXT: usize = 5;
+const fn row(member: Member, path: &'static [&'static str]) -> (Member, Wanted) {
+    (member, Wanted { path, cap: 24 })
+}
+
+static MEMBERS: Table<Member, 7> = Table::new(&[
+    row(Member::Generated, &["usage", "completion_tokens"]),
+    row(Member::Count, &["usage", "prompt_tokens"]),
+    row(Member::Count, &["usage", "total_tokens"]),
+    row(Member::Other, &["choices", "[]", "finish_reason"]),
+    row(Member::Other, &["choices", "[]", "delta"]),
+    row(Member::Text, &["choices", "[]", "text"]),
+    row(Member::Other, &["error"]),
+]);
 
 thread_local! {
-    static PATHS: Rc<Paths> = Rc::new(Paths::new(MEMBERS));
+    static PATHS: Rc<Paths> = Rc::new(Paths::new(&MEMBERS.wanted));
     static USAGE: memmem::Finder<'static> = memmem::Finder::new(b"usage\"");
 }
 
@@ -48,7 +58,7 @@ enum Ended {
 }
 
 /// What an event says.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Content {
     /// It has counts.
     usage: bool,
@@ -187,10 +197,23 @@ impl Hide {
 
 impl Content {
     fn of(event: &[u8]) -> Self {
+        Self::read(event, &MEMBERS, PATHS.with(Rc::clone))
+    }
+
+    /// `paths` are those of `members`.
+    fn read<const ROWS: usize>(
+        event: &[u8],
+        members: &Table<Member, ROWS>,
+        paths: Rc<Paths>,
+    ) -> Self {
         let mut content = Self::default();
-        let mut scanner = Scanner::with_paths(PATHS.with(Rc::clone), Grammar::Lenient);
+        let mut scanner = Scanner::with_paths(paths, Grammar::Lenient);
         let mut read = |bytes: &[u8]| {
-            let read = scanner.push_each(bytes, |index, found, _| content.value(index, found));
+            let read = scanner.push_each(bytes, |index, found, _| {
+                if let Some(member) = members.tag(index) {
+                    content.value(member, found);
+                }
+            });
             content.other |= read.is_err();
         };
         let mut decoder = Decoder::default();
@@ -205,18 +228,18 @@ impl Content {
         content
     }
 
-    fn value(&mut self, index: usize, found: &Found) {
-        if index <= LAST_COUNT {
-            let count = found.value().and_then(usage::number);
-            self.usage |= count.is_some();
-            self.generated |= index == COMPLETION_TOKENS && count > Some(0);
-        } else {
-            let nothing = match index {
-                TEXT => found.value() == Some(b"\"\""),
-                _ => found.empty,
-            };
-            self.other |= !nothing && found.value() != Some(b"null");
-        }
+    fn value(&mut self, member: Member, found: &Found) {
+        let nothing = match member {
+            Member::Generated | Member::Count => {
+                let count = found.value().and_then(usage::number);
+                self.usage |= count.is_some();
+                self.generated |= matches!(member, Member::Generated) && count > Some(0);
+                return;
+            }
+            Member::Text => found.value() == Some(b"\"\""),
+            Member::Other => found.empty,
+        };
+        self.other |= !nothing && found.value() != Some(b"null");
     }
 }
 

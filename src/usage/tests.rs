@@ -103,7 +103,27 @@ fn every_shape_gives_inclusive_counts() {
             reasoning: *reasoning,
         };
         assert_eq!(read(raw), Some(expected), "{name}");
+        assert_eq!(read_reversed(raw), Some(expected), "{name}, rows reversed");
     }
+}
+
+/// As [`read`], but the table stands upside down. No object here has two different counts for one field, whose order
+/// would count.
+fn read_reversed(raw: &str) -> Option<Usage> {
+    let fields = FIELDS.reversed();
+    let paths = Rc::new(Paths::new(&fields.wanted));
+    read_fields(raw.as_bytes(), fields, paths).map(|counts| counts.usage())
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn of_the_rows_of_one_field_the_first_that_is_not_zero_counts() {
+    let raw = r#"{"totalTokenCount":9,"total_tokens":8,"completion_tokens":0,"output_tokens":0}"#;
+    let counts = super::read(raw.as_bytes()).unwrap();
+    assert_eq!((counts.total, counts.output), (Some(8), Some(0)));
+    let raw =
+        r#"{"totalTokenCount":9,"total_tokens":0,"thoughtsTokenCount":3,"reasoning_tokens":0}"#;
+    let counts = super::read(raw.as_bytes()).unwrap();
+    assert_eq!((counts.total, counts.reasoning), (Some(9), Some(3)));
 }
 
 #[wasm_bindgen_test(unsupported = test)]

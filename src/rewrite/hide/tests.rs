@@ -186,3 +186,51 @@ fn what_was_held_is_released_when_a_chunk_cannot_be_read() {
     assert_eq!(hide.pass(b"data: 1", true, false), Some(Vec::new()));
     assert_eq!(hide.release(), b"data: 1");
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_event_says_the_same_to_a_table_in_another_order() {
+    let content = |usage, generated, other| Content {
+        usage,
+        generated,
+        other,
+    };
+    let members = MEMBERS.reversed();
+    let paths = Rc::new(Paths::new(&members.wanted));
+    for (data, expected) in [
+        (
+            r#"{"usage":{"completion_tokens":4}}"#,
+            content(true, true, false),
+        ),
+        (
+            r#"{"usage":{"completion_tokens":0}}"#,
+            content(true, false, false),
+        ),
+        (
+            r#"{"usage":{"prompt_tokens":4}}"#,
+            content(true, false, false),
+        ),
+        (
+            r#"{"usage":{"total_tokens":4}}"#,
+            content(true, false, false),
+        ),
+        (
+            r#"{"choices":[{"finish_reason":"stop"}]}"#,
+            content(false, false, true),
+        ),
+        (
+            r#"{"choices":[{"delta":{"content":"a"}}]}"#,
+            content(false, false, true),
+        ),
+        (
+            r#"{"choices":[{"delta":{},"text":""}]}"#,
+            content(false, false, false),
+        ),
+        (r#"{"choices":[{"text":"a"}]}"#, content(false, false, true)),
+        (r#"{"error":{"code":500}}"#, content(false, false, true)),
+    ] {
+        let event = format!("data: {data}\n\n");
+        assert_eq!(Content::of(event.as_bytes()), expected, "{data}");
+        let reversed = Content::read(event.as_bytes(), members, Rc::clone(&paths));
+        assert_eq!(reversed, expected, "{data}, rows reversed");
+    }
+}
