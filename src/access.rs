@@ -235,7 +235,7 @@ pub fn admit(
             unread(target)
         }
         _ => {
-            let judge = judge(operation, &caller, headers, has_body, rules, &mut noted)?;
+            let judge = judge_body(operation, &caller, headers, has_body, rules, &mut noted)?;
             Body::Judged(Box::new(judge))
         }
     };
@@ -269,7 +269,7 @@ fn announces_body(headers: &HeaderMap) -> bool {
 
 /// The judge of a body that names the model. What the headers alone can refuse is refused here, before the
 /// upstream has seen a byte.
-fn judge(
+fn judge_body(
     operation: Operation,
     caller: &Caller,
     headers: &HeaderMap,

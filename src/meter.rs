@@ -28,7 +28,7 @@ pub(crate) const MAX_METADATA: usize = 64 * 1024;
 
 /// What the request asked for, as far as metering cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub enum Work {
     /// Tokens come out: chat, completions, messages, responses.
     Generate,
     /// Only input is counted, output is 0: embeddings, rerank, score.
@@ -96,7 +96,7 @@ pub struct Metered {
     pub usage: Usage,
     /// What `usage` is worth.
     pub source: Source,
-    /// Set only for [`Operation::Generate`] answered with 2xx whose source is `Partial`, `Estimated` or `None`.
+    /// Set only for [`Work::Generate`] answered with 2xx whose source is `Partial`, `Estimated` or `None`.
     pub missing: Option<Missing>,
     /// Output tokens by what was seen, unless the source is [`Source::Reported`]. If the server listed token ids or
     /// log probabilities, their number; else the larger of the number of non-empty deltas (servers merge tokens, so
@@ -136,7 +136,7 @@ enum Body {
 /// Reads one reply.
 #[derive(Debug)]
 pub struct Meter {
-    operation: Operation,
+    operation: Work,
     success: bool,
     body: Body,
     decoder: Decoder,
@@ -147,7 +147,7 @@ impl Meter {
     /// A meter for a reply with these headers and this status; several `content-encoding` headers are to be joined by
     /// commas, as Envoy does. An absent or `text/…` content type is taken for JSON until its first byte says otherwise.
     pub fn new(
-        operation: Operation,
+        operation: Work,
         content_type: Option<&[u8]>,
         content_encoding: Option<&[u8]>,
         status: u16,
@@ -157,7 +157,7 @@ impl Meter {
             .split(|&byte| byte == b',')
             .map(trimmed)
             .any(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"));
-        let body = if operation == Operation::Other {
+        let body = if operation == Work::Other {
             Body::Opaque
         } else if encoded {
             Body::Encoded
@@ -181,7 +181,7 @@ impl Meter {
     /// Reads the reply's `metadata` header, if need be: where vLLM answers embeddings as bytes, their usage is there, and
     /// final.
     pub fn metadata<'a>(&mut self, header: impl FnOnce() -> Option<&'a [u8]>) {
-        if self.operation != Operation::Embed || self.body != Body::Opaque {
+        if self.operation != Work::Embed || self.body != Body::Opaque {
             return;
         }
         if let Some(header) = header().filter(|header| header.len() <= MAX_METADATA) {
@@ -266,10 +266,10 @@ impl Meter {
             estimate: None,
             error_event,
         };
-        let generates = self.operation == Operation::Generate;
-        let embeds = self.operation == Operation::Embed;
+        let generates = self.operation == Work::Generate;
+        let embeds = self.operation == Work::Embed;
         metered.source = match total {
-            _ if self.operation == Operation::Other => Source::NotApplicable,
+            _ if self.operation == Work::Other => Source::NotApplicable,
             Some((usage, last)) => {
                 metered.usage = usage;
                 if embeds {
@@ -287,7 +287,7 @@ impl Meter {
                 metered.usage.output = Some(0);
                 Source::Reported
             }
-            None if self.operation == Operation::Media => Source::NotApplicable,
+            None if self.operation == Work::Media => Source::NotApplicable,
             None if !self.success || (error_event && !content) => Source::NotApplicable,
             None if generates && content => Source::Estimated,
             None => Source::None,

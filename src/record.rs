@@ -120,7 +120,7 @@ impl Record {
             _ => End::Complete,
         };
         let generates =
-            operation.is_some_and(|operation| operation.metered() == meter::Operation::Generate);
+            operation.is_some_and(|operation| operation.metered() == meter::Work::Generate);
         let metered = match meter {
             Some(meter) => meter.finish(end),
             // No reply at all: work may have been done, and nobody will say how much.

@@ -212,10 +212,10 @@ fn operations() -> String {
             "; needs no identity"
         };
         let counted = match operation.metered() {
-            meter::Operation::Generate => "input, output",
-            meter::Operation::Embed => "input",
-            meter::Operation::Media => "if reported",
-            meter::Operation::Other => "no",
+            meter::Work::Generate => "input, output",
+            meter::Work::Embed => "input",
+            meter::Work::Media => "if reported",
+            meter::Work::Other => "no",
         };
         [
             asked,

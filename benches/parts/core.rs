@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::rc::Rc;
 
 use tollgate::body::{Also, Judge};
-use tollgate::meter::{End, Meter, Operation};
+use tollgate::meter::{End, Meter, Work};
 use tollgate::rewrite::ask::Ask;
 use tollgate_tests::demo;
 
@@ -135,7 +135,7 @@ fn speed(run: &Run, input: &[u8], chunk: usize, read: Read) -> Samples {
 }
 
 fn read_events(bytes: &[u8], chunk: usize) -> bool {
-    let mut meter = Meter::new(Operation::Generate, Some(b"text/event-stream"), None, 200);
+    let mut meter = Meter::new(Work::Generate, Some(b"text/event-stream"), None, 200);
     for chunk in bytes.chunks(chunk) {
         meter.push(chunk);
     }

@@ -76,7 +76,7 @@ impl Reply {
         self.dropped_by_scheduler = headers.first("x-llm-d-request-dropped-reason").is_some();
         let hides = permit.hides_usage();
         let metered = permit.operation.metered();
-        if metered != meter::Operation::Other {
+        if metered != meter::Work::Other {
             let encodings: Vec<&[u8]> = headers.values("content-encoding").collect();
             let meter = Meter::new(
                 metered,

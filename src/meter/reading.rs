@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::members::{MEMBERS, Member};
-use super::repeat::Frame;
+use super::repeat::Template;
 use super::seen::Seen;
 use crate::json::{Grammar, Paths, Progress, Scanner};
 
@@ -20,7 +20,7 @@ pub(super) struct Reading {
     /// The current document is broken.
     skip: bool,
     /// The last document that did nothing but add a text.
-    frame: Option<Frame>,
+    frame: Option<Template>,
     /// The current document has the same frame, and has been counted.
     repeats: bool,
     /// A document was broken or cut.
@@ -86,7 +86,7 @@ impl Reading {
             {
                 self.frame = end
                     .checked_sub(1)
-                    .and_then(|end| Frame::new(bytes, end, length));
+                    .and_then(|end| Template::new(bytes, end, length));
             }
             _ => {}
         }
@@ -113,7 +113,7 @@ impl Reading {
         self.scanner
             .heap_bytes()
             .saturating_add(self.seen.heap_bytes())
-            .saturating_add(self.frame.as_ref().map_or(0, Frame::heap_bytes))
+            .saturating_add(self.frame.as_ref().map_or(0, Template::heap_bytes))
     }
 
     /// Whether the current document has lost its structure.

@@ -11,14 +11,14 @@ const MAX_FRAME: usize = 512;
 
 /// An event without its text.
 #[derive(Debug)]
-pub(super) struct Frame {
+pub(super) struct Template {
     /// What stands before and after the text.
     bytes: Box<[u8]>,
     /// Where the text stands between them.
     split: usize,
 }
 
-impl Frame {
+impl Template {
     /// The frame of an event whose text ends at `end` and is `length` bytes long when unescaped. `None` if it is too long,
     /// or the text has escapes.
     pub(super) fn new(event: &[u8], end: usize, length: u64) -> Option<Self> {

@@ -9,12 +9,12 @@ mod media;
 mod metadata;
 mod recordings;
 
-fn meter(operation: Operation, content_type: &str) -> Meter {
+fn meter(operation: Work, content_type: &str) -> Meter {
     Meter::new(operation, Some(content_type.as_bytes()), None, 200)
 }
 
 fn generate(content_type: &str, body: &str, ended: End) -> Metered {
-    let mut meter = meter(Operation::Generate, content_type);
+    let mut meter = meter(Work::Generate, content_type);
     meter.push(body.as_bytes());
     meter.finish(ended)
 }
@@ -213,7 +213,7 @@ fn names_why_a_usage_is_missing() {
         assert_eq!(metered.missing, Some(missing), "{name}");
     }
     let mut encoded = Meter::new(
-        Operation::Generate,
+        Work::Generate,
         Some(b"application/json"),
         Some(b"GZIP"),
         200,
@@ -229,11 +229,11 @@ fn names_why_a_usage_is_missing() {
 #[wasm_bindgen_test(unsupported = test)]
 fn only_successful_generating_requests_can_miss_a_usage() {
     let table = [
-        (Operation::Generate, 400, Source::NotApplicable),
-        (Operation::Generate, 500, Source::NotApplicable),
-        (Operation::Other, 200, Source::NotApplicable),
-        (Operation::Embed, 200, Source::None),
-        (Operation::Embed, 400, Source::NotApplicable),
+        (Work::Generate, 400, Source::NotApplicable),
+        (Work::Generate, 500, Source::NotApplicable),
+        (Work::Other, 200, Source::NotApplicable),
+        (Work::Embed, 200, Source::None),
+        (Work::Embed, 400, Source::NotApplicable),
     ];
     for (operation, status, source) in table {
         let mut meter = Meter::new(operation, Some(b"application/json"), None, status);
@@ -254,7 +254,7 @@ fn embeddings_have_no_output_and_a_lone_total_is_input() {
         r#"{"usage":{"prompt_tokens":9,"total_tokens":9},"data":[]}"#,
         r#"{"usage":{"prompt_tokens":9,"completion_tokens":0,"total_tokens":9}}"#,
     ] {
-        let mut meter = meter(Operation::Embed, "application/json");
+        let mut meter = meter(Work::Embed, "application/json");
         meter.push(body.as_bytes());
         let metered = meter.finish(End::Complete);
         assert_eq!(
@@ -340,7 +340,7 @@ fn one_of_several_choices_is_a_lower_bound() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn the_first_text_of_a_stream_is_its_first_token() {
-    let mut meter = meter(Operation::Generate, "text/event-stream");
+    let mut meter = meter(Work::Generate, "text/event-stream");
     meter.push(b": ping\n\ndata: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n");
     assert!(!meter.first_token_seen());
     meter.push(b"data: {\"choices\":[{\"delta\":{\"content\":\"a");
@@ -351,7 +351,7 @@ fn the_first_text_of_a_stream_is_its_first_token() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_reply_that_is_not_streamed_has_no_first_token() {
-    let mut meter = meter(Operation::Generate, "application/json");
+    let mut meter = meter(Work::Generate, "application/json");
     meter.push(br#"{"choices":[{"message":{"content":"all at once"}}]}"#);
     assert!(!meter.first_token_seen());
 }
@@ -402,7 +402,7 @@ fn usage_is_noticed_alike_however_its_event_is_cut() {
     ] {
         let event = format!("data: {delta},\"usage\":{usage}}}\n\n");
         for size in [event.len(), 1, 7] {
-            let mut meter = meter(Operation::Generate, "text/event-stream");
+            let mut meter = meter(Work::Generate, "text/event-stream");
             for chunk in event.repeat(2).as_bytes().chunks(size) {
                 meter.push(chunk);
             }
@@ -437,7 +437,7 @@ fn an_event_that_repeats_a_frame_counts_as_one_that_is_read() {
         for second in events {
             let body = format!("data: {first}\n\ndata: {second}\n\ndata: {second}\ndata: x\n\n");
             for ended in [End::Complete, End::ClientAborted] {
-                let mut meter = meter(Operation::Generate, "text/event-stream");
+                let mut meter = meter(Work::Generate, "text/event-stream");
                 for byte in body.bytes() {
                     meter.push(&[byte]);
                 }
@@ -451,7 +451,7 @@ fn an_event_that_repeats_a_frame_counts_as_one_that_is_read() {
 #[wasm_bindgen_test(unsupported = test)]
 fn memory_has_a_cap() {
     let usage = format!(r#"{{"a":"{}"}}"#, "x".repeat(900));
-    let mut meter = meter(Operation::Generate, "text/event-stream");
+    let mut meter = meter(Work::Generate, "text/event-stream");
     for index in 0..500 {
         let filler = "x".repeat(index * 17);
         meter.push(format!(

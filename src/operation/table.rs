@@ -47,9 +47,9 @@ macro_rules! operations {
 
             /// What its reply is metered as.
             #[must_use]
-            pub const fn metered(self) -> meter::Operation {
+            pub const fn metered(self) -> meter::Work {
                 match self {
-                    $(Self::$variant => meter::Operation::$metered,)+
+                    $(Self::$variant => meter::Work::$metered,)+
                 }
             }
 

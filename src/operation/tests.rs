@@ -200,7 +200,7 @@ fn answers_anthropic_clients_in_their_dialect() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn each_operation_is_metered_as_what_its_server_reports() {
-    use crate::meter::Operation::{Embed, Generate, Media, Other};
+    use crate::meter::Work::{Embed, Generate, Media, Other};
 
     for (operations, metered) in [
         (

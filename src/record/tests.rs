@@ -8,12 +8,7 @@ const SECOND: u64 = 1_000_000_000;
 /// A chat request of acme's to a configured model, started at second 1, first token at 1.5, ended at 3.5.
 fn chat(reply: Option<&str>, ending: Ending, denial: Option<Denial>) -> Record {
     let meter = reply.map(|reply| {
-        let mut meter = Meter::new(
-            meter::Operation::Generate,
-            Some(b"application/json"),
-            None,
-            200,
-        );
+        let mut meter = Meter::new(meter::Work::Generate, Some(b"application/json"), None, 200);
         meter.push(reply.as_bytes());
         meter
     });

@@ -1,7 +1,7 @@
 //! [`tollgate::rewrite::hide::Hide`]: whole events are taken out, of which a client could make nothing but usage.
 
 use serde_json::Value;
-use tollgate::meter::{Meter, Operation};
+use tollgate::meter::{Meter, Work};
 use tollgate::rewrite::hide::{Hide, MAX_HELD};
 
 use crate::cuts::cuts;
@@ -42,7 +42,7 @@ pub fn check(input: &[u8]) {
 
 fn pass(told: Told, chunks: &[&[u8]], last_is_empty: bool) -> Vec<u8> {
     let mut output = Vec::with_capacity(chunks.concat().len());
-    let mut meter = Meter::new(Operation::Generate, Some(b"text/event-stream"), None, 200);
+    let mut meter = Meter::new(Work::Generate, Some(b"text/event-stream"), None, 200);
     let mut hide = Hide::default();
     let end: &[&[u8]] = if last_is_empty || chunks.is_empty() {
         &[b""]

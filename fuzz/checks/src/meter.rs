@@ -1,40 +1,35 @@
 //! [`tollgate::meter::Meter`]: the same numbers whatever the cut, in bounded memory.
 
-use tollgate::meter::{End, MAX_MEMORY, Meter, Metered, Operation, Source};
+use tollgate::meter::{End, MAX_MEMORY, Meter, Metered, Source, Work};
 
 use crate::cuts::cuts;
 use crate::memory::{held, held_since};
 
 /// How a reply is announced.
-type Announced = (Operation, Option<&'static [u8]>, u16, End);
+type Announced = (Work, Option<&'static [u8]>, u16, End);
 
 const ALL: [Announced; 6] = [
     (
-        Operation::Generate,
+        Work::Generate,
         Some(b"text/event-stream"),
         200,
         End::Complete,
     ),
     (
-        Operation::Generate,
+        Work::Generate,
         Some(b"application/json"),
         200,
         End::ClientAborted,
     ),
     (
-        Operation::Generate,
+        Work::Generate,
         Some(b"application/x-ndjson"),
         200,
         End::Complete,
     ),
-    (Operation::Generate, None, 500, End::UpstreamReset),
-    (
-        Operation::Embed,
-        Some(b"application/json"),
-        200,
-        End::Complete,
-    ),
-    (Operation::Media, Some(b"text/plain"), 200, End::Complete),
+    (Work::Generate, None, 500, End::UpstreamReset),
+    (Work::Embed, Some(b"application/json"), 200, End::Complete),
+    (Work::Media, Some(b"text/plain"), 200, End::Complete),
 ];
 
 /// What a reply came to.
@@ -111,7 +106,7 @@ fn check_one((operation, _, status, _): Announced, metered: &Metered) {
     let uncertain = !matches!(metered.source, Source::Reported | Source::NotApplicable);
     assert_eq!(
         metered.missing.is_some(),
-        uncertain && success && operation == Operation::Generate,
+        uncertain && success && operation == Work::Generate,
         "{metered:?}"
     );
     assert!(metered.charge_tokens() >= usage.input.unwrap_or_default());

@@ -19,7 +19,7 @@ fn echo(depth: usize) -> String {
 
 fn expect_seven_and_five(name: &str, content_type: &str, body: &str) {
     for step in [1, 13, 4096, body.len()] {
-        let mut meter = meter(Operation::Generate, content_type);
+        let mut meter = meter(Work::Generate, content_type);
         for chunk in body.as_bytes().chunks(step) {
             meter.push(chunk);
         }

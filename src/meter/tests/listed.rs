@@ -21,7 +21,7 @@ fn a_listed_token_is_no_text_however_often_it_comes_and_however_it_is_cut() {
             .map(|event| format!("data: {event}\n\n"))
             .collect();
         for step in (1..=60).chain([body.len()]) {
-            let mut meter = meter(Operation::Generate, "text/event-stream");
+            let mut meter = meter(Work::Generate, "text/event-stream");
             for chunk in body.as_bytes().chunks(step) {
                 meter.push(chunk);
             }

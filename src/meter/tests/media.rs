@@ -5,7 +5,7 @@ use super::*;
 const USAGE: &str = r#"{"total_tokens":1634,"input_tokens":50,"output_tokens":1584,"input_tokens_details":{"text_tokens":10,"image_tokens":40}}"#;
 
 fn media(content_type: &str, body: &str, ended: End) -> Metered {
-    let mut meter = meter(Operation::Media, content_type);
+    let mut meter = meter(Work::Media, content_type);
     meter.push(body.as_bytes());
     meter.finish(ended)
 }
@@ -138,7 +138,7 @@ fn media_is_counted_where_the_server_reports_it_and_never_missing() {
 #[wasm_bindgen_test(unsupported = test)]
 fn an_image_of_megabytes_takes_the_memory_of_a_small_one() {
     let held = |chunks: usize| {
-        let mut meter = meter(Operation::Media, "application/json");
+        let mut meter = meter(Work::Media, "application/json");
         meter.push(br#"{"created":1,"data":[{"b64_json":""#);
         let chunk = [b'A'; 64 * 1024];
         let mut most = 0;
@@ -161,12 +161,12 @@ fn an_image_of_megabytes_takes_the_memory_of_a_small_one() {
 #[wasm_bindgen_test(unsupported = test)]
 fn a_body_that_tells_nothing_is_not_asked_for() {
     for (operation, content_type, encoding, reads) in [
-        (Operation::Media, "audio/mpeg", "", false),
-        (Operation::Media, "application/json", "", true),
-        (Operation::Media, "text/event-stream", "", true),
-        (Operation::Generate, "application/json", "gzip", false),
-        (Operation::Embed, "application/octet-stream", "", false),
-        (Operation::Other, "application/json", "", false),
+        (Work::Media, "audio/mpeg", "", false),
+        (Work::Media, "application/json", "", true),
+        (Work::Media, "text/event-stream", "", true),
+        (Work::Generate, "application/json", "gzip", false),
+        (Work::Embed, "application/octet-stream", "", false),
+        (Work::Other, "application/json", "", false),
     ] {
         let meter = Meter::new(
             operation,

@@ -6,7 +6,7 @@ use super::*;
 const HEADER: &str = r#"{"id": "embd-8fce4aecc64a425a", "created": 1795217471, "model": "tiny", "data": [{"index": 0, "embed_dtype": "float32", "endianness": "native", "start": 0, "end": 512, "shape": [128]}, {"index": 1, "embed_dtype": "float32", "endianness": "native", "start": 512, "end": 1024, "shape": [128]}], "usage": {"prompt_tokens": 4, "total_tokens": 4}}"#;
 const BYTES: &str = "application/octet-stream";
 
-fn embed(operation: Operation, content_type: &str, header: Option<&str>, body: &[u8]) -> Metered {
+fn embed(operation: Work, content_type: &str, header: Option<&str>, body: &[u8]) -> Metered {
     let mut meter = meter(operation, content_type);
     meter.metadata(|| header.map(str::as_bytes));
     meter.push(body);
@@ -82,7 +82,7 @@ fn embeddings_as_bytes_are_counted_by_their_header() {
             reported(9),
         ),
     ] {
-        let metered = embed(Operation::Embed, content_type, header, body);
+        let metered = embed(Work::Embed, content_type, header, body);
         assert_eq!(tokens(&metered), expected, "{name}");
     }
 }
@@ -90,9 +90,9 @@ fn embeddings_as_bytes_are_counted_by_their_header() {
 #[wasm_bindgen_test(unsupported = test)]
 fn the_header_counts_for_embeddings_only() {
     for (operation, expected) in [
-        (Operation::Generate, (Source::None, None, None)),
-        (Operation::Media, (Source::NotApplicable, None, None)),
-        (Operation::Other, (Source::NotApplicable, None, None)),
+        (Work::Generate, (Source::None, None, None)),
+        (Work::Media, (Source::NotApplicable, None, None)),
+        (Work::Other, (Source::NotApplicable, None, None)),
     ] {
         let metered = embed(operation, BYTES, Some(HEADER), b"\x1d\xfb");
         assert_eq!(tokens(&metered), expected, "{operation:?}");

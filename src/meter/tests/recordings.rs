@@ -131,9 +131,9 @@ struct Truth {
 impl Truth {
     fn measure<'a>(&self, chunks: impl IntoIterator<Item = &'a [u8]>) -> Metered {
         let operation = match self.operation.as_str() {
-            "generate" => Operation::Generate,
-            "embed" => Operation::Embed,
-            _ => Operation::Other,
+            "generate" => Work::Generate,
+            "embed" => Work::Embed,
+            _ => Work::Other,
         };
         let mut meter = Meter::new(
             operation,

@@ -162,9 +162,9 @@ impl Passed {
         let headers = &passage.headers;
         let metered = passage.operation.map(Operation::metered);
         let usage = match metered {
-            None | Some(meter::Operation::Other) => None,
+            None | Some(meter::Work::Other) => None,
             Some(_) if passage.hides_usage => Some(Usage::AskedAndHidden),
-            Some(meter::Operation::Generate) if request.streams => Some(Usage::NotAsked),
+            Some(meter::Work::Generate) if request.streams => Some(Usage::NotAsked),
             Some(_) => Some(Usage::Reported),
         };
         Self {
