@@ -80,7 +80,7 @@ impl fmt::Display for Policy {
     }
 }
 
-/// What is done to count tokens, and with the counts. What is done per model is in [`ModelRules`].
+/// What is done to count tokens, and with the counts. What is done per model is in [`ModelRules`](crate::access::ModelRules).
 #[derive(Debug)]
 pub struct Metering {
     /// Whether counts go to filter state.
