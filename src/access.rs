@@ -59,7 +59,7 @@ enum Body {
 /// The proof that a request may go on, as long as its body passes. Only [`admit`] makes one.
 #[derive(Debug)]
 pub struct Permit {
-    pub(crate) caller: Caller,
+    caller: Caller,
     pub(crate) operation: Operation,
     body: Body,
     /// The model, once the body has named it and the caller may use it.
@@ -169,16 +169,9 @@ impl Permit {
         Ok(edit)
     }
 
-    /// The model, once known and allowed, and the refusal that the mode only noted.
-    #[must_use]
-    pub fn into_findings(self) -> (Option<ModelName>, Option<Denial>) {
-        (self.model, self.noted)
-    }
-
-    /// The refusal that the mode only noted.
-    #[must_use]
-    pub const fn noted(&self) -> Option<&Denial> {
-        self.noted.as_ref()
+    /// Gives away the model, once known and allowed, and the refusal that the mode only noted.
+    pub const fn take_findings(&mut self) -> (Option<ModelName>, Option<Denial>) {
+        (self.model.take(), self.noted.take())
     }
 
     /// The model, once known and allowed.

@@ -12,3 +12,14 @@ pub enum Attribute {
     /// Envoy refused to look.
     Unreadable,
 }
+
+impl Attribute {
+    /// The eight bytes of a number.
+    #[must_use]
+    pub fn word(self) -> Option<[u8; 8]> {
+        match self {
+            Self::Value(bytes) => bytes.try_into().ok(),
+            Self::Absent | Self::Null | Self::Unreadable => None,
+        }
+    }
+}

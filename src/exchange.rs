@@ -25,7 +25,7 @@ use crate::record::{Ending, Facts, Record, Times};
 use crate::rewrite::ask::Edit;
 use crate::rewrite::models::Viewer;
 
-pub use self::host::{Body, Host, LocalReply, Map, Refused, Result};
+pub use self::host::{Body, Host, LocalReply, Map, Refused};
 #[cfg(not(target_os = "wasi"))]
 pub use self::offline::{Offline, Sent};
 
@@ -39,10 +39,9 @@ pub enum Step {
 }
 
 /// How far the request has come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum Stage {
     /// The headers step has not admitted it.
-    #[default]
     New,
     /// Its headers have gone on.
     Going(Forwarded),
@@ -191,11 +190,7 @@ impl Exchange {
     }
 
     /// The headers step: who asks, for what, whether they may, and what goes on.
-    fn admit(
-        &mut self,
-        host: &impl Host,
-        has_body: bool,
-    ) -> std::result::Result<Forwarded, Denial> {
+    fn admit(&mut self, host: &impl Host, has_body: bool) -> Result<Forwarded, Denial> {
         let policy = self.policy.clone().ok_or(Code::Internal)?;
         self.started = host.now()?;
         let headers = host.headers(Map::RequestHeaders)?;
@@ -216,7 +211,7 @@ impl Exchange {
         host: &impl Host,
         headers: &HeaderMap,
         policy: &Policy,
-    ) -> std::result::Result<Caller, Denial> {
+    ) -> Result<Caller, Denial> {
         if !self.operation.is_none_or(Operation::needs_identity) {
             return Ok(Caller::Anonymous);
         }
@@ -233,12 +228,7 @@ impl Exchange {
     }
 
     /// One frame of the request's body. It goes on only if this succeeds.
-    fn judge(
-        &mut self,
-        host: &impl Host,
-        size: usize,
-        last: bool,
-    ) -> std::result::Result<(), Denial> {
+    fn judge(&mut self, host: &impl Host, size: usize, last: bool) -> Result<(), Denial> {
         let (Some(policy), Stage::Going(forwarded)) = (&self.policy, &mut self.stage) else {
             return Err(Code::Internal.into());
         };
@@ -256,7 +246,7 @@ impl Exchange {
     }
 
     /// Trailers may carry what was stripped from the headers.
-    fn strip_trailers(&self, host: &impl Host) -> std::result::Result<(), Denial> {
+    fn strip_trailers(&self, host: &impl Host) -> Result<(), Denial> {
         let policy = self.policy.as_ref().ok_or(Code::Internal)?;
         let trailers = host.headers(Map::RequestTrailers)?;
         for name in forward::trailer_removals(&trailers, policy) {
@@ -265,7 +255,7 @@ impl Exchange {
         Ok(())
     }
 
-    fn go_on(&mut self, host: &impl Host, result: std::result::Result<(), Denial>) -> Step {
+    fn go_on(&mut self, host: &impl Host, result: Result<(), Denial>) -> Step {
         match result {
             Ok(()) => Step::Continue,
             Err(denial) => self.refuse(host, denial),
@@ -285,28 +275,25 @@ impl Exchange {
             if host.reply(&reply).is_err() {
                 host.close();
             }
-            self.leave(Stage::Refused(denial));
+            self.keep_findings();
+            self.stage = Stage::Refused(denial);
         }
         Step::Stop
     }
 
-    /// Goes to the next stage, and keeps what only the permit knew. Gives the refusal of the stage that is left.
-    fn leave(&mut self, next: Stage) -> Option<Denial> {
-        match std::mem::replace(&mut self.stage, next) {
-            Stage::New => None,
-            Stage::Going(forwarded) => {
-                let (model, noted) = forwarded.into_permit().into_findings();
-                self.model = model;
-                self.noted = self.noted.take().or(noted);
-                None
-            }
-            Stage::Refused(denial) => Some(denial),
+    /// Takes over what only the permit knows, before it is dropped.
+    fn keep_findings(&mut self) {
+        if let Stage::Going(forwarded) = &mut self.stage {
+            let (model, noted) = forwarded.permit_mut().take_findings();
+            self.model = model;
+            self.noted = self.noted.take().or(noted);
         }
     }
 
     fn record(&mut self, host: &impl Host) -> Record {
         let ended = host.now().unwrap_or(self.started);
-        let denial = self.leave(Stage::New);
+        self.keep_findings();
+        let denial = self.denial().cloned();
         let ending = self.ending(host, denial.is_some());
         let refused = denial.as_ref().and_then(Denial::model).cloned();
         let model = refused.or_else(|| self.model.take());
@@ -322,14 +309,13 @@ impl Exchange {
             denial,
             noted: self.noted.take(),
             ending,
-            meter: self.reply.meter.take(),
             times: Times {
                 started: self.started,
                 first_token: self.reply.first_token,
                 ended,
             },
         };
-        Record::new(facts).compared_with(|| {
+        Record::new(facts, self.reply.meter.take()).compared_with(|| {
             let attributes = |path: &[&str]| host.attribute(path);
             policy?.metering.gateway_counts.read(&attributes)
         })

@@ -9,8 +9,7 @@ use std::rc::Rc;
 use crate::access::Permit;
 use crate::form::Boundary;
 use crate::headers::{HeaderMap, OWN_PREFIX, Occurrence, same_name};
-use crate::identity::Fairness;
-use crate::identity::{Proof, TrustedHeaders};
+use crate::identity::{Fairness, Proof, TrustedHeaders};
 use crate::operation::{ModelIn, Operation};
 use crate::policy::{Forwarding, Policy, SecretHeader};
 use crate::query;
@@ -91,12 +90,6 @@ impl Forwarded {
     #[must_use]
     pub const fn permit(&self) -> &Permit {
         &self.0
-    }
-
-    /// The permit of a request that is over.
-    #[must_use]
-    pub fn into_permit(self) -> Permit {
-        self.0
     }
 
     /// The permit, to judge the body by.
@@ -236,7 +229,7 @@ fn identity_headers(permit: &Permit, policy: &Policy) -> Vec<(&'static str, Rc<s
     if !permit.operation.needs_identity() {
         return set;
     }
-    let Some(identity) = permit.caller.identity() else {
+    let Some(identity) = permit.identity() else {
         return set;
     };
     let tenant = identity.tenant();
@@ -264,7 +257,7 @@ fn identity_headers(permit: &Permit, policy: &Policy) -> Vec<(&'static str, Rc<s
 /// Whether this is the header that proved who the caller is, where that one is to be kept, or what the gateway in front
 /// has proved to say. Where nobody was asked, none is: what has not been looked at is not vouched for.
 fn is_kept(name: &[u8], permit: &Permit, policy: &Policy) -> bool {
-    let proof = permit.caller.identity().map(|identity| &identity.proof);
+    let proof = permit.identity().map(|identity| &identity.proof);
     match proof {
         Some(Proof::Credential(header)) => {
             policy.forwarding == Forwarding::Keep && name == header.as_bytes()

@@ -50,7 +50,7 @@ impl GatewayCounts {
         let count = match self {
             Self::AiGateway { input, output } => {
                 let [metadata, kind, namespace] = AI_GATEWAY;
-                let read = |key| whole(word(attribute(&[metadata, kind, namespace, key]))?);
+                let read = |key| whole(attribute(&[metadata, kind, namespace, key]).word()?);
                 GatewayCount {
                     input: Some(read(input)?),
                     output: read(output),
@@ -59,7 +59,9 @@ impl GatewayCounts {
             Self::AiProtocolManager => {
                 let [metadata, kind, namespace] = AI_PROTOCOL_MANAGER;
                 let read = |field| {
-                    word(attribute(&[metadata, kind, namespace, field])).map(u64::from_le_bytes)
+                    attribute(&[metadata, kind, namespace, field])
+                        .word()
+                        .map(u64::from_le_bytes)
                 };
                 if read("extraction_status")? != COMPLETE {
                     return None;
@@ -74,13 +76,6 @@ impl GatewayCounts {
         // AI Gateway writes zeros for what it could not find.
         let nothing = count.input.unwrap_or(0) == 0 && count.output.unwrap_or(0) == 0;
         (!nothing).then_some(count)
-    }
-}
-
-fn word(claim: Attribute) -> Option<[u8; 8]> {
-    match claim {
-        Attribute::Value(bytes) => bytes.try_into().ok(),
-        Attribute::Absent | Attribute::Null | Attribute::Unreadable => None,
     }
 }
 

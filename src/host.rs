@@ -17,9 +17,11 @@ use rustc_hash::FxHashMap;
 
 use crate::attribute::Attribute;
 use crate::config::Fault;
-use crate::exchange::{Body, Host, LocalReply, Map, Refused, Result};
+use crate::exchange::{Body, Host, LocalReply, Map, Refused};
 use crate::headers::HeaderMap;
 use crate::metrics::{Kind, Movement, Series};
+
+type Result<T> = std::result::Result<T, Refused>;
 
 /// The plugin's configuration, among Envoy's buffers.
 const PLUGIN_CONFIGURATION: u32 = 7;
@@ -166,12 +168,6 @@ impl Host for Envoy {
             (SERIALIZATION_FAILURE, _) => Attribute::Null,
             _ => Attribute::Unreadable,
         }
-    }
-
-    fn number(&self, path: &[&str]) -> Option<u64> {
-        let (status, bytes) = property(path);
-        checked(status).ok()?;
-        Some(u64::from_le_bytes(bytes.try_into().ok()?))
     }
 
     /// The details show as `%RESPONSE_CODE_DETAILS%`.

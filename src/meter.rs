@@ -136,7 +136,7 @@ enum Body {
 /// Reads one reply.
 #[derive(Debug)]
 pub struct Meter {
-    operation: Work,
+    work: Work,
     success: bool,
     body: Body,
     decoder: Decoder,
@@ -147,7 +147,7 @@ impl Meter {
     /// A meter for a reply with these headers and this status; several `content-encoding` headers are to be joined by
     /// commas, as Envoy does. An absent or `text/…` content type is taken for JSON until its first byte says otherwise.
     pub fn new(
-        operation: Work,
+        work: Work,
         content_type: Option<&[u8]>,
         content_encoding: Option<&[u8]>,
         status: u16,
@@ -157,7 +157,7 @@ impl Meter {
             .split(|&byte| byte == b',')
             .map(trimmed)
             .any(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"));
-        let body = if operation == Work::Other {
+        let body = if work == Work::Other {
             Body::Opaque
         } else if encoded {
             Body::Encoded
@@ -165,7 +165,7 @@ impl Meter {
             announced(content_type)
         };
         Self {
-            operation,
+            work,
             success: (200..300).contains(&status),
             body,
             decoder: Decoder::default(),
@@ -181,7 +181,7 @@ impl Meter {
     /// Reads the reply's `metadata` header, if need be: where vLLM answers embeddings as bytes, their usage is there, and
     /// final.
     pub fn metadata<'a>(&mut self, header: impl FnOnce() -> Option<&'a [u8]>) {
-        if self.operation != Work::Embed || self.body != Body::Opaque {
+        if self.work != Work::Embed || self.body != Body::Opaque {
             return;
         }
         if let Some(header) = header().filter(|header| header.len() <= MAX_METADATA) {
@@ -266,10 +266,10 @@ impl Meter {
             estimate: None,
             error_event,
         };
-        let generates = self.operation == Work::Generate;
-        let embeds = self.operation == Work::Embed;
+        let generates = self.work == Work::Generate;
+        let embeds = self.work == Work::Embed;
         metered.source = match total {
-            _ if self.operation == Work::Other => Source::NotApplicable,
+            _ if self.work == Work::Other => Source::NotApplicable,
             Some((usage, last)) => {
                 metered.usage = usage;
                 if embeds {
@@ -287,7 +287,7 @@ impl Meter {
                 metered.usage.output = Some(0);
                 Source::Reported
             }
-            None if self.operation == Work::Media => Source::NotApplicable,
+            None if self.work == Work::Media => Source::NotApplicable,
             None if !self.success || (error_event && !content) => Source::NotApplicable,
             None if generates && content => Source::Estimated,
             None => Source::None,

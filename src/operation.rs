@@ -56,10 +56,6 @@ pub struct Paths {
 pub struct Target<'a> {
     /// What is asked for.
     pub operation: Operation,
-    /// The method.
-    pub method: &'a str,
-    /// The path without its query.
-    pub path: &'a str,
     /// The model that the path names ([`Operation::ShowModel`] only).
     pub model: Option<&'a str>,
     /// Who may use the path ([`Operation::Extra`] only).
@@ -95,8 +91,6 @@ pub fn target<'a>(
     if !has_body && is_preflight(method, headers) {
         return Ok(Target {
             operation: Operation::Preflight,
-            method,
-            path,
             model: None,
             groups: None,
             takes_body: false,
@@ -107,8 +101,6 @@ pub fn target<'a>(
     }
     let found = |operation, model| Target {
         operation,
-        method,
-        path,
         model,
         groups: None,
         takes_body: false,

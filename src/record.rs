@@ -8,7 +8,7 @@ use std::rc::Rc;
 pub use self::ending::{Ending, Outcome};
 use crate::denial::Denial;
 use crate::gateway_counts::GatewayCount;
-use crate::meter::{self, End, Meter, Metered, Source};
+use crate::meter::{End, Meter, Metered, Source, Work};
 use crate::metrics::{ANONYMOUS, Label, Labels, Metric, Movement, OTHER, Series, UNKNOWN};
 use crate::model_name::ModelName;
 use crate::operation::Operation;
@@ -67,8 +67,6 @@ pub struct Facts {
     pub noted: Option<Denial>,
     /// How Envoy says that it ended.
     pub ending: Ending,
-    /// What read the reply; `None` where there was nothing to read.
-    pub meter: Option<Meter>,
     /// When.
     pub times: Times,
 }
@@ -76,70 +74,44 @@ pub struct Facts {
 /// One finished request.
 #[derive(Debug)]
 pub struct Record {
-    tenant: Option<Label>,
-    operation: Option<Operation>,
-    model: Option<ModelName>,
-    /// Whether the configuration spells the model's name out.
-    model_is_configured: bool,
-    denial: Option<Denial>,
-    /// The refusal that the mode only noted.
-    noted: Option<Denial>,
+    facts: Facts,
     outcome: Outcome,
     metered: Metered,
     /// The numbers are those of another filter.
     by_gateway: bool,
     /// Another filter counted other tokens than the server reported.
     disagrees: bool,
-    retried: bool,
-    times: Times,
 }
 
 impl Record {
-    /// Sums up a request.
+    /// Sums up a request. `meter` has read its reply; `None` where there was nothing to read.
     #[must_use]
-    pub fn new(facts: Facts) -> Self {
-        let Facts {
-            tenant,
-            operation,
-            model,
-            model_is_configured,
-            denial,
-            noted,
-            ending,
-            meter,
-            times,
-        } = facts;
-        let outcome = if denial.is_some() {
+    pub fn new(facts: Facts, meter: Option<Meter>) -> Self {
+        let outcome = if facts.denial.is_some() {
             Outcome::Denied
         } else {
-            ending.outcome()
+            facts.ending.outcome()
         };
         let end = match outcome {
             Outcome::ClientAborted => End::ClientAborted,
             Outcome::Timeout | Outcome::UpstreamReset => End::UpstreamReset,
             _ => End::Complete,
         };
-        let generates =
-            operation.is_some_and(|operation| operation.metered() == meter::Work::Generate);
+        let work = facts.operation.map(Operation::metered);
         let metered = match meter {
             Some(meter) => meter.finish(end),
             // No reply at all: work may have been done, and nobody will say how much.
-            None if generates && outcome != Outcome::Denied => unmetered(Source::None),
+            None if work == Some(Work::Generate) && outcome != Outcome::Denied => {
+                unmetered(Source::None)
+            }
             None => unmetered(Source::NotApplicable),
         };
         Self {
-            tenant,
-            operation,
-            model,
-            model_is_configured,
-            denial,
-            noted,
+            facts,
             outcome,
             metered,
             by_gateway: false,
             disagrees: false,
-            retried: ending.attempts > 1,
-            times,
         }
     }
 
@@ -193,7 +165,7 @@ impl Record {
                 .with("tenant", &tenant)
                 .with("model", &model)
         };
-        let operation = self.operation.map_or("none", Operation::as_str);
+        let operation = self.facts.operation.map_or("none", Operation::as_str);
         let outcome = self.outcome.as_str();
         movements.add(
             series(Metric::Requests)
@@ -202,7 +174,7 @@ impl Record {
             1,
         );
         if let Some(denial) = self.decision() {
-            let tenant = self.tenant.clone().unwrap_or_else(|| UNKNOWN.into());
+            let tenant = self.facts.tenant.clone().unwrap_or_else(|| UNKNOWN.into());
             let code = denial.code().as_str();
             movements.add(
                 Series::new(Metric::Denials)
@@ -211,7 +183,7 @@ impl Record {
                 1,
             );
         }
-        if self.denial.is_some() {
+        if self.facts.denial.is_some() {
             return movements.0;
         }
         let typed = |metric, kind: &str| series(metric).with("type", &kind.into());
@@ -238,22 +210,22 @@ impl Record {
         if self.disagrees {
             movements.add(series(Metric::UsageDisagreements), 1);
         }
-        if self.retried {
+        if self.facts.ending.attempts > 1 {
             movements.add(series(Metric::RetriedRequests), 1);
         }
-        if self.operation.is_some_and(Operation::names_model) {
+        if self.facts.operation.is_some_and(Operation::names_model) {
             movements.add(
                 series(Metric::RequestDuration),
-                milliseconds(self.times.started, self.times.ended),
+                milliseconds(self.facts.times.started, self.facts.times.ended),
             );
         }
-        if let Some(first_token) = self.times.first_token {
+        if let Some(first_token) = self.facts.times.first_token {
             movements.add(
                 series(Metric::TimeToFirstToken),
-                milliseconds(self.times.started, first_token),
+                milliseconds(self.facts.times.started, first_token),
             );
             if let Some(gaps @ 1..) = usage.output.map(|output| output.saturating_sub(1)) {
-                let per_token = milliseconds(first_token, self.times.ended)
+                let per_token = milliseconds(first_token, self.facts.times.ended)
                     .checked_div(gaps)
                     .unwrap_or_default();
                 movements.add(series(Metric::TimePerOutputToken), per_token);
@@ -280,10 +252,13 @@ impl Record {
         };
         let code = |denial: &Denial| Cow::from(denial.code().as_str());
         [
-            ("tollgate.tenant", self.tenant.as_deref().map(Cow::from)),
+            (
+                "tollgate.tenant",
+                self.facts.tenant.as_deref().map(Cow::from),
+            ),
             (
                 "tollgate.model",
-                self.model.as_ref().map(|model| model.as_str().into()),
+                self.facts.model.as_ref().map(|model| model.as_str().into()),
             ),
             ("tollgate.input_tokens", usage.input.map(digits)),
             ("tollgate.output_tokens", usage.output.map(digits)),
@@ -293,25 +268,26 @@ impl Record {
             ),
             ("tollgate.usage_source", Some(source.into())),
             ("tollgate.outcome", Some(self.outcome.as_str().into())),
-            ("tollgate.denial", self.denial.as_ref().map(code)),
-            ("tollgate.would_deny", self.noted.as_ref().map(code)),
+            ("tollgate.denial", self.facts.denial.as_ref().map(code)),
+            ("tollgate.would_deny", self.facts.noted.as_ref().map(code)),
         ]
     }
 
     /// What was decided against the request, whether it stood or not.
     fn decision(&self) -> Option<&Denial> {
-        self.denial.as_ref().or(self.noted.as_ref())
+        self.facts.denial.as_ref().or(self.facts.noted.as_ref())
     }
 
     fn tenant_label(&self) -> Label {
         // Without an operation and a denial the filter was told of the request only when it was over.
-        let unseen = self.operation.is_none();
+        let unseen = self.facts.operation.is_none();
         let nobody = if unseen || self.decision().is_some() {
             UNKNOWN
         } else {
             ANONYMOUS
         };
-        self.tenant
+        self.facts
+            .tenant
             .as_ref()
             .map_or_else(|| nobody.into(), Rc::clone)
     }
@@ -319,13 +295,13 @@ impl Record {
     /// The label of the model, and whether it had to be folded. A refused name that is not configured gets no label of
     /// its own: clients could fill the bounded set with names that nobody may use.
     fn model_label(&self, tenant: &Label, labels: &mut Labels) -> (Label, bool) {
-        let Some(model) = &self.model else {
+        let Some(model) = &self.facts.model else {
             return (UNKNOWN.into(), false);
         };
-        if self.decision().is_some() && !self.model_is_configured {
+        if self.decision().is_some() && !self.facts.model_is_configured {
             return (OTHER.into(), false);
         }
-        let label = labels.model(tenant, model.as_str(), self.model_is_configured);
+        let label = labels.model(tenant, model.as_str(), self.facts.model_is_configured);
         let overflow = label.is_none();
         (label.unwrap_or_else(|| OTHER.into()), overflow)
     }

@@ -403,7 +403,7 @@ fn metrics() -> String {
 }
 
 fn filter_state() -> String {
-    let nothing = Record::new(Facts::default());
+    let nothing = Record::new(Facts::default(), None);
     let rows = nothing.entries().map(|(name, _)| {
         let value = match name {
             "tollgate.tenant" => "the tenant",

@@ -182,14 +182,14 @@ fn read_fields<const ROWS: usize>(
     let (mut prompt_n, mut cache_n, mut predicted_n) = (None, None, None);
     let mut has_details = false;
     for (index, field) in fields.tags().iter().enumerate() {
-        let Some(found) = scanner.found(index) else {
+        let Some(found) = scanner.found(index).filter(|found| found.exact > 0) else {
             continue;
         };
         let group = match field {
             Field::Prompt => &mut prompt,
             Field::Input => &mut input,
             Field::InputDetails => {
-                has_details |= found.exact > 0;
+                has_details = true;
                 continue;
             }
             Field::Output => &mut counts.output,

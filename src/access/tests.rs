@@ -284,9 +284,9 @@ fn ask_in_mode(
         permit.judge(body, true, &policy.access)?;
         Ok(permit)
     });
-    let permit = permit.map_err(|denial| denial.code())?;
-    let noted = failed.as_ref().or_else(|| permit.noted());
-    Ok((noted.map(Denial::code), known))
+    let mut permit = permit.map_err(|denial| denial.code())?;
+    let (_, noted) = permit.take_findings();
+    Ok((failed.or(noted).as_ref().map(Denial::code), known))
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -29,8 +29,7 @@ use crate::access::{Mode, ModelEntry, ModelHeader, ModelRules, Rule, Rules, Stre
 use crate::identity::{Fairness, Identities};
 use crate::metrics::{ANONYMOUS, OTHER, UNKNOWN};
 use crate::model_name::ModelPattern;
-use crate::operation::PathRule;
-use crate::operation::{ExtraPath, Paths};
+use crate::operation::{ExtraPath, PathRule, Paths};
 use crate::policy::{Metering, Policy};
 use crate::tenant::{GroupId, GroupSet, Groups, Tenant};
 

@@ -10,9 +10,6 @@ use crate::metrics::Movement;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refused;
 
-/// What became of a call.
-pub type Result<T> = std::result::Result<T, Refused>;
-
 /// Which header map a call works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Map {
@@ -55,55 +52,57 @@ pub trait Host {
     ///
     /// # Errors
     /// [`Refused`], here and in all calls that follow.
-    fn now(&self) -> Result<u64>;
+    fn now(&self) -> Result<u64, Refused>;
 
     /// All headers of a map.
     ///
     /// # Errors
     /// [`Refused`]
-    fn headers(&self, map: Map) -> Result<HeaderMap>;
+    fn headers(&self, map: Map) -> Result<HeaderMap, Refused>;
 
     /// Sets a header and replaces every copy of it.
     ///
     /// # Errors
     /// [`Refused`]
-    fn set_header(&self, map: Map, name: &str, value: &str) -> Result<()>;
+    fn set_header(&self, map: Map, name: &str, value: &str) -> Result<(), Refused>;
 
     /// Removes every copy of a header.
     ///
     /// # Errors
     /// [`Refused`]
-    fn remove_header(&self, map: Map, name: &[u8]) -> Result<()>;
+    fn remove_header(&self, map: Map, name: &[u8]) -> Result<(), Refused>;
 
     /// The `size` bytes of the current frame.
     ///
     /// # Errors
     /// [`Refused`], also where there are fewer bytes.
-    fn frame(&self, body: Body, size: usize) -> Result<Vec<u8>>;
+    fn frame(&self, body: Body, size: usize) -> Result<Vec<u8>, Refused>;
 
     /// Puts `bytes` in place of the first `size` bytes of the current frame, or in front of it where `size` is 0.
     ///
     /// # Errors
     /// [`Refused`]
-    fn replace(&self, body: Body, size: usize, bytes: &[u8]) -> Result<()>;
+    fn replace(&self, body: Body, size: usize, bytes: &[u8]) -> Result<(), Refused>;
 
     /// Puts `bytes` behind the `size` bytes of the current frame.
     ///
     /// # Errors
     /// [`Refused`]
-    fn append(&self, body: Body, size: usize, bytes: &[u8]) -> Result<()>;
+    fn append(&self, body: Body, size: usize, bytes: &[u8]) -> Result<(), Refused>;
 
     /// An attribute of the request, by the parts of its path.
     fn attribute(&self, path: &[&str]) -> Attribute;
 
     /// An attribute that is a number.
-    fn number(&self, path: &[&str]) -> Option<u64>;
+    fn number(&self, path: &[&str]) -> Option<u64> {
+        self.attribute(path).word().map(u64::from_le_bytes)
+    }
 
     /// Answers the client in place of the server, which sees no more of the request.
     ///
     /// # Errors
     /// [`Refused`]
-    fn reply(&self, reply: &LocalReply<'_>) -> Result<()>;
+    fn reply(&self, reply: &LocalReply<'_>) -> Result<(), Refused>;
 
     /// Ends the request without an answer.
     fn close(&self);
@@ -118,13 +117,13 @@ pub trait Host {
     ///
     /// # Errors
     /// [`Refused`] at the first change that fails: a header that could not be stripped is a leak.
-    fn apply(&self, changes: &Changes) -> Result<()> {
+    fn apply(&self, changes: &Changes) -> Result<(), Refused> {
         write(self, changes)
     }
 }
 
 /// Writes header changes one by one.
-pub(super) fn write(host: &(impl Host + ?Sized), changes: &Changes) -> Result<()> {
+pub(super) fn write(host: &(impl Host + ?Sized), changes: &Changes) -> Result<(), Refused> {
     let map = Map::RequestHeaders;
     for name in &changes.remove {
         host.remove_header(map, name)?;

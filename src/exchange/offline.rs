@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::host::write;
-use super::{Body, Host, LocalReply, Map, Refused, Result};
+use super::{Body, Host, LocalReply, Map, Refused};
 use crate::attribute::Attribute;
 use crate::forward::Changes;
 use crate::headers::HeaderMap;
@@ -136,7 +136,7 @@ impl<'a> Offline<'a> {
         })
     }
 
-    fn writable(&self) -> Result<()> {
+    fn writable(&self) -> Result<(), Refused> {
         if self.refuses_writes.get() {
             Err(Refused)
         } else {
@@ -146,32 +146,32 @@ impl<'a> Offline<'a> {
 }
 
 impl Host for Offline<'_> {
-    fn now(&self) -> Result<u64> {
+    fn now(&self) -> Result<u64, Refused> {
         Ok(self.time.get())
     }
 
-    fn headers(&self, map: Map) -> Result<HeaderMap> {
+    fn headers(&self, map: Map) -> Result<HeaderMap, Refused> {
         Ok(self.with(map, |headers| headers.iter().cloned().collect()))
     }
 
-    fn set_header(&self, map: Map, name: &str, value: &str) -> Result<()> {
+    fn set_header(&self, map: Map, name: &str, value: &str) -> Result<(), Refused> {
         self.remove_header(map, name.as_bytes())?;
         self.with(map, |headers| headers.push((name.into(), value.into())));
         Ok(())
     }
 
-    fn remove_header(&self, map: Map, name: &[u8]) -> Result<()> {
+    fn remove_header(&self, map: Map, name: &[u8]) -> Result<(), Refused> {
         self.writable()?;
         self.with(map, |headers| headers.retain(|(other, _)| other != name));
         Ok(())
     }
 
-    fn frame(&self, body: Body, size: usize) -> Result<Vec<u8>> {
+    fn frame(&self, body: Body, size: usize) -> Result<Vec<u8>, Refused> {
         let bytes = self.frame_of(body, |frame| frame.get(..size).map(<[u8]>::to_vec));
         bytes.ok_or(Refused)
     }
 
-    fn replace(&self, body: Body, size: usize, bytes: &[u8]) -> Result<()> {
+    fn replace(&self, body: Body, size: usize, bytes: &[u8]) -> Result<(), Refused> {
         self.writable()?;
         self.frame_of(body, |frame| {
             let rest = frame.get(size..).ok_or(Refused)?;
@@ -180,7 +180,7 @@ impl Host for Offline<'_> {
         })
     }
 
-    fn append(&self, body: Body, size: usize, bytes: &[u8]) -> Result<()> {
+    fn append(&self, body: Body, size: usize, bytes: &[u8]) -> Result<(), Refused> {
         self.writable()?;
         self.frame_of(body, |frame| {
             frame.truncate(size);
@@ -193,14 +193,7 @@ impl Host for Offline<'_> {
         (self.attributes)(path)
     }
 
-    fn number(&self, path: &[&str]) -> Option<u64> {
-        match self.attribute(path) {
-            Attribute::Value(bytes) => Some(u64::from_le_bytes(bytes.try_into().ok()?)),
-            _ => None,
-        }
-    }
-
-    fn reply(&self, reply: &LocalReply<'_>) -> Result<()> {
+    fn reply(&self, reply: &LocalReply<'_>) -> Result<(), Refused> {
         let headers = reply.headers.iter();
         *self.sent.borrow_mut() = Some(Sent {
             status: reply.status,
@@ -224,7 +217,7 @@ impl Host for Offline<'_> {
         self.filter_state.borrow_mut().push(entry);
     }
 
-    fn apply(&self, changes: &Changes) -> Result<()> {
+    fn apply(&self, changes: &Changes) -> Result<(), Refused> {
         *self.changes.borrow_mut() = changes.clone();
         write(self, changes)
     }

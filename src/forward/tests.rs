@@ -20,7 +20,7 @@ fn forwarded(
     claims: &dyn Fn(&[&str]) -> Attribute,
 ) -> Pending {
     let target = target(headers, false, &policy.paths).unwrap();
-    let has_body = target.method == "POST";
+    let has_body = headers.first(":method") == Some(b"POST");
     let caller = if target.operation.needs_identity() {
         identify(headers, &policy.identities, 0, claims).unwrap()
     } else {

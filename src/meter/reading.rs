@@ -20,8 +20,8 @@ pub(super) struct Reading {
     /// The current document is broken.
     skip: bool,
     /// The last document that did nothing but add a text.
-    frame: Option<Template>,
-    /// The current document has the same frame, and has been counted.
+    template: Option<Template>,
+    /// The current document has the same template, and has been counted.
     repeats: bool,
     /// A document was broken or cut.
     pub(super) faulted: bool,
@@ -34,7 +34,7 @@ impl Default for Reading {
             scanner: Scanner::with_paths(PATHS.with(Rc::clone), Grammar::Lenient),
             begun: false,
             skip: false,
-            frame: None,
+            template: None,
             repeats: false,
             faulted: false,
             seen: Seen::default(),
@@ -49,8 +49,8 @@ impl Reading {
             return;
         }
         let first = !self.begun;
-        if let Some(frame) = self.frame.as_ref().filter(|_| first)
-            && let Some(length) = frame.text_of(bytes)
+        if let Some(template) = self.template.as_ref().filter(|_| first)
+            && let Some(length) = template.text_of(bytes)
         {
             self.seen.add_text(length);
             self.repeats = true;
@@ -71,7 +71,7 @@ impl Reading {
                     signs = signs.saturating_add(1);
                     text = Some((end, found.text));
                 }
-                // What lists tokens has no frame, also if the one that it lists looks like a text.
+                // What lists tokens has no template, also if the one that it lists looks like a text.
                 Member::Token(_) => signs = signs.saturating_add(1),
                 _ => {}
             }
@@ -84,7 +84,7 @@ impl Reading {
             (Ok(Progress::Closed { .. }), Some((end, length)))
                 if first && signs == 1 && seen.counts_nothing() && seen.usages == usages =>
             {
-                self.frame = end
+                self.template = end
                     .checked_sub(1)
                     .and_then(|end| Template::new(bytes, end, length));
             }
@@ -113,7 +113,7 @@ impl Reading {
         self.scanner
             .heap_bytes()
             .saturating_add(self.seen.heap_bytes())
-            .saturating_add(self.frame.as_ref().map_or(0, Template::heap_bytes))
+            .saturating_add(self.template.as_ref().map_or(0, Template::heap_bytes))
     }
 
     /// Whether the current document has lost its structure.

@@ -1,13 +1,13 @@
 //! Events that differ from an earlier one in nothing but their text, which is most of a stream.
 //!
 //! What an event does to [`Seen`](super::seen::Seen) depends on its bytes alone. If it has one text, counts nothing and
-//! lists no tokens, then all else that it says can be said again without effect, and another text in the same frame can
+//! lists no tokens, then all else that it says can be said again without effect, and another text in the same template can
 //! do nothing but add its length: so there is no need to read it.
 
 use memchr::memchr2;
 
-/// Longer frames are not kept.
-const MAX_FRAME: usize = 512;
+/// Longer templates are not kept.
+const MAX_TEMPLATE: usize = 512;
 
 /// An event without its text.
 #[derive(Debug)]
@@ -19,21 +19,21 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// The frame of an event whose text ends at `end` and is `length` bytes long when unescaped. `None` if it is too long,
+    /// The template of an event whose text ends at `end` and is `length` bytes long when unescaped. `None` if it is too long,
     /// or the text has escapes.
     pub(super) fn new(event: &[u8], end: usize, length: u64) -> Option<Self> {
         let (rest, after) = event.split_at_checked(end)?;
         let split = end.checked_sub(usize::try_from(length).ok()?)?;
         let (before, text) = rest.split_at_checked(split)?;
         let plain = before.last() == Some(&b'"') && is_plain(text);
-        let fits = before.len().saturating_add(after.len()) <= MAX_FRAME;
+        let fits = before.len().saturating_add(after.len()) <= MAX_TEMPLATE;
         (plain && fits).then(|| Self {
             bytes: [before, after].concat().into(),
             split,
         })
     }
 
-    /// The length of the text, if this event has the same frame and its text has no escapes.
+    /// The length of the text, if this event has the same template and its text has no escapes.
     pub(super) fn text_of(&self, event: &[u8]) -> Option<u64> {
         let length = event.len().checked_sub(self.bytes.len())?;
         let (before, after) = self.bytes.split_at_checked(self.split)?;

@@ -9,8 +9,8 @@ mod media;
 mod metadata;
 mod recordings;
 
-fn meter(operation: Work, content_type: &str) -> Meter {
-    Meter::new(operation, Some(content_type.as_bytes()), None, 200)
+fn meter(work: Work, content_type: &str) -> Meter {
+    Meter::new(work, Some(content_type.as_bytes()), None, 200)
 }
 
 fn generate(content_type: &str, body: &str, ended: End) -> Metered {
@@ -235,14 +235,14 @@ fn only_successful_generating_requests_can_miss_a_usage() {
         (Work::Embed, 200, Source::None),
         (Work::Embed, 400, Source::NotApplicable),
     ];
-    for (operation, status, source) in table {
-        let mut meter = Meter::new(operation, Some(b"application/json"), None, status);
+    for (work, status, source) in table {
+        let mut meter = Meter::new(work, Some(b"application/json"), None, status);
         meter.push(br#"{"error":null,"object":"list"}"#);
         let metered = meter.finish(End::Complete);
         assert_eq!(
             (metered.source, metered.missing),
             (source, None),
-            "{operation:?} {status}"
+            "{work:?} {status}"
         );
     }
 }

@@ -8,7 +8,7 @@ const SECOND: u64 = 1_000_000_000;
 /// A chat request of acme's to a configured model, started at second 1, first token at 1.5, ended at 3.5.
 fn chat(reply: Option<&str>, ending: Ending, denial: Option<Denial>) -> Record {
     let meter = reply.map(|reply| {
-        let mut meter = Meter::new(meter::Work::Generate, Some(b"application/json"), None, 200);
+        let mut meter = Meter::new(Work::Generate, Some(b"application/json"), None, 200);
         meter.push(reply.as_bytes());
         meter
     });
@@ -18,17 +18,19 @@ fn chat(reply: Option<&str>, ending: Ending, denial: Option<Denial>) -> Record {
         first_token,
         ended: SECOND * 7 / 2,
     };
-    Record::new(Facts {
-        tenant: Some("acme".into()),
-        operation: Some(Operation::Chat),
-        model: ModelName::new("m"),
-        model_is_configured: true,
-        denial,
-        ending,
+    Record::new(
+        Facts {
+            tenant: Some("acme".into()),
+            operation: Some(Operation::Chat),
+            model: ModelName::new("m"),
+            model_is_configured: true,
+            denial,
+            ending,
+            times,
+            ..Facts::default()
+        },
         meter,
-        times,
-        ..Facts::default()
-    })
+    )
 }
 
 fn moved(record: &Record) -> Vec<String> {
@@ -90,11 +92,14 @@ fn a_denied_request_moves_its_code_and_no_time() {
             "tenant=.=acme;.;code=.=ambiguous_model;.;tollgate_denials_total 1",
         ]
     );
-    let nobody = Record::new(Facts {
-        denial: Some(Code::MissingCredential.into()),
-        ending: OK,
-        ..Facts::default()
-    });
+    let nobody = Record::new(
+        Facts {
+            denial: Some(Code::MissingCredential.into()),
+            ending: OK,
+            ..Facts::default()
+        },
+        None,
+    );
     assert_eq!(
         moved(&nobody),
         [
@@ -206,11 +211,14 @@ fn filter_state_leaves_out_what_is_not_known() {
             "tollgate.outcome=ok",
         ]
     );
-    let nobody = Record::new(Facts {
-        denial: Some(Code::MissingCredential.into()),
-        ending: OK,
-        ..Facts::default()
-    });
+    let nobody = Record::new(
+        Facts {
+            denial: Some(Code::MissingCredential.into()),
+            ending: OK,
+            ..Facts::default()
+        },
+        None,
+    );
     assert_eq!(
         state(nobody),
         [
@@ -239,15 +247,18 @@ fn refused_names_get_no_label_of_their_own() {
         let denial = model
             .as_ref()
             .map(|(model, _)| Denial::model_not_allowed(model, false));
-        let record = Record::new(Facts {
-            tenant: Some("acme".into()),
-            operation: Some(Operation::Chat),
-            model: model.as_ref().map(|(model, _)| model.clone()),
-            model_is_configured: model.is_some_and(|(_, configured)| configured),
-            denial,
-            ending: OK,
-            ..Facts::default()
-        });
+        let record = Record::new(
+            Facts {
+                tenant: Some("acme".into()),
+                operation: Some(Operation::Chat),
+                model: model.as_ref().map(|(model, _)| model.clone()),
+                model_is_configured: model.is_some_and(|(_, configured)| configured),
+                denial,
+                ending: OK,
+                ..Facts::default()
+            },
+            None,
+        );
         moved(&record).remove(0)
     };
     let line = |model: &str| {
@@ -266,15 +277,18 @@ fn what_is_only_noted_counts_as_a_denial_of_a_request_that_passed() {
         let denial = model
             .as_ref()
             .map(|model| Denial::model_not_allowed(model, false));
-        Record::new(Facts {
-            tenant: Some("acme".into()),
-            operation: Some(Operation::ListModels),
-            model,
-            model_is_configured: configured,
-            noted: denial,
-            ending: OK,
-            ..Facts::default()
-        })
+        Record::new(
+            Facts {
+                tenant: Some("acme".into()),
+                operation: Some(Operation::ListModels),
+                model,
+                model_is_configured: configured,
+                noted: denial,
+                ending: OK,
+                ..Facts::default()
+            },
+            None,
+        )
     };
     assert_eq!(
         moved(&noted("m", true)),
@@ -434,12 +448,15 @@ fn nobody_is_asked_where_no_tokens_were_to_be_expected() {
         });
         asked.get()
     };
-    let list = Record::new(Facts {
-        tenant: Some("acme".into()),
-        operation: Some(Operation::ListModels),
-        ending: OK,
-        ..Facts::default()
-    });
+    let list = Record::new(
+        Facts {
+            tenant: Some("acme".into()),
+            operation: Some(Operation::ListModels),
+            ending: OK,
+            ..Facts::default()
+        },
+        None,
+    );
     let denied = chat(None, OK, Some(Code::ModelNotAllowed.into()));
     assert!(!asked(list), "a list");
     assert!(!asked(denied), "a denial");
@@ -465,10 +482,13 @@ fn what_was_answered_before_the_filter_saw_it_has_no_name_and_no_tokens() {
         status: Some(401),
         ..Ending::default()
     };
-    let record = Record::new(Facts {
-        ending,
-        ..Facts::default()
-    });
+    let record = Record::new(
+        Facts {
+            ending,
+            ..Facts::default()
+        },
+        None,
+    );
     assert_eq!(
         moved(&record),
         [

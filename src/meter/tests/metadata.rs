@@ -6,8 +6,8 @@ use super::*;
 const HEADER: &str = r#"{"id": "embd-8fce4aecc64a425a", "created": 1795217471, "model": "tiny", "data": [{"index": 0, "embed_dtype": "float32", "endianness": "native", "start": 0, "end": 512, "shape": [128]}, {"index": 1, "embed_dtype": "float32", "endianness": "native", "start": 512, "end": 1024, "shape": [128]}], "usage": {"prompt_tokens": 4, "total_tokens": 4}}"#;
 const BYTES: &str = "application/octet-stream";
 
-fn embed(operation: Work, content_type: &str, header: Option<&str>, body: &[u8]) -> Metered {
-    let mut meter = meter(operation, content_type);
+fn embed(work: Work, content_type: &str, header: Option<&str>, body: &[u8]) -> Metered {
+    let mut meter = meter(work, content_type);
     meter.metadata(|| header.map(str::as_bytes));
     meter.push(body);
     meter.finish(End::Complete)
@@ -89,12 +89,12 @@ fn embeddings_as_bytes_are_counted_by_their_header() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn the_header_counts_for_embeddings_only() {
-    for (operation, expected) in [
+    for (work, expected) in [
         (Work::Generate, (Source::None, None, None)),
         (Work::Media, (Source::NotApplicable, None, None)),
         (Work::Other, (Source::NotApplicable, None, None)),
     ] {
-        let metered = embed(operation, BYTES, Some(HEADER), b"\x1d\xfb");
-        assert_eq!(tokens(&metered), expected, "{operation:?}");
+        let metered = embed(work, BYTES, Some(HEADER), b"\x1d\xfb");
+        assert_eq!(tokens(&metered), expected, "{work:?}");
     }
 }
