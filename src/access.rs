@@ -54,6 +54,8 @@ enum Body {
     Unread,
     /// The body of an operation that names its model there.
     Judged(Box<Judge>),
+    /// The same, once it has passed.
+    Passed(Option<Box<Ask>>),
 }
 
 /// The proof that a request may go on, as long as its body passes. Only [`admit`] makes one.
@@ -64,8 +66,6 @@ pub struct Permit {
     body: Body,
     /// The model, once the body has named it and the caller may use it.
     model: Option<ModelName>,
-    /// Whether the server was asked for usage that the client has not asked for, as far as is known.
-    hides_usage: bool,
     /// What would have been refused, were the mode another.
     noted: Option<Denial>,
 }
@@ -94,17 +94,10 @@ impl Permit {
     /// # Errors
     /// [`Code::BodyNotAllowed`].
     pub const fn judge_size(&self, size: usize) -> Result<(), Code> {
-        if self.is_empty() && size > 0 {
+        if size > 0 && matches!(self.body, Body::Empty | Body::Passed(_)) {
             return Err(Code::BodyNotAllowed);
         }
         Ok(())
-    }
-
-    const fn body_judge(&self) -> Option<&Judge> {
-        match &self.body {
-            Body::Judged(judge) => Some(judge),
-            Body::Empty | Body::Unread => None,
-        }
     }
 
     /// Whether the reply is a list of models, of which the caller gets to see those that it [may use](Self::may_use).
@@ -119,22 +112,14 @@ impl Permit {
         rules.models.check(&self.caller, model).is_ok()
     }
 
-    /// The `content-length` to announce, if something may be added to the body.
+    /// The request for usage, where the body may be changed to make one.
     #[must_use]
-    pub fn added_length(&self) -> Option<u64> {
-        self.body_judge().and_then(Judge::added_length)
-    }
-
-    /// Whether the body may be changed to ask for usage.
-    #[must_use]
-    pub fn may_ask_for_usage(&self) -> bool {
-        self.body_judge().is_some_and(Judge::may_ask_for_usage)
-    }
-
-    /// Whether the reply may report usage that the client has not asked for, and is not to see.
-    #[must_use]
-    pub const fn hides_usage(&self) -> bool {
-        self.hides_usage
+    pub fn ask(&self) -> Option<&Ask> {
+        match &self.body {
+            Body::Judged(judge) => judge.ask(),
+            Body::Passed(ask) => ask.as_deref(),
+            Body::Empty | Body::Unread => None,
+        }
     }
 
     /// Judges the next frame of the body, which must not move on before, and says how it moves on. `last` says that
@@ -155,16 +140,15 @@ impl Permit {
         if let Some(model) = named.model {
             let verdict = rules.models.check(&self.caller, &model);
             rules.mode.note(verdict, &mut self.noted)?;
-            if judge.may_ask_for_usage() {
-                judge.ask_for_usage(rules.models.asks_for_usage(Some(&model)));
+            if let Some(ask) = judge.ask_mut() {
+                ask.settle(rules.models.asks_for_usage(Some(&model)));
             }
             self.model = Some(model);
         }
         let edit = judge.edit(bytes)?;
-        self.hides_usage = judge.hides_usage();
         if last {
             // Replies may take long; what has read the request is of no more use.
-            self.body = Body::Empty;
+            self.body = Body::Passed(judge.take_ask());
         }
         Ok(edit)
     }
@@ -240,7 +224,6 @@ pub fn admit(
         operation,
         body,
         model: None,
-        hides_usage: false,
         noted,
     })
 }
@@ -309,10 +292,8 @@ fn judge_body(
         Operation::Chat | Operation::Completions
             if rules.models.may_ask_for_usage(repeated.as_ref()) =>
         {
-            Also::Usage(Ask::new(
-                length.is_some(),
-                rules.models.asks_for_usage(repeated.as_ref()),
-            ))
+            let wanted = rules.models.asks_for_usage(repeated.as_ref());
+            Also::Usage(Box::new(Ask::new(length, wanted)))
         }
         Operation::Responses if !rules.allow_background => Also::Background,
         _ => Also::Nothing,

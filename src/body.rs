@@ -14,9 +14,9 @@ use std::rc::Rc;
 use crate::denial::{Code, Denial};
 use crate::form::{Boundary, Form};
 use crate::json::{Grammar, Progress, Scanner};
-use crate::members::{self, Members, Named};
+use crate::members::{self, Member, Members, Named, Read};
 use crate::model_name::ModelName;
-use crate::rewrite::ask::{ADDED_LENGTH, Ask, Edit};
+use crate::rewrite::ask::{Ask, Edit};
 
 /// What a JSON body is read for beside its model.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub enum Also {
     /// Nothing.
     Nothing,
     /// Whether it asks for the usage of its stream; if not, it is made to.
-    Usage(Ask),
+    Usage(Box<Ask>),
     /// Whether it asks for work in the background, whose usage no reply to it will tell; then it is refused.
     Background,
 }
@@ -108,28 +108,32 @@ impl Judge {
         }
     }
 
-    /// The length of the body with what may be added to it, where it is announced and anything may be.
+    /// Its request for usage, where the body may be changed to make one.
     #[must_use]
-    pub fn added_length(&self) -> Option<u64> {
-        let length = self.content_length?;
+    pub fn ask(&self) -> Option<&Ask> {
         match &self.body {
-            Body::Json(_, Also::Usage(ask)) if ask.is_padded() => {
-                Some(length.saturating_add(ADDED_LENGTH))
-            }
+            Body::Json(_, Also::Usage(ask)) => Some(ask),
             _ => None,
         }
     }
 
-    /// Whether the body may be changed to ask for usage.
-    #[must_use]
-    pub const fn may_ask_for_usage(&self) -> bool {
-        matches!(&self.body, Body::Json(_, Also::Usage(_)))
+    /// The same, to be told about the model.
+    pub fn ask_mut(&mut self) -> Option<&mut Ask> {
+        match &mut self.body {
+            Body::Json(_, Also::Usage(ask)) => Some(ask),
+            _ => None,
+        }
     }
 
-    /// Whether the server was asked for usage that the client has not asked for.
-    #[must_use]
-    pub fn hides_usage(&self) -> bool {
-        matches!(&self.body, Body::Json(_, Also::Usage(ask)) if ask.is_hidden())
+    /// Gives it away, once the body has been read.
+    pub fn take_ask(&mut self) -> Option<Box<Ask>> {
+        let Body::Json(_, also) = &mut self.body else {
+            return None;
+        };
+        match std::mem::replace(also, Also::Nothing) {
+            Also::Usage(ask) => Some(ask),
+            Also::Nothing | Also::Background => None,
+        }
     }
 
     /// Reads the next frame. Returns the models whose names it completes; a later frame may still spoil them.
@@ -143,17 +147,18 @@ impl Judge {
             Body::Json(scanner, also) => {
                 let (others, members) = (&mut self.others, &*self.members);
                 let progress = scanner.push_each(bytes, |index, found, end| {
-                    if let Also::Usage(ask) = also {
-                        ask.value(index, found, bytes, end);
+                    let member = members::member(index);
+                    if let (Some(Member::Read(read)), Also::Usage(ask)) = (member, &mut *also) {
+                        ask.value(read, found, bytes, end);
                     }
-                    others.value(index, found, members);
+                    others.value(member, found, members);
                 });
                 let progress = progress.map_err(|_| Code::MalformedBody)?;
                 if matches!(also, Also::Background) && asks_for_background(scanner) {
                     return Err(Code::BackgroundNotAllowed.into());
                 }
                 if matches!(progress, Progress::Closed { at } if at > 0) {
-                    others.lookalikes(|index| scanner.found(index), members);
+                    others.lookalikes(scanner, members);
                 }
                 self.closing = match progress {
                     // After the frame with the last byte it is 0.
@@ -190,13 +195,6 @@ impl Judge {
         Ok(NewlyNamed { model, others })
     }
 
-    /// Settles whether the usage of the model, now that it is known, is to be asked for.
-    pub const fn ask_for_usage(&mut self, wanted: bool) {
-        if let Body::Json(_, Also::Usage(ask)) = &mut self.body {
-            ask.wanted = wanted;
-        }
-    }
-
     /// What becomes of the frame that was read last.
     ///
     /// # Errors
@@ -212,7 +210,7 @@ impl Judge {
     fn model(&mut self) -> Result<Option<ModelName>, Code> {
         let model = match &self.body {
             Body::Json(scanner, _) => {
-                let Some(found) = scanner.found(members::MODEL) else {
+                let Some(found) = Read::Model.found(scanner) else {
                     return Ok(None);
                 };
                 if found.exact > 1 || found.lookalikes > 0 {
@@ -245,7 +243,7 @@ impl Judge {
 
 /// Servers differ in what they take for true, so that nothing but a plain no counts as one.
 fn asks_for_background(scanner: &Scanner) -> bool {
-    scanner.found(members::BACKGROUND).is_some_and(|found| {
+    Read::Background.found(scanner).is_some_and(|found| {
         let refused = matches!(found.value(), Some(b"false" | b"null"));
         found.exact > 1 || found.lookalikes > 0 || (found.complete && !refused)
     })

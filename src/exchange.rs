@@ -263,6 +263,8 @@ impl Exchange {
     }
 
     /// The only place that refuses a request. The client is answered once.
+    #[cold]
+    #[inline(never)]
     fn refuse(&mut self, host: &impl Host, denial: Denial) -> Step {
         if self.denial().is_none() {
             let id = self.request_id.as_deref();

@@ -13,7 +13,8 @@ use crate::identity::{Fairness, Proof, TrustedHeaders};
 use crate::operation::{ModelIn, Operation};
 use crate::policy::{Forwarding, Policy, SecretHeader};
 use crate::query;
-use crate::rewrite::{ask, models};
+use crate::rewrite::ask::{self, Ask};
+use crate::rewrite::models;
 
 /// The scheduler's name for the fairness id, and the one that it had before.
 pub const FAIRNESS: [&str; 2] = [
@@ -106,7 +107,7 @@ pub fn forward(permit: Permit, headers: &HeaderMap, has_body: bool, policy: &Pol
     if let Some(content_type) = content_type(&permit, headers) {
         set.push((CONTENT_TYPE, content_type));
     }
-    if let Some(length) = permit.added_length() {
+    if let Some(length) = permit.ask().and_then(Ask::announced) {
         set.push((CONTENT_LENGTH, length.to_string().into()));
     }
     // Else an HTTP/1 upstream would be sent the end of a chunked body, which a server that expects none does not read.
@@ -140,7 +141,7 @@ pub fn forward(permit: Permit, headers: &HeaderMap, has_body: bool, policy: &Pol
     } else {
         &[]
     };
-    let digests: &[&str] = if permit.may_ask_for_usage() {
+    let digests: &[&str] = if permit.ask().is_some() {
         &ask::DIGESTS
     } else {
         &[]

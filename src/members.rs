@@ -11,66 +11,23 @@
 
 pub(crate) mod naming;
 pub(crate) mod steering;
+mod table;
 
 use std::rc::Rc;
 
 use crate::denial::Denial;
-use crate::json::{Found, NameSet, Paths, Wanted};
-use crate::model_name::{MAX_NAME, ModelName};
+use crate::json::{Found, NameSet, Paths, Scanner};
+use crate::model_name::ModelName;
 
 pub(crate) use naming::NAMING;
 use naming::{Naming, Shape};
 use steering::Harmless;
 pub(crate) use steering::STEERING;
-
-/// Where the members that are read are found, in the order of [`READ`].
-pub(crate) const MODEL: usize = 0;
-pub(crate) const BACKGROUND: usize = 1;
-pub(crate) const STREAM: usize = 2;
-pub(crate) const STREAM_OPTIONS: usize = 3;
-pub(crate) const INCLUDE_USAGE: usize = 4;
-
-/// Every escape of a name of 256 bytes fits: six bytes for each character, and the quotes.
-const NAME: usize = MAX_NAME * 6 + 2;
-/// Literals, and nothing longer.
-const LITERAL: usize = 5;
-
-/// What is read for its own sake. Those of [`NAMING`] follow, and then the one that stands for all that steer.
-const READ: [Wanted; 5] = [
-    wanted(&["model"], NAME),
-    wanted(&["background"], LITERAL),
-    wanted(&["stream"], LITERAL),
-    wanted(&["stream_options"], LITERAL),
-    wanted(&["stream_options", "include_usage"], LITERAL),
-];
-const ALL: [Wanted; READ.len() + NAMING.len()] = all();
+use table::{LITERAL, MEMBERS};
+pub(crate) use table::{Member, Read, member};
 
 /// Members that cannot be denied, because the filter reads and completes them itself.
 pub(crate) const OWN: [&str; 3] = ["model", "stream", "stream_options"];
-
-const fn wanted(path: &'static [&'static str], cap: usize) -> Wanted {
-    Wanted { path, cap }
-}
-
-#[allow(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    reason = "evaluated by the compiler, which would refuse what panics"
-)]
-const fn all() -> [Wanted; READ.len() + NAMING.len()] {
-    let mut all = [READ[0]; READ.len() + NAMING.len()];
-    let mut index = 0;
-    while index < READ.len() {
-        all[index] = READ[index];
-        index += 1;
-    }
-    while index < all.len() {
-        let naming = &NAMING[index - READ.len()];
-        all[index] = wanted(naming.path, naming.shape.cap());
-        index += 1;
-    }
-    all
-}
 
 /// A member that is refused.
 #[derive(Debug)]
@@ -171,7 +128,7 @@ impl Members {
         });
         // What an entry of the fallbacks says is spread over the request that is tried again.
         let places: [&[&'static str]; 2] = [&[], &["fallbacks", "[]"]];
-        let paths = Paths::new(&ALL).watching(&places, names, LITERAL);
+        let paths = Paths::new(&MEMBERS.wanted).watching(&places, names, LITERAL);
         Self {
             paths: Rc::new(paths),
             denied,
@@ -231,14 +188,20 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    /// One of the wanted values has been read.
-    pub(crate) fn value(&mut self, index: usize, found: &Found, members: &Members) {
-        let Some(index) = index.checked_sub(READ.len()) else {
-            return;
-        };
-        match NAMING.get(index) {
-            Some(naming) if !members.ignores(index) => self.naming(naming, found),
-            Some(naming) => self.entry_named |= naming.shape == Shape::NameOfEntry,
+    /// The value of a member has been read; `member` is `None` for one of those that are refused.
+    pub(crate) fn value(&mut self, member: Option<Member>, found: &Found, members: &Members) {
+        match member {
+            Some(Member::Read(_)) => {}
+            Some(Member::Names(index)) => {
+                let Some(naming) = NAMING.get(index) else {
+                    return;
+                };
+                if members.ignores(index) {
+                    self.entry_named |= naming.shape == Shape::NameOfEntry;
+                } else {
+                    self.naming(naming, found);
+                }
+            }
             None => self.steering(found, members),
         }
     }
@@ -288,14 +251,16 @@ impl Named {
     }
 
     /// A name on the way to a further model that is only equal to a wanted one in a forgiving reader.
-    pub(crate) fn lookalikes<'a>(
-        &mut self,
-        found: impl Fn(usize) -> Option<&'a Found>,
-        members: &Members,
-    ) {
-        for (place, (naming, ignored)) in (READ.len()..).zip(NAMING.iter().zip(members.ignored)) {
-            let alike = found(place).is_some_and(|found| found.lookalikes > 0);
-            if alike && !ignored {
+    pub(crate) fn lookalikes(&mut self, scanner: &Scanner, members: &Members) {
+        for (place, member) in MEMBERS.tags().iter().enumerate() {
+            let Member::Names(index) = *member else {
+                continue;
+            };
+            let found = scanner.found(place);
+            if found.is_some_and(|found| found.lookalikes > 0)
+                && !members.ignores(index)
+                && let Some(naming) = NAMING.get(index)
+            {
                 self.refuse(naming.name);
             }
         }

@@ -6,15 +6,66 @@
 
 mod metric;
 
-use std::fmt::Write as _;
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use self::metric::{Kind, Metric};
 
-/// A label value: cheap to clone, safe by construction (see [`Labels`]).
-pub type Label = Rc<str>;
+/// A label value: cheap to make and to clone, safe by construction (see [`Labels`]).
+#[derive(Debug, Clone)]
+pub enum Label {
+    /// One of a closed list.
+    Word(&'static str),
+    /// A name from the configuration or from a bounded set.
+    Name(Rc<str>),
+}
+
+impl Label {
+    /// The value.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Word(word) => word,
+            Self::Name(name) => name,
+        }
+    }
+}
+
+impl From<&'static str> for Label {
+    fn from(word: &'static str) -> Self {
+        Self::Word(word)
+    }
+}
+
+impl From<&Rc<str>> for Label {
+    fn from(name: &Rc<str>) -> Self {
+        Self::Name(Rc::clone(name))
+    }
+}
+
+impl PartialEq for Label {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Label {}
+
+impl Hash for Label {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+/// As a string, so that a set of labels can be asked for one.
+impl Borrow<str> for Label {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
 
 /// Stands for a tenant or model that is not known.
 pub const UNKNOWN: &str = "unknown";
@@ -52,9 +103,9 @@ impl Series {
 
     /// The same with one more label. A series has at most four.
     #[must_use]
-    pub fn with(mut self, label: &'static str, value: &Label) -> Self {
+    pub fn with(mut self, label: &'static str, value: impl Into<Label>) -> Self {
         if let Some(free) = self.labels.iter_mut().find(|label| label.is_none()) {
-            *free = Some((label, Rc::clone(value)));
+            *free = Some((label, value.into()));
         }
         self
     }
@@ -70,8 +121,9 @@ impl Series {
     pub fn name(&self) -> String {
         let mut name = String::with_capacity(128);
         for (label, value) in self.labels.iter().flatten() {
-            // Writing to a String cannot fail.
-            let _ = write!(name, "{label}=.={value};.;");
+            for part in [label, "=.=", value.as_str(), ";.;"] {
+                name.push_str(part);
+            }
         }
         name.push_str(self.metric.name());
         name
@@ -102,19 +154,19 @@ impl Labels {
     /// names have a label of their own up to a bound. `None` where the bound is reached.
     pub fn model(&mut self, tenant: &Label, name: &str, configured: bool) -> Option<Label> {
         if configured {
-            return Some(name.into());
+            return Some(Label::Name(name.into()));
         }
-        let models = self.further_models.entry(Rc::clone(tenant)).or_default();
+        let models = self.further_models.entry(tenant.clone()).or_default();
         if let Some(label) = models.get(name) {
-            return Some(Rc::clone(label));
+            return Some(label.clone());
         }
         let fits = models.len() < RESERVED_MODELS
             || (models.len() < MAX_FURTHER_MODELS && self.count < MAX_FURTHER_LABELS);
         if !fits {
             return None;
         }
-        let label: Label = name.into();
-        models.insert(Rc::clone(&label));
+        let label = Label::Name(name.into());
+        models.insert(label.clone());
         self.count = self.count.saturating_add(1);
         Some(label)
     }
@@ -129,8 +181,8 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn series_names_have_their_labels_first() {
         let series = Series::new(Metric::Tokens)
-            .with("tenant", &"acme".into())
-            .with("model", &"llama-3.1/8b".into());
+            .with("tenant", "acme")
+            .with("model", "llama-3.1/8b");
         assert_eq!(
             series.name(),
             "tenant=.=acme;.;model=.=llama-3.1/8b;.;tollgate_tokens_total"
@@ -179,7 +231,7 @@ mod tests {
             ("still one more", &acme, "one-more", false, None),
         ] {
             let label = labels.model(tenant, model, configured);
-            assert_eq!(label.as_deref(), expected, "{name}");
+            assert_eq!(label.as_ref().map(Label::as_str), expected, "{name}");
         }
     }
 
@@ -193,7 +245,7 @@ mod tests {
                 .count()
         };
         for index in 0..MAX_FURTHER_LABELS / MAX_FURTHER_MODELS {
-            let tenant = format!("tenant-{index}").into();
+            let tenant = Label::Name(format!("tenant-{index}").into());
             assert_eq!(flood(&mut labels, &tenant), MAX_FURTHER_MODELS, "{index}");
         }
         assert_eq!(labels.count, MAX_FURTHER_LABELS);
@@ -201,6 +253,6 @@ mod tests {
             assert_eq!(flood(&mut labels, &name.into()), RESERVED_MODELS, "{name}");
         }
         let configured = labels.model(&"late".into(), "llama", true);
-        assert_eq!(configured.as_deref(), Some("llama"));
+        assert_eq!(configured, Some("llama".into()));
     }
 }

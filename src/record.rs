@@ -54,7 +54,7 @@ const fn milliseconds(from: u64, to: u64) -> u64 {
 #[derive(Debug, Default)]
 pub struct Facts {
     /// `None` where nobody was identified.
-    pub tenant: Option<Label>,
+    pub tenant: Option<Rc<str>>,
     /// `None` for what is not in the table of operations.
     pub operation: Option<Operation>,
     /// The model that was refused or permitted.
@@ -151,42 +151,41 @@ impl Record {
     /// Which series move, and by how much.
     #[must_use]
     pub fn movements(&self, labels: &mut Labels) -> Vec<Movement> {
-        let mut movements = Movements::default();
+        // As many as an allowed request usually moves.
+        let mut movements = Movements(Vec::with_capacity(8));
         let tenant = self.tenant_label();
         let (model, overflow) = self.model_label(&tenant, labels);
         if overflow {
-            movements.add(
-                Series::new(Metric::LabelOverflow).with("label", &"model".into()),
-                1,
-            );
+            movements.add(Series::new(Metric::LabelOverflow).with("label", "model"), 1);
         }
         let series = |metric| {
             Series::new(metric)
-                .with("tenant", &tenant)
-                .with("model", &model)
+                .with("tenant", tenant.clone())
+                .with("model", model.clone())
         };
         let operation = self.facts.operation.map_or("none", Operation::as_str);
         let outcome = self.outcome.as_str();
         movements.add(
             series(Metric::Requests)
-                .with("operation", &operation.into())
-                .with("outcome", &outcome.into()),
+                .with("operation", operation)
+                .with("outcome", outcome),
             1,
         );
         if let Some(denial) = self.decision() {
-            let tenant = self.facts.tenant.clone().unwrap_or_else(|| UNKNOWN.into());
+            let tenant = self.facts.tenant.as_ref();
+            let tenant = tenant.map_or(Label::Word(UNKNOWN), Label::from);
             let code = denial.code().as_str();
             movements.add(
                 Series::new(Metric::Denials)
-                    .with("tenant", &tenant)
-                    .with("code", &code.into()),
+                    .with("tenant", tenant)
+                    .with("code", code),
                 1,
             );
         }
         if self.facts.denial.is_some() {
             return movements.0;
         }
-        let typed = |metric, kind: &str| series(metric).with("type", &kind.into());
+        let typed = |metric, kind: &'static str| series(metric).with("type", kind);
         let usage = &self.metered.usage;
         for (kind, count) in [("input", usage.input), ("output", usage.output)] {
             movements.add_known(|| typed(Metric::Tokens, kind), count);
@@ -203,7 +202,7 @@ impl Record {
         }
         if let Some(missing) = self.metered.missing {
             movements.add(
-                series(Metric::UsageMissing).with("reason", &missing.as_str().into()),
+                series(Metric::UsageMissing).with("reason", missing.as_str()),
                 1,
             );
         }
@@ -286,10 +285,8 @@ impl Record {
         } else {
             ANONYMOUS
         };
-        self.facts
-            .tenant
-            .as_ref()
-            .map_or_else(|| nobody.into(), Rc::clone)
+        let tenant = self.facts.tenant.as_ref();
+        tenant.map_or(Label::Word(nobody), Label::from)
     }
 
     /// The label of the model, and whether it had to be folded. A refused name that is not configured gets no label of
@@ -303,7 +300,7 @@ impl Record {
         }
         let label = labels.model(tenant, model.as_str(), self.facts.model_is_configured);
         let overflow = label.is_none();
-        (label.unwrap_or_else(|| OTHER.into()), overflow)
+        (label.unwrap_or(Label::Word(OTHER)), overflow)
     }
 }
 
@@ -321,7 +318,6 @@ const fn unmetered(source: Source) -> Metered {
     }
 }
 
-#[derive(Default)]
 struct Movements(Vec<Movement>);
 
 impl Movements {

@@ -22,7 +22,9 @@ impl Shape {
     pub(super) const fn cap(self) -> usize {
         match self {
             Self::List | Self::Nothing => 0,
-            Self::Name | Self::NameOrList | Self::NameOrEntry | Self::NameOfEntry => super::NAME,
+            Self::Name | Self::NameOrList | Self::NameOrEntry | Self::NameOfEntry => {
+                super::table::NAME
+            }
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use crate::denial::Code;
 use crate::json::{Found, Scanner};
-use crate::members::{INCLUDE_USAGE, MODEL, STREAM, STREAM_OPTIONS};
+use crate::members::Read;
 
 /// The member that asks.
 const MEMBER: &str = r#","stream_options":{"include_usage":true}"#;
@@ -49,9 +49,11 @@ struct Change {
 #[derive(Debug)]
 pub struct Ask {
     /// Whether the model's usage is to be asked for, as far as is known before the model is.
-    pub(crate) wanted: bool,
-    /// Bytes of the announced length that are still to be spent; `None` where no length is announced.
-    room: Option<usize>,
+    wanted: bool,
+    /// The length that the client announced.
+    length: Option<u64>,
+    /// Bytes of the announced length that are still to be spent.
+    room: usize,
     /// `stream`, once it has been read.
     stream: Option<bool>,
     /// `include_usage` of the client, once it has been read.
@@ -67,12 +69,14 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// Nothing has been read. `padded` says that the announced length has been raised by [`ADDED_LENGTH`].
+    /// Nothing has been read of a body of `length` bytes, if that is announced. `wanted` says whether the usage is to be
+    /// asked for, as far as is known before the model is.
     #[must_use]
-    pub const fn new(padded: bool, wanted: bool) -> Self {
+    pub const fn new(length: Option<u64>, wanted: bool) -> Self {
         Self {
             wanted,
-            room: if padded { Some(ROOM) } else { None },
+            length,
+            room: if length.is_some() { ROOM } else { 0 },
             stream: None,
             included: None,
             ambiguous: false,
@@ -82,30 +86,36 @@ impl Ask {
         }
     }
 
-    /// Whether the length that the headers announce has to be raised by [`ADDED_LENGTH`].
-    #[must_use]
-    pub const fn is_padded(&self) -> bool {
-        self.room.is_some()
+    /// The model is known, and with it whether its usage is to be asked for.
+    pub const fn settle(&mut self, wanted: bool) {
+        self.wanted = wanted;
     }
 
-    /// Whether the server was asked for what the client has not asked for.
+    /// The `content-length` to announce: [`ADDED_LENGTH`] more than the client did.
+    #[must_use]
+    pub fn announced(&self) -> Option<u64> {
+        self.length
+            .map(|length| length.saturating_add(ADDED_LENGTH))
+    }
+
+    /// Whether the server was asked for usage that the client has not asked for, and is not to see.
     #[must_use]
     pub fn is_hidden(&self) -> bool {
         self.edited && self.stream == Some(true)
     }
 
-    /// One of the wanted values has been read, up to `end` in `frame`.
-    pub(crate) fn value(&mut self, index: usize, found: &Found, frame: &[u8], end: usize) {
+    /// A member has been read, up to `end` in `frame`.
+    pub(crate) fn value(&mut self, read: Read, found: &Found, frame: &[u8], end: usize) {
         let literal = found.value();
         let last = end.checked_sub(1).and_then(|last| frame.get(last));
         let end = end.saturating_add(self.held.len());
-        match index {
-            STREAM => match literal {
+        match read {
+            Read::Stream => match literal {
                 Some(b"true") => self.stream = Some(true),
                 Some(b"false" | b"null") => self.stream = Some(false),
                 _ => self.ambiguous = true,
             },
-            INCLUDE_USAGE => match literal {
+            Read::IncludeUsage => match literal {
                 Some(b"true") => self.included = Some(true),
                 Some(literal @ (b"false" | b"null")) => {
                     self.included = Some(false);
@@ -113,8 +123,8 @@ impl Ask {
                 }
                 _ => self.ambiguous = true,
             },
-            STREAM_OPTIONS => self.options(found, last, end),
-            _ => {}
+            Read::StreamOptions => self.options(found, last, end),
+            Read::Model | Read::Background => {}
         }
     }
 
@@ -132,63 +142,81 @@ impl Ask {
         if frame.is_empty() {
             return Ok(Edit::Keep);
         }
-        let members = || [STREAM, STREAM_OPTIONS, INCLUDE_USAGE].map(|index| scanner.found(index));
-        let repeated = |found: &Found| found.exact > 1 || found.lookalikes > 0;
-        self.ambiguous |= members().into_iter().flatten().any(repeated);
-        let mut changes = std::mem::take(&mut self.changes);
-        // Whether it matters is up to the model, which every document names before it closes.
-        let named = scanner.found(MODEL).is_some_and(|found| found.complete);
-        if self.wanted && self.ambiguous && named {
-            return Err(Code::AmbiguousStream);
-        }
-        if self.wanted && !self.ambiguous {
-            self.edited |= !changes.is_empty();
-        } else {
-            changes.clear();
-        }
-        let closing = closing.map(|brace| brace.saturating_add(self.held.len()));
-        if let Some(brace) = closing
-            && self.wanted
-            && self.stream == Some(true)
-            && self.included.is_none()
-            && !self.edited
-            && may_be_repeated(scanner)
-        {
-            self.edited = true;
-            changes.push(Change {
-                start: brace,
-                end: brace,
-                text: MEMBER,
-            });
-        }
+        let brace = closing.map(|brace| brace.saturating_add(self.held.len()));
+        let changes = self.decide(scanner, brace)?;
         let before = std::mem::take(&mut self.held);
-        let kept_back = if self.wanted && closing.is_none() {
+        let kept_back = if self.wanted && brace.is_none() {
             unfinished(scanner, before.len().saturating_add(frame.len()))
         } else {
             0
         };
-        for change in &changes {
-            let removed = change.end.saturating_sub(change.start);
-            // `true` for `false` gives a byte back.
-            self.room = self.room.map(|room| {
-                room.saturating_add(removed)
-                    .saturating_sub(change.text.len())
-            });
-        }
-        let padding = match closing {
-            Some(_) => self.room.take().unwrap_or_default(),
-            None => 0,
-        };
+        let padding = self.pad(&changes, brace.is_some());
         if before.is_empty() && changes.is_empty() && kept_back == 0 {
-            return Ok(if padding == 0 {
-                Edit::Keep
-            } else {
-                Edit::Pad(padding)
+            return Ok(match padding {
+                0 => Edit::Keep,
+                _ => Edit::Pad(padding),
             });
         }
         let mut joined = [&before[..], frame].concat();
         self.held = joined.split_off(joined.len().saturating_sub(kept_back));
         Ok(Edit::Replace(changed(&joined, &changes, padding)))
+    }
+
+    /// The changes of the current frame, in terms of `held` and the frame joined, where `brace` closes the document.
+    fn decide(&mut self, scanner: &Scanner, brace: Option<usize>) -> Result<Vec<Change>, Code> {
+        let mut members = [Read::Stream, Read::StreamOptions, Read::IncludeUsage].into_iter();
+        self.ambiguous |= members.any(|read| {
+            let found = read.found(scanner);
+            found.is_some_and(|found| found.exact > 1 || found.lookalikes > 0)
+        });
+        let mut changes = std::mem::take(&mut self.changes);
+        if !self.wanted {
+            return Ok(Vec::new());
+        }
+        if self.ambiguous {
+            // Whether it matters is up to the model, which every document names before it closes.
+            let is_named = Read::Model
+                .found(scanner)
+                .is_some_and(|found| found.complete);
+            return if is_named {
+                Err(Code::AmbiguousStream)
+            } else {
+                Ok(Vec::new())
+            };
+        }
+        let may_be_added = changes.is_empty()
+            && !self.edited
+            && self.stream == Some(true)
+            && self.included.is_none();
+        if let Some(start) = brace.filter(|_| may_be_added && may_be_repeated(scanner)) {
+            changes.push(Change {
+                start,
+                end: start,
+                text: MEMBER,
+            });
+        }
+        self.edited |= !changes.is_empty();
+        Ok(changes)
+    }
+
+    /// Spends the room on these changes. Returns the spaces to put after a frame that closes the document.
+    fn pad(&mut self, changes: &[Change], closes: bool) -> usize {
+        if self.length.is_none() {
+            return 0;
+        }
+        for change in changes {
+            // `true` for `false` gives a byte back.
+            let removed = change.end.saturating_sub(change.start);
+            self.room = self
+                .room
+                .saturating_add(removed)
+                .saturating_sub(change.text.len());
+        }
+        if closes {
+            std::mem::take(&mut self.room)
+        } else {
+            0
+        }
     }
 
     /// `stream_options`, whose last byte is this, has been read up to `end`. A server may refuse options where there is no
@@ -239,8 +267,8 @@ fn changed(bytes: &[u8], changes: &[Change], padding: usize) -> Vec<u8> {
 /// Whether the document has no options yet, or none that are lost where the later of two equal names counts. Others may
 /// have gone on before the model said that its usage is to be asked for.
 fn may_be_repeated(scanner: &Scanner) -> bool {
-    let options = scanner
-        .found(STREAM_OPTIONS)
+    let options = Read::StreamOptions
+        .found(scanner)
         .filter(|found| found.exact > 0);
     options.is_none_or(|found| found.empty || found.value() == Some(b"null"))
 }
@@ -248,8 +276,10 @@ fn may_be_repeated(scanner: &Scanner) -> bool {
 /// The length of a `false` or `null` at the end of the frame that is to be replaced once it is whole. What is held back is
 /// inside a document that is still open, so that no body ends without it.
 fn unfinished(scanner: &Scanner, at_hand: usize) -> usize {
-    let open = |index| scanner.found(index).filter(|found| !found.complete);
-    let begun = [INCLUDE_USAGE, STREAM_OPTIONS].into_iter().filter_map(open);
+    let open = |read: Read| read.found(scanner).filter(|found| !found.complete);
+    let begun = [Read::IncludeUsage, Read::StreamOptions]
+        .into_iter()
+        .filter_map(open);
     begun
         .map(|found| match found.raw.first() {
             Some(b'f' | b'n') => found.raw.len(),

@@ -132,9 +132,10 @@ impl Hide {
             let mut ended = Ended::Line;
             if std::mem::replace(&mut self.line_is_empty, true) {
                 let kept = self.end_event(chunk.get(event..at).unwrap_or_default());
-                if kept {
-                    passed.add(&self.held);
+                if kept && self.held.is_empty() {
                     passed.keep(event, at);
+                } else if kept {
+                    passed.add(&self.held);
                 }
                 self.held.clear();
                 event = at;
@@ -172,20 +173,18 @@ impl Hide {
         self.held
     }
 
-    /// Whether the event that ends with `end` goes on.
+    /// Whether the event that ends with `end` goes on. If some of it is held, all of it is from now on.
     fn end_event(&mut self, end: &[u8]) -> bool {
-        // Where the chunks end must not matter.
-        let too_long = self.held.len().saturating_add(end.len()) > MAX_HELD;
-        if std::mem::take(&mut self.too_long) || too_long {
-            return true;
-        }
-        let joined;
         let event = if self.held.is_empty() {
             end
         } else {
-            joined = [&self.held[..], end].concat();
-            &joined
+            self.held.extend_from_slice(end);
+            &self.held
         };
+        // Where the chunks end must not matter.
+        if std::mem::take(&mut self.too_long) || event.len() > MAX_HELD {
+            return true;
+        }
         if USAGE.with(|usage| usage.find(event).is_none()) {
             return true;
         }

@@ -63,12 +63,10 @@ pub fn check(input: &[u8]) {
 fn judge(way: Way, chunks: &[&[u8]]) -> Judged {
     let length: usize = chunks.iter().map(|chunk| chunk.len()).sum();
     let length = way.announced.then_some(length as u64);
-    let ask = Ask::new(way.announced, way.wanted_before);
-    let mut judge = Judge::new(None, length, Also::Usage(ask), &crate::members());
-    assert_eq!(
-        judge.added_length(),
-        length.map(|length| length + ADDED_LENGTH)
-    );
+    let ask = Ask::new(length, way.wanted_before);
+    assert_eq!(ask.announced(), length.map(|length| length + ADDED_LENGTH));
+    let also = Also::Usage(Box::new(ask));
+    let mut judge = Judge::new(None, length, also, &crate::members());
     let mut judged = Judged {
         model: None,
         others: Vec::new(),
@@ -88,7 +86,7 @@ fn judge(way: Way, chunks: &[&[u8]]) -> Judged {
         if model.is_some() {
             assert_eq!(judged.model, None, "the model is told once");
             judged.model = model;
-            judge.ask_for_usage(way.wanted);
+            judge.ask_mut().expect("it asks").settle(way.wanted);
         }
         match judge.edit(frame) {
             Err(_) => return judged,
@@ -102,7 +100,7 @@ fn judge(way: Way, chunks: &[&[u8]]) -> Judged {
         judged.passed += frame.len();
     }
     judged.accepted = true;
-    judged.hides = judge.hides_usage();
+    judged.hides = judge.ask().is_some_and(Ask::is_hidden);
     judged
 }
 

@@ -4,16 +4,25 @@ use super::*;
 use crate::body::tests::read;
 use crate::body::{Also, Judge};
 
+/// The judge of a body of this length that may be made to ask.
+fn asking(length: Option<u64>, wanted: bool) -> Judge {
+    let also = Also::Usage(Box::new(Ask::new(length, wanted)));
+    Judge::new(None, length, also, &crate::fixtures::members())
+}
+
+fn settle(judge: &mut Judge, wanted: bool) {
+    judge.ask_mut().unwrap().settle(wanted);
+}
+
+fn hides(judge: &Judge) -> bool {
+    judge.ask().is_some_and(Ask::is_hidden)
+}
+
 /// The body that a server gets, and whether the usage is to be hidden from the client.
 fn ask(body: &str, step: usize, padded: bool, wanted: bool) -> Result<(String, bool), Code> {
     let length = padded.then_some(body.len() as u64);
-    let mut judge = Judge::new(
-        None,
-        length,
-        Also::Usage(Ask::new(padded, wanted)),
-        &crate::fixtures::members(),
-    );
-    let raised = judge.added_length();
+    let mut judge = asking(length, wanted);
+    let raised = judge.ask().and_then(Ask::announced);
     assert_eq!(raised, length.map(|length| length + ADDED_LENGTH));
     let mut upstream = Vec::new();
     let mut frames = body.as_bytes().chunks(step).peekable();
@@ -32,7 +41,7 @@ fn ask(body: &str, step: usize, padded: bool, wanted: bool) -> Result<(String, b
         assert_eq!(upstream.len() as u64, raised, "the announced length");
     }
     let upstream = String::from_utf8(upstream).unwrap();
-    Ok((upstream.trim_end().to_owned(), judge.hides_usage()))
+    Ok((upstream.trim_end().to_owned(), hides(&judge)))
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -211,18 +220,13 @@ fn a_literal_whose_start_has_gone_on_stays_as_it_is() {
         r#"{"stream":true,"stream_options":{"include_usage":fa"#,
         r#"lse},"model":"m"}"#,
     ];
-    let mut judge = Judge::new(
-        None,
-        None,
-        Also::Usage(Ask::new(false, false)),
-        &crate::fixtures::members(),
-    );
+    let mut judge = asking(None, false);
     read(&mut judge, first.as_bytes(), false).unwrap();
     assert_eq!(judge.edit(first.as_bytes()), Ok(Edit::Keep));
-    judge.ask_for_usage(true);
+    settle(&mut judge, true);
     read(&mut judge, second.as_bytes(), true).unwrap();
     assert_eq!(judge.edit(second.as_bytes()), Ok(Edit::Keep));
-    assert!(!judge.hides_usage());
+    assert!(!hides(&judge));
 }
 
 /// A second `stream_options` would take the place of the client's in most readers.
@@ -237,19 +241,14 @@ fn options_that_have_gone_on_are_not_given_a_second_time() {
     ] {
         let first = format!(r#"{{"stream":true,"stream_options":{options},"#);
         let second = r#""model":"m"}"#;
-        let mut judge = Judge::new(
-            None,
-            None,
-            Also::Usage(Ask::new(false, false)),
-            &crate::fixtures::members(),
-        );
+        let mut judge = asking(None, false);
         read(&mut judge, first.as_bytes(), false).unwrap();
         assert_eq!(judge.edit(first.as_bytes()), Ok(Edit::Keep), "{name}");
         read(&mut judge, second.as_bytes(), true).unwrap();
-        judge.ask_for_usage(true);
-        let hides = expected != Edit::Keep;
+        settle(&mut judge, true);
+        let is_hidden = expected != Edit::Keep;
         assert_eq!(judge.edit(second.as_bytes()), Ok(expected), "{name}");
-        assert_eq!(judge.hides_usage(), hides, "{name}");
+        assert_eq!(hides(&judge), is_hidden, "{name}");
     }
 }
 
@@ -259,16 +258,11 @@ fn whether_an_ambiguous_stream_is_refused_is_up_to_the_model_however_the_body_is
     for (wanted, expected) in [(true, Err(Code::AmbiguousStream)), (false, Ok(()))] {
         for at in 0..=body.len() {
             let (first, second) = body.split_at(at);
-            let mut judge = Judge::new(
-                None,
-                None,
-                Also::Usage(Ask::new(false, true)),
-                &crate::fixtures::members(),
-            );
+            let mut judge = asking(None, true);
             let mut verdict = Ok(());
             for frame in [first, second].map(str::as_bytes) {
                 if read(&mut judge, frame, false).unwrap().is_some() {
-                    judge.ask_for_usage(wanted);
+                    settle(&mut judge, wanted);
                 }
                 verdict = verdict.and_then(|()| judge.edit(frame).map(|_| ()));
             }
