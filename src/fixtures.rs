@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::attribute::Attribute;
 use crate::config::{self, Fault};
+use crate::exchange::{Body, Exchange, Offline};
 use crate::headers::HeaderMap;
 use crate::members::Members;
 use crate::policy::Policy;
@@ -52,7 +53,7 @@ pub(crate) fn demo() -> serde_json::Value {
 }
 
 /// Compiles a configuration that must be good, in an empty environment.
-pub(crate) fn policy(config: &serde_json::Value) -> Policy {
+pub(crate) fn policy(config: &serde_json::Value) -> Rc<Policy> {
     policy_in(config, &|_| None)
 }
 
@@ -60,9 +61,9 @@ pub(crate) fn policy(config: &serde_json::Value) -> Policy {
 pub(crate) fn policy_in(
     config: &serde_json::Value,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Policy {
+) -> Rc<Policy> {
     match compile(config.to_string().as_bytes(), environment) {
-        Ok(policy) => policy,
+        Ok(policy) => Rc::new(policy),
         Err(faults) => panic!("the configuration has faults: {faults:?}"),
     }
 }
@@ -94,6 +95,36 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Hea
         .chain(headers)
         .copied()
         .collect()
+}
+
+/// An exchange that has seen the headers of a request.
+pub(crate) fn begin<'a>(
+    policy: &Rc<Policy>,
+    headers: &HeaderMap,
+    has_body: bool,
+    attributes: &'a dyn Fn(&[&str]) -> Attribute,
+) -> (Exchange, Offline<'a>) {
+    let host = Offline::new(headers, 0, attributes);
+    let mut exchange = Exchange::new(Some(Rc::clone(policy)));
+    exchange.request_headers(&host, !has_body);
+    (exchange, host)
+}
+
+/// An exchange that has seen a request with its body in these frames, up to the first refusal.
+pub(crate) fn send<'a>(
+    policy: &Rc<Policy>,
+    headers: &HeaderMap,
+    frames: &[&[u8]],
+    attributes: &'a dyn Fn(&[&str]) -> Attribute,
+) -> (Exchange, Offline<'a>) {
+    let (mut exchange, host) = begin(policy, headers, !frames.is_empty(), attributes);
+    for (frame, left) in frames.iter().zip((0..frames.len()).rev()) {
+        if exchange.denial().is_none() {
+            let size = host.put_frame(Body::Request, frame);
+            exchange.request_body(&host, size, left == 0);
+        }
+    }
+    (exchange, host)
 }
 
 /// No token was verified.

@@ -2,22 +2,19 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 use crate::fixtures::{self, ACME_KEY, GLOBEX_KEY, chat, no_token, request};
-use crate::identity::identify;
-use crate::operation::target;
+use crate::metrics::{Labels, Metric, Movement};
 use crate::policy::Policy;
 
-/// Takes a request through all steps up to the end of its body.
-fn ask(policy: &Policy, headers: &HeaderMap, body: &[u8]) -> Result<(), Code> {
-    let target = target(headers, false, &policy.paths)?;
-    let caller =
-        identify(headers, &policy.identities, 0, &no_token).map_err(|denial| denial.code())?;
-    let permit = admit(caller, &target, headers, !body.is_empty(), &policy.access);
-    permit
-        .and_then(|mut permit| permit.judge(body, true, &policy.access).map(|_| ()))
-        .map_err(|denial| denial.code())
+/// What becomes of a request with this body.
+fn ask(policy: &Rc<Policy>, headers: &HeaderMap, body: &[u8]) -> Result<(), Code> {
+    let frames: &[&[u8]] = if body.is_empty() { &[] } else { &[body] };
+    let (exchange, _) = fixtures::send(policy, headers, frames, &no_token);
+    exchange
+        .denial()
+        .map_or(Ok(()), |denial| Err(denial.code()))
 }
 
-fn ask_model(policy: &Policy, key: Option<&str>, model: &str) -> Result<(), Code> {
+fn ask_model(policy: &Rc<Policy>, key: Option<&str>, model: &str) -> Result<(), Code> {
     let header = key.map(|key| ("x-api-key", key));
     ask(
         policy,
@@ -268,25 +265,27 @@ fn other_operations_have_rules_of_their_own() {
     }
 }
 
-/// As [`ask`], with the mode settling what identification came to; also says what was only noted.
+/// As [`ask`]; also says what was only noted, and whether the caller was identified.
 fn ask_in_mode(
-    policy: &Policy,
+    policy: &Rc<Policy>,
     headers: &HeaderMap,
     body: &[u8],
-) -> Result<(Option<Code>, bool), Code> {
-    let identified = identify(headers, &policy.identities, 0, &no_token);
-    let (caller, failed) =
-        settle(identified, policy.access.mode).map_err(|denial| denial.code())?;
-    let known = caller.identity().is_some();
-    let target = target(headers, !body.is_empty(), &policy.paths)?;
-    let permit = admit(caller, &target, headers, !body.is_empty(), &policy.access);
-    let permit = permit.and_then(|mut permit| {
-        permit.judge(body, true, &policy.access)?;
-        Ok(permit)
-    });
-    let mut permit = permit.map_err(|denial| denial.code())?;
-    let (_, noted) = permit.take_findings();
-    Ok((failed.or(noted).as_ref().map(Denial::code), known))
+) -> Result<(Option<String>, bool), Code> {
+    let frames: &[&[u8]] = if body.is_empty() { &[] } else { &[body] };
+    let (mut exchange, host) = fixtures::send(policy, headers, frames, &no_token);
+    if let Some(denial) = exchange.denial() {
+        return Err(denial.code());
+    }
+    let identified = exchange.permit().and_then(Permit::identity).is_some();
+    exchange.end(&host, &mut Labels::default());
+    let mut movements = host.movements().into_iter();
+    let noted = movements.find(|movement| movement.series.metric() == Metric::Denials);
+    let code = |noted: Movement| {
+        let name = noted.series.name();
+        let (_, code) = name.split_once("code=.=")?;
+        Some(code.split_once(';')?.0.to_owned())
+    };
+    Ok((noted.and_then(code), identified))
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -444,17 +443,20 @@ fn audit_notes_and_open_forgets_who_asks_for_which_model_and_nothing_else() {
         let headers = request(method, path, header.as_slice());
         let outcome = |policy| ask_in_mode(policy, &headers, body.as_bytes());
         let refused = code.map(Err);
-        let passed = |noted| Ok((noted, passes == Some(true)));
+        let passed = |noted: Option<Code>| {
+            let noted = noted.map(|code| code.as_str().to_owned());
+            Ok((noted, passes == Some(true)))
+        };
         assert_eq!(
             outcome(&enforce),
-            refused.unwrap_or_else(|| passed(None)),
+            refused.clone().unwrap_or_else(|| passed(None)),
             "{name}, enforced"
         );
         let relaxed = |noted| {
             if passes.is_some() {
                 passed(noted)
             } else {
-                refused.unwrap()
+                refused.clone().unwrap()
             }
         };
         assert_eq!(outcome(&audit), relaxed(code), "{name}, audited");
@@ -486,16 +488,9 @@ fn no_mode_passes_what_could_not_be_decided() {
     }
 }
 
-/// Takes a request without a credential, or by acme, to the end of a body of which only the size is known.
-fn ask_size(policy: &Policy, headers: &HeaderMap, size: usize) -> Result<(), Code> {
-    let has_body = size > 0;
-    let target = target(headers, has_body, &policy.paths)?;
-    let caller =
-        identify(headers, &policy.identities, 0, &no_token).map_err(|denial| denial.code())?;
-    let permit = admit(caller, &target, headers, has_body, &policy.access)
-        .map_err(|denial| denial.code())?;
-    assert!(!permit.reads_body());
-    permit.judge_size(size)
+/// As [`ask`], with a body of which only the size is known.
+fn ask_size(policy: &Rc<Policy>, headers: &HeaderMap, size: usize) -> Result<(), Code> {
+    ask(policy, headers, &vec![b'x'; size])
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -649,10 +644,8 @@ fn no_operation_that_is_judged_takes_a_model_from_the_query() {
         ] {
             let headers = request(method, path, &[key]);
             let has_body = method == "POST";
-            let target = target(&headers, has_body, &policy.paths).unwrap();
-            let caller = identify(&headers, &policy.identities, 0, &no_token).unwrap();
-            let found = admit(caller, &target, &headers, has_body, &policy.access);
-            let found = found.err().map(|denial| denial.code());
+            let (exchange, _) = fixtures::begin(&policy, &headers, has_body, &no_token);
+            let found = exchange.denial().map(Denial::code);
             assert_eq!(found, expected, "{mode}: {method} {path}");
         }
     }

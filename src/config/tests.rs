@@ -416,7 +416,10 @@ fn the_counts_of_another_filter_are_where_the_operator_says() {
     let found = |metering: Value| {
         let mut config = demo();
         config["metering"] = metering;
-        policy(&config).metering.gateway_counts
+        std::rc::Rc::into_inner(policy(&config))
+            .unwrap()
+            .metering
+            .gateway_counts
     };
     let ai_gateway = |input: &str, output: &str| GatewayCounts::AiGateway {
         input: input.into(),

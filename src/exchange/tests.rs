@@ -1,5 +1,3 @@
-use std::rc::Rc;
-
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -16,7 +14,7 @@ const DONE: &str = "data: [DONE]\n\n";
 fn demo() -> Exchange {
     let mut config = fixtures::demo();
     config["metering"] = json!({"filterState": true});
-    Exchange::new(Some(Rc::new(fixtures::policy(&config))))
+    Exchange::new(Some(fixtures::policy(&config)))
 }
 
 fn chat(key: &str) -> HeaderMap {

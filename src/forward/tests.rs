@@ -7,36 +7,28 @@ mod trusted_headers;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
-use crate::access::admit;
 use crate::attribute::Attribute;
 use crate::fixtures::{self, ACME_KEY, GLOBEX_KEY, no_token, request};
-use crate::identity::{Caller, identify};
-use crate::operation::target;
 
-/// A request that is admitted.
+/// The changes of a request that is admitted.
 fn forwarded(
-    policy: &Policy,
+    policy: &Rc<Policy>,
     headers: &HeaderMap,
     claims: &dyn Fn(&[&str]) -> Attribute,
-) -> Pending {
-    let target = target(headers, false, &policy.paths).unwrap();
+) -> Changes {
     let has_body = headers.first(":method") == Some(b"POST");
-    let caller = if target.operation.needs_identity() {
-        identify(headers, &policy.identities, 0, claims).unwrap()
-    } else {
-        Caller::Anonymous
-    };
-    let permit = admit(caller, &target, headers, has_body, &policy.access).unwrap();
-    forward(permit, headers, has_body, policy)
+    let (exchange, host) = fixtures::begin(policy, headers, has_body, claims);
+    assert_eq!(exchange.denial(), None);
+    host.changes()
 }
 
 /// The changes that a request needs, as `-name`, `name: value` and the new path.
 fn changes(
-    policy: &Policy,
+    policy: &Rc<Policy>,
     headers: &HeaderMap,
     claims: &dyn Fn(&[&str]) -> Attribute,
 ) -> Vec<String> {
-    let changes = forwarded(policy, headers, claims).changes;
+    let changes = forwarded(policy, headers, claims);
     let removed = changes
         .remove
         .iter()

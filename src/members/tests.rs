@@ -1,28 +1,22 @@
+use std::rc::Rc;
+
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::access::admit;
 use crate::denial::{Code, Denial};
 use crate::fixtures::{self, GLOBEX_KEY, chat, no_token};
-use crate::identity::identify;
-use crate::operation::target;
 use crate::policy::Policy;
 
 /// What becomes of a body of globex, which may use `llama-3.1-8b` and nothing else, in frames of this size.
-fn judge_in(policy: &Policy, body: &[u8], step: usize) -> Result<(), Denial> {
+fn judge_in(policy: &Rc<Policy>, body: &[u8], step: usize) -> Result<(), Denial> {
     let headers = chat(&[("x-api-key", GLOBEX_KEY)]);
-    let target = target(&headers, true, &policy.paths).unwrap();
-    let caller = identify(&headers, &policy.identities, 0, &no_token).unwrap();
-    let mut permit = admit(caller, &target, &headers, true, &policy.access)?;
-    let mut frames = body.chunks(step).peekable();
-    while let Some(frame) = frames.next() {
-        permit.judge(frame, frames.peek().is_none(), &policy.access)?;
-    }
-    Ok(())
+    let frames: Vec<&[u8]> = body.chunks(step).collect();
+    let (exchange, _) = fixtures::send(policy, &headers, &frames, &no_token);
+    exchange.denial().cloned().map_or(Ok(()), Err)
 }
 
 /// The verdict, which must not depend on the frames: the code, and the member or the model that is the reason.
-fn judge(policy: &Policy, members: &str) -> Result<(), (Code, String)> {
+fn judge(policy: &Rc<Policy>, members: &str) -> Result<(), (Code, String)> {
     let body = format!(r#"{{"model":"llama-3.1-8b",{members}}}"#);
     let told = |denial: Denial| {
         let model = denial.model().map(|model| model.as_str().to_owned());
@@ -37,7 +31,7 @@ fn judge(policy: &Policy, members: &str) -> Result<(), (Code, String)> {
     whole
 }
 
-fn configured(body: Value) -> Policy {
+fn configured(body: Value) -> Rc<Policy> {
     let mut config = fixtures::demo();
     config["body"] = body;
     fixtures::policy(&config)

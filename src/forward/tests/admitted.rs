@@ -6,7 +6,7 @@ use super::*;
 
 const NAME: &str = "x-lock";
 
-fn policy() -> Policy {
+fn policy() -> Rc<Policy> {
     let mut config = fixtures::demo();
     config["admittedHeader"] = json!({"name": "X-Lock", "env": "LOCK"});
     config["models"]["open"] = json!({"access": "anonymous"});
@@ -35,7 +35,7 @@ fn every_admitted_request_carries_it_and_nobody_else_can() {
             request("OPTIONS", "/any", &[&forged[..], &preflight].concat()),
         ),
     ] {
-        let changes = forwarded(&policy, &headers, &no_token).changes;
+        let changes = forwarded(&policy, &headers, &no_token);
         let set: Vec<_> = changes
             .secrets
             .iter()
@@ -65,5 +65,5 @@ fn every_admitted_request_carries_it_and_nobody_else_can() {
 fn without_the_setting_nothing_is_set() {
     let policy = fixtures::policy(&fixtures::demo());
     let headers = fixtures::chat(&[("x-api-key", ACME_KEY)]);
-    assert_eq!(forwarded(&policy, &headers, &no_token).changes.secrets, []);
+    assert_eq!(forwarded(&policy, &headers, &no_token).secrets, []);
 }

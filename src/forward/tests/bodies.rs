@@ -6,7 +6,7 @@ use super::*;
 fn described(path: &str, headers: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
     let policy = fixtures::policy(&fixtures::demo());
     let headers = [headers, &[("x-api-key", ACME_KEY)]].concat();
-    let changes = forwarded(&policy, &request("POST", path, &headers), &no_token).changes;
+    let changes = forwarded(&policy, &request("POST", path, &headers), &no_token);
     let set = changes.set.iter();
     let removed = changes.remove.iter();
     (
@@ -84,17 +84,8 @@ fn where_no_body_is_allowed_its_length_is_said_to_be_zero_if_it_was_left_open() 
     let policy = fixtures::policy(&fixtures::demo());
     let length = |has_body, headers: &[(&str, &str)]| {
         let headers = request("GET", "/health", headers);
-        let target = target(&headers, has_body, &policy.paths).unwrap();
-        let permit = admit(
-            Caller::Anonymous,
-            &target,
-            &headers,
-            has_body,
-            &policy.access,
-        )
-        .unwrap();
-        let changes = forward(permit, &headers, has_body, &policy).changes;
-        changes.set.into_iter().next()
+        let (_, host) = fixtures::begin(&policy, &headers, has_body, &no_token);
+        host.changes().set.into_iter().next()
     };
     assert_eq!(length(false, &[]), None, "no body");
     assert_eq!(

@@ -5,14 +5,13 @@ use crate::fixtures::{policy_in, token};
 
 /// The credentials that the upstream sees of this request, as `name: value`.
 fn upstream(
-    policy: &Policy,
+    policy: &Rc<Policy>,
     headers: &HeaderMap,
     claims: &dyn Fn(&[&str]) -> Attribute,
 ) -> Vec<String> {
-    let forwarded = forwarded(policy, headers, claims);
     let Changes {
         remove, secrets, ..
-    } = &forwarded.changes;
+    } = &forwarded(policy, headers, claims);
     let replaced = |name: &[u8]| secrets.iter().any(|header| header.name.as_bytes() == name);
     let kept = headers.iter().filter(|(name, _)| {
         let describes = name.starts_with(b":") || name.starts_with(b"content-");
@@ -29,7 +28,7 @@ fn upstream(
 }
 
 /// The demo with `open` as a model for everybody and this mode of forwarding.
-fn policy(forward: &serde_json::Value) -> Policy {
+fn policy(forward: &serde_json::Value) -> Rc<Policy> {
     let mut config = fixtures::demo();
     config["credentials"] = serde_json::json!({"forward": forward});
     config["models"]["open"] = serde_json::json!({"access": "anonymous"});
@@ -166,7 +165,7 @@ fn nothing_shows_the_upstreams_key() {
     let policy = policy(&serde_json::json!({"env": "VLLM_API_KEY"}));
     let headers = fixtures::chat(&[("x-api-key", ACME_KEY)]);
     let forwarded = forwarded(&policy, &headers, &no_token);
-    assert_eq!(forwarded.changes.secrets.len(), 1);
+    assert_eq!(forwarded.secrets.len(), 1);
     for text in [format!("{policy:?}"), format!("{forwarded:?}")] {
         assert!(!text.contains("sk-upstream"), "{text}");
     }

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::denial::Code;
-use crate::rewrite::ask::Edit;
+use crate::denial::{Code, Denial};
+use crate::exchange::Body;
 
 const BODY: &str = r#"{"stream":true,"model":"llama-3.1-8b"}"#;
 const ASKING: &str =
@@ -19,18 +19,15 @@ fn asked(
     let policy = fixtures::policy(config);
     let headers = [headers, &[("x-api-key", ACME_KEY)]].concat();
     let headers = request("POST", path, &headers);
-    let Pending {
-        mut permit,
-        changes,
-    } = forwarded(&policy, &headers, &no_token);
-    let length = changes
-        .set
-        .iter()
-        .find(|(name, _)| *name == "content-length");
-    let body = match permit.judge(BODY.as_bytes(), true, &policy.access).unwrap() {
-        Edit::Keep => None,
-        Edit::Pad(spaces) => Some(format!("{BODY} + {spaces}")),
-        Edit::Replace(bytes) => Some(String::from_utf8(bytes).unwrap()),
+    let (_, host) = fixtures::send(&policy, &headers, &[BODY.as_bytes()], &no_token);
+    let changes = host.changes();
+    let mut set = changes.set.iter();
+    let length = set.find(|(name, _)| *name == "content-length");
+    let sent = String::from_utf8(host.frame_now(Body::Request)).unwrap();
+    let body = match sent.strip_prefix(BODY) {
+        Some("") => None,
+        Some(spaces) => Some(format!("{BODY} + {}", spaces.len())),
+        None => Some(sent),
     };
     (length.map(|(_, value)| value.to_string()), body)
 }
@@ -172,16 +169,15 @@ fn encodings_are_refused_unless_the_operator_keeps_them() {
 #[wasm_bindgen_test(unsupported = test)]
 fn answers_in_the_background_are_an_operators_choice() {
     for (metering, expected) in [
-        (json!({}), Err(Code::BackgroundNotAllowed)),
-        (json!({"allowBackground": true}), Ok(Edit::Keep)),
+        (json!({}), Some(Code::BackgroundNotAllowed)),
+        (json!({"allowBackground": true}), None),
     ] {
         let mut config = fixtures::demo();
         config["metering"] = metering;
         let policy = fixtures::policy(&config);
         let headers = request("POST", "/v1/responses", &[("x-api-key", ACME_KEY)]);
-        let mut permit = forwarded(&policy, &headers, &no_token).permit;
         let body = br#"{"model":"llama-3.1-8b","background":true}"#;
-        let verdict = permit.judge(body, true, &policy.access);
-        assert_eq!(verdict.map_err(|denial| denial.code()), expected);
+        let (exchange, _) = fixtures::send(&policy, &headers, &[body], &no_token);
+        assert_eq!(exchange.denial().map(Denial::code), expected);
     }
 }

@@ -5,7 +5,7 @@ use crate::fixtures::key_hash;
 
 const SECRET: &str = "a secret between two gateways";
 
-fn policy() -> Policy {
+fn policy() -> Rc<Policy> {
     let mut config = fixtures::demo();
     config["fairness"] = serde_json::json!({"from": {"attribute": "subscription"}});
     config["models"]["open"] = serde_json::json!({"access": "authenticated"});
@@ -100,7 +100,7 @@ fn without_the_proof_and_where_nobody_is_asked_none_passes() {
 #[wasm_bindgen_test(unsupported = test)]
 fn no_credential_passes_beside_them_even_where_credentials_are_kept() {
     let mut policy = policy();
-    policy.forwarding = Forwarding::Keep;
+    Rc::get_mut(&mut policy).unwrap().forwarding = Forwarding::Keep;
     let headers = [&FROM_FRONT[..], &[("x-api-key", GLOBEX_KEY)]].concat();
     let found = changes(&policy, &fixtures::chat(&headers), &no_token);
     assert!(found.contains(&"-x-api-key".to_owned()), "{found:?}");

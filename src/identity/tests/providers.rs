@@ -19,7 +19,7 @@ const GROUPS: [&str; 9] = [
 ];
 
 /// The demo with this entry of `jwt`, and a model that is open to all [`GROUPS`].
-fn policy_of(entry: &Value) -> Policy {
+fn policy_of(entry: &Value) -> Rc<Policy> {
     let mut config = fixtures::demo();
     config["tenants"]["vllm"] = json!({});
     config["tenants"]["72f988bf-86f1-41af-91ab-2d7cd011db47"] = json!({});
