@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Shows that the rooms of `src/` import each other without a circle.
+"""Shows that the rooms of `src/` import each other without a circle, and so do the files of each room.
 
 A room is a file or folder right under `src/`, or right under `src/bin/tollgate/`. Its tests may use what they like.
 Prints the rooms in layers, each of which imports from those above it alone, or the circles, with the lines that close them.
@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 USE = re.compile(r"\bcrate::(\{[^;]*\}|\w+)", re.DOTALL)
+SIBLING = re.compile(r"\bsuper::(\{[^;]*\}|\w+)", re.DOTALL)
 TESTS = re.compile(r"\n#\[cfg\((?:all\()?test\b.*?\n(?:mod \w+;|mod \w+ \{\n.*?\n\}|(?:pub )?fn .*?\n\})", re.DOTALL)
 
 
@@ -50,6 +51,16 @@ def graph(base, skipped):
     return edges
 
 
+def siblings(folder):
+    """For each file of a folder those beside it that it imports from."""
+    files = {path.stem: path for path in folder.glob("*.rs")}
+    edges = {}
+    for name, path in files.items():
+        targets = {target for group in SIBLING.findall(code(path)) for target in names(group)}
+        edges[name] = {target: {str(path.relative_to(ROOT))} for target in targets & set(files) - {name, "tests"}}
+    return edges
+
+
 def layers(edges):
     """The rooms by how far they are from those that import nothing, and what is left where there are circles."""
     left, done, found = dict(edges), set(), []
@@ -73,8 +84,18 @@ def in_circles(left):
         left = inner
 
 
+def shows_circles(left):
+    """Prints the imports that are left in circles, and says whether there are any."""
+    circle = in_circles(left)
+    for room, targets in sorted(circle.items()):
+        for target, files in sorted(targets.items()):
+            if target in circle:
+                print(f"  circle: {room} imports {target} in {', '.join(sorted(files))}", file=sys.stderr)
+    return bool(circle)
+
+
 def main():
-    circles = False
+    found_any = False
     for base, skipped in [
         (ROOT / "src", {"lib", "fixtures", "reference"}),
         (ROOT / "src/bin/tollgate", {"main"}),
@@ -83,13 +104,11 @@ def main():
         print(f"{base.relative_to(ROOT)}/")
         for number, layer in enumerate(found):
             print(f"  {number}: {', '.join(layer)}")
-        circle = in_circles(left)
-        for room, targets in sorted(circle.items()):
-            for target, files in sorted(targets.items()):
-                if target in circle:
-                    print(f"  circle: {room} imports {target} in {', '.join(sorted(files))}", file=sys.stderr)
-                    circles = True
-    sys.exit(1 if circles else 0)
+        found_any |= shows_circles(left)
+    for folder in sorted(path for path in (ROOT / "src").rglob("*") if path.is_dir()):
+        if "tests" not in folder.parts and folder != ROOT / "src/bin/tollgate":
+            found_any |= shows_circles(layers(siblings(folder))[1])
+    sys.exit(1 if found_any else 0)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,10 @@
 //! Members that name further models, adapters or drafts.
 
+use crate::model_name::MAX_NAME;
+
+/// Every escape of a name of 256 bytes fits: six bytes for each character, and the quotes.
+pub(super) const NAME: usize = MAX_NAME * 6 + 2;
+
 /// What a member that names models may hold, beside null. Everything else is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -22,9 +27,7 @@ impl Shape {
     pub(super) const fn cap(self) -> usize {
         match self {
             Self::List | Self::Nothing => 0,
-            Self::Name | Self::NameOrList | Self::NameOrEntry | Self::NameOfEntry => {
-                super::table::NAME
-            }
+            Self::Name | Self::NameOrList | Self::NameOrEntry | Self::NameOfEntry => NAME,
         }
     }
 }

@@ -1,11 +1,8 @@
 //! The members that are looked for, each with what it means.
 
-use super::naming::NAMING;
+use super::naming::{NAME, NAMING};
 use crate::json::{Found, Scanner, Table, Wanted};
-use crate::model_name::MAX_NAME;
 
-/// Every escape of a name of 256 bytes fits: six bytes for each character, and the quotes.
-pub(super) const NAME: usize = MAX_NAME * 6 + 2;
 /// Literals, and nothing longer.
 pub(super) const LITERAL: usize = 5;
 

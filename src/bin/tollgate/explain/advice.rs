@@ -6,8 +6,7 @@ use tollgate::identity::{can_be_key, verified};
 use tollgate::members;
 use tollgate::policy::Policy;
 
-use super::model::ModelAnswer;
-use super::report::or_none;
+use super::model::{ModelAnswer, or_none};
 use super::request::Request;
 use super::who::Who;
 

@@ -7,7 +7,6 @@ use tollgate::model_name::ModelName;
 use tollgate::model_name::ModelPattern;
 use tollgate::policy::Policy;
 
-use super::report::or_none;
 use super::who::Who;
 
 /// The model, and the rule for it.
@@ -112,5 +111,13 @@ impl ModelAnswer {
             format!("; and, as another spelling, what {alike} asks for")
         };
         format!("{rule} ({kind}), {access}{alike}{narrowed}")
+    }
+}
+
+pub(super) fn or_none(names: &[String]) -> String {
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
     }
 }

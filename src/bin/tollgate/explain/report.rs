@@ -15,7 +15,7 @@ use tollgate::policy::Policy;
 
 use super::Passage;
 use super::advice::advice;
-use super::model::ModelAnswer;
+use super::model::{ModelAnswer, or_none};
 use super::request::Request;
 use super::who::Who;
 
@@ -279,14 +279,6 @@ impl fmt::Display for DenialAnswer {
             Some(shown) if shown != self.code => write!(formatter, ", told as {shown}"),
             _ => Ok(()),
         }
-    }
-}
-
-pub(super) fn or_none(names: &[String]) -> String {
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
     }
 }
 
