@@ -15,6 +15,7 @@ use crate::members::Members;
 use crate::model_name::ModelName;
 use crate::operation::{ModelIn, Operation, Target};
 use crate::query;
+use crate::quota::Asked;
 use crate::rewrite::ask::{Ask, Edit};
 
 pub use mode::{Mode, settle};
@@ -34,6 +35,8 @@ pub struct Rules {
     pub members: Rc<Members>,
     /// Whether the Responses API may be asked to answer in the background, where nothing can be counted.
     pub allow_background: bool,
+    /// Whether what bodies say of their cost is read.
+    pub reads_cost: bool,
 }
 
 /// The header in which a gateway in front repeats the model.
@@ -66,6 +69,9 @@ pub struct Permit {
     body: Body,
     /// The model, once the body has named it and the caller may use it.
     model: Option<ModelName>,
+    /// What the body says of its cost, until that is [charged](Self::take_asked).
+    asked: Option<Asked>,
+    is_charged: bool,
     /// What would have been refused, were the mode another.
     noted: Option<Denial>,
 }
@@ -145,12 +151,38 @@ impl Permit {
             }
             self.model = Some(model);
         }
+        if !self.is_charged {
+            self.asked = judge.asked();
+            self.is_charged = self.asked.is_some();
+        }
         let edit = judge.edit(bytes)?;
         if last {
             // Replies may take long; what has read the request is of no more use.
             self.body = Body::Passed(judge.take_ask());
         }
         Ok(edit)
+    }
+
+    /// Takes a refusal by a limit as the mode takes refusals.
+    ///
+    /// # Errors
+    /// The refusal where it stands.
+    pub(crate) fn note(
+        &mut self,
+        verdict: Result<(), Denial>,
+        rules: &Rules,
+    ) -> Result<(), Denial> {
+        rules.mode.note(verdict, &mut self.noted)
+    }
+
+    /// Notes the refusal by a limit that only tells.
+    pub(crate) fn note_only(&mut self, noted: Option<Denial>) {
+        self.noted = self.noted.take().or(noted);
+    }
+
+    /// What the body says of its cost, once, after the frame that closes it.
+    pub const fn take_asked(&mut self) -> Option<Asked> {
+        self.asked.take()
     }
 
     /// Gives away the model, once known and allowed, and the refusal that the mode only noted.
@@ -213,7 +245,11 @@ pub fn admit(
         }
         _ => {
             let judge = judge_body(operation, &caller, headers, has_body, rules, &mut noted)?;
-            Body::Judged(Box::new(judge))
+            Body::Judged(Box::new(if rules.reads_cost {
+                judge.with_cost()
+            } else {
+                judge
+            }))
         }
     };
     if matches!(body, Body::Empty) && announces_body(headers) {
@@ -224,6 +260,8 @@ pub fn admit(
         operation,
         body,
         model: None,
+        asked: None,
+        is_charged: false,
         noted,
     })
 }

@@ -13,9 +13,10 @@ use std::rc::Rc;
 
 use crate::denial::{Code, Denial};
 use crate::form::{Boundary, Form};
-use crate::json::{Grammar, Progress, Scanner};
+use crate::json::{Found, Grammar, Progress, Scanner};
 use crate::members::{self, Member, Members, Named, Read};
 use crate::model_name::ModelName;
+use crate::quota::Asked;
 use crate::rewrite::ask::{Ask, Edit};
 
 /// What a JSON body is read for beside its model.
@@ -43,6 +44,9 @@ pub struct Judge {
     members: Rc<Members>,
     /// Where the brace that closes the document is, if that is in the frame that was read last.
     closing: Option<usize>,
+    /// What the body says of its cost, where anybody asks.
+    asked: Option<Asked>,
+    closed: bool,
 }
 
 /// The models that one frame has named. Each is to be judged before the frame passes.
@@ -105,7 +109,32 @@ impl Judge {
             others: Named::default(),
             members: Rc::clone(members),
             closing: None,
+            asked: None,
+            closed: false,
         }
+    }
+
+    /// The same, which also reads [what the body says of its cost](Self::asked).
+    #[must_use]
+    pub fn with_cost(mut self) -> Self {
+        self.asked = Some(Asked::default());
+        if let Body::Json(scanner, also) = self.body {
+            self.body = Body::Json(scanner.counting_texts(), also);
+        }
+        self
+    }
+
+    /// What the body says of its cost, from the frame on that closes it; `None` where [nobody asks](Self::with_cost).
+    #[must_use]
+    pub fn asked(&self) -> Option<Asked> {
+        let mut asked = self.asked.filter(|_| self.closed)?;
+        if let Body::Json(scanner, _) = &self.body
+            && let Some(texts) = scanner.texts()
+        {
+            asked.text = texts.bytes;
+            asked.data_urls = texts.files;
+        }
+        Some(asked)
     }
 
     /// Its request for usage, where the body may be changed to make one.
@@ -146,10 +175,14 @@ impl Judge {
         let closed = match &mut self.body {
             Body::Json(scanner, also) => {
                 let (others, members) = (&mut self.others, &*self.members);
+                let asked = &mut self.asked;
                 let progress = scanner.push_each(bytes, |index, found, end| {
                     let member = members::member(index);
                     if let (Some(Member::Read(read)), Also::Usage(ask)) = (member, &mut *also) {
                         ask.value(read, found, bytes, end);
+                    }
+                    if let (Some(Member::Read(read)), Some(asked)) = (member, &mut *asked) {
+                        note_cost(asked, read, found);
                     }
                     others.value(member, found, members);
                 });
@@ -175,6 +208,7 @@ impl Judge {
                 form.is_closed()
             }
         };
+        self.closed |= closed;
         self.seen = self
             .seen
             .saturating_add(bytes.len().try_into().unwrap_or(u64::MAX));
@@ -238,6 +272,23 @@ impl Judge {
         }
         self.named = true;
         Ok(Some(model))
+    }
+}
+
+/// A number that the cost of a reply depends on. Of several the largest counts.
+fn note_cost(asked: &mut Asked, read: Read, found: &Found) {
+    let text = found
+        .value()
+        .and_then(|value| std::str::from_utf8(value).ok());
+    let Some(number) = text.and_then(|text| text.parse::<u64>().ok()) else {
+        return;
+    };
+    match read {
+        Read::MaxTokens | Read::MaxCompletionTokens | Read::MaxOutputTokens => {
+            asked.max_output = asked.max_output.max(Some(number));
+        }
+        Read::Answers => asked.answers = asked.answers.max(number),
+        _ => {}
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod compile;
 mod faults;
+pub(crate) mod limits;
 mod metering;
 #[cfg(feature = "command")]
 pub(crate) mod schema;
@@ -102,6 +103,19 @@ pub(crate) struct Config<'a> {
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "ModeConfig"))]
     pub(crate) mode: Option<&'a RawValue>,
+    /// How much may be asked for. Every limit that is for a request must admit it; then all of them are charged, else none
+    /// is. Counts are kept in the memory of the proxy, and shared by all of its workers.
+    #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "Vec<limits::LimitConfig>"))]
+    pub(crate) limits: Option<&'a RawValue>,
+    /// What limits on tokens set aside for a request until its reply tells what it did cost.
+    #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "limits::ReserveConfig"))]
+    pub(crate) reserve: Option<&'a RawValue>,
+    /// How much of a limit on tokens one token uses.
+    #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "limits::WeightsConfig"))]
+    pub(crate) weights: Option<&'a RawValue>,
     /// What is done to count tokens, and with the counts.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "MeteringConfig"))]

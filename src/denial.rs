@@ -6,6 +6,7 @@
 
 mod code;
 mod forged;
+mod over_limit;
 
 use std::borrow::Cow;
 
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 pub use self::code::Code;
 pub use self::forged::forged;
+pub use self::over_limit::OverLimit;
 use crate::headers::HeaderMap;
 use crate::model_name::ModelName;
 
@@ -35,6 +37,8 @@ pub struct Denial {
     model: Option<ModelName>,
     /// The member of the body that is the reason, as the configuration or the reference has it.
     member: Option<Box<str>>,
+    /// The limit that is the reason.
+    over: Option<Box<OverLimit>>,
 }
 
 impl From<Code> for Denial {
@@ -45,6 +49,7 @@ impl From<Code> for Denial {
             message: code.default_message().into(),
             model: None,
             member: None,
+            over: None,
         }
     }
 }
@@ -71,6 +76,17 @@ impl Denial {
             message: message.into(),
             model: Some(model.clone()),
             member: None,
+            over: None,
+        }
+    }
+
+    /// The refusal by a limit.
+    #[must_use]
+    pub fn over_limit(code: Code, over: OverLimit) -> Self {
+        Self {
+            message: over.message(code).into(),
+            over: Some(Box::new(over)),
+            ..code.into()
         }
     }
 
@@ -129,13 +145,21 @@ impl Denial {
 
     /// The headers of the reply. `request_id` is sent under OpenAI's and Anthropic's name, so that each SDK finds it.
     #[must_use]
-    pub fn headers<'a>(&self, request_id: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
+    pub fn headers<'a>(&'a self, request_id: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
+        let over = self.over.as_deref();
+        let retry = match over {
+            Some(over) if over.is_worth_a_retry(self.code) => "true",
+            _ => "false",
+        };
         let mut headers = vec![
             ("content-type", "application/json"),
             ("cache-control", "no-store"),
-            ("x-should-retry", "false"),
+            ("x-should-retry", retry),
             ("x-tollgate-code", self.shown.as_str()),
         ];
+        if let Some(over) = over {
+            headers.push(("retry-after", &over.retry_after_text));
+        }
         // RFC 9110, section 15.5.2: a 401 must carry a challenge; RFC 6750, section 3.1: no error code when no
         // credential was sent.
         match (self.code, self.status()) {
@@ -159,12 +183,18 @@ impl Denial {
     pub fn body(&self, dialect: Dialect, request_id: Option<&str>) -> String {
         let message = &self.message;
         let error = match dialect {
-            Dialect::OpenAi => ErrorMember::OpenAi {
-                code: self.shown.as_str(),
-                message,
-                param: self.member.as_deref().or_else(|| self.shown.param()),
-                kind: openai_type(self.status()),
-            },
+            Dialect::OpenAi => {
+                let (code, kind) = match &self.over {
+                    Some(over) => over.openai(),
+                    None => (self.shown.as_str(), openai_type(self.status())),
+                };
+                ErrorMember::OpenAi {
+                    code,
+                    message,
+                    param: self.member.as_deref().or_else(|| self.shown.param()),
+                    kind,
+                }
+            }
             Dialect::Anthropic => ErrorMember::Anthropic {
                 message,
                 kind: anthropic_type(self.status()),
@@ -234,6 +264,7 @@ const fn anthropic_type(status: u32) -> &'static str {
         401 => "authentication_error",
         403 => "permission_error",
         404 => "not_found_error",
+        429 => "rate_limit_error",
         500.. => "api_error",
         _ => "invalid_request_error",
     }

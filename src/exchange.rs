@@ -5,6 +5,7 @@
 //! that only observes fails open: the bytes pass.
 
 mod host;
+mod limits;
 #[cfg(not(target_os = "wasi"))]
 mod offline;
 mod reply;
@@ -21,13 +22,14 @@ use crate::metrics::Labels;
 use crate::model_name::ModelName;
 use crate::operation::{self, Operation};
 use crate::policy::Policy;
+use crate::quota::{Asked, Holds};
 use crate::record::{Ending, Facts, Record, Times};
 use crate::rewrite::ask::Edit;
 use crate::rewrite::models::Viewer;
 
 pub use self::host::{Body, Host, LocalReply, Map, Refused};
 #[cfg(not(target_os = "wasi"))]
-pub use self::offline::{Offline, Sent};
+pub use self::offline::{Offline, Sent, Shared};
 
 /// What the proxy does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +69,8 @@ pub struct Exchange {
     /// The model of a permit that is no longer held.
     model: Option<ModelName>,
     reply: Reply,
+    /// What limits have set aside. It outlives the permit: also what is refused later is settled.
+    holds: Option<Box<Holds>>,
 }
 
 impl Exchange {
@@ -84,6 +88,7 @@ impl Exchange {
             noted: None,
             model: None,
             reply: Reply::new(),
+            holds: None,
         }
     }
 
@@ -153,7 +158,12 @@ impl Exchange {
 
     /// The end, whatever the ending. To be called once: it moves the series and writes the filter state.
     pub fn end(&mut self, host: &impl Host, labels: &mut Labels) {
+        let holds = self.holds.take();
+        let tenant = self.tenant.clone().filter(|_| holds.is_some());
         let record = self.record(host);
+        if let (Some(holds), Some(policy)) = (holds, &self.policy) {
+            limits::settle(host, policy, *holds, record.spent(), tenant.as_ref());
+        }
         for movement in record.movements(labels) {
             host.move_series(&movement);
         }
@@ -201,7 +211,10 @@ impl Exchange {
         let caller = self.caller(host, &headers, &policy)?;
         let identity = caller.identity();
         self.tenant = identity.map(|identity| Rc::clone(&identity.tenant().name));
-        let permit = access::admit(caller, &target?, &headers, has_body, &policy.access)?;
+        let mut permit = access::admit(caller, &target?, &headers, has_body, &policy.access)?;
+        if !policy.limits.is_empty() {
+            self.look_at_limits(host, &policy, &mut permit)?;
+        }
         let pending = forward::forward(permit, &headers, has_body, &policy);
         Ok(pending.write(|changes| host.apply(changes))?)
     }
@@ -237,12 +250,31 @@ impl Exchange {
             return Ok(permit.judge_size(size)?);
         }
         let bytes = host.frame(Body::Request, size)?;
-        match permit.judge(&bytes, last, &policy.access)? {
+        let edit = permit.judge(&bytes, last, &policy.access)?;
+        if let Some(asked) = permit.take_asked() {
+            self.holds = Some(limits::hold(host, policy, permit, &asked)?);
+        }
+        match edit {
             Edit::Keep => {}
             Edit::Pad(spaces) => host.append(Body::Request, size, &vec![b' '; spaces])?,
             Edit::Replace(bytes) => host.replace(Body::Request, size, &bytes)?,
         }
         Ok(())
+    }
+
+    /// The limits, as far as they are known before the body. What has no body to be judged is charged at once.
+    fn look_at_limits(
+        &mut self,
+        host: &impl Host,
+        policy: &Policy,
+        permit: &mut Permit,
+    ) -> Result<(), Denial> {
+        if permit.reads_body() {
+            limits::look(host, policy, permit, self.started)
+        } else {
+            self.holds = Some(limits::hold(host, policy, permit, &Asked::default())?);
+            Ok(())
+        }
     }
 
     /// Trailers may carry what was stripped from the headers.

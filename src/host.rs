@@ -12,6 +12,7 @@
 
 use std::cell::RefCell;
 use std::ptr;
+use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
@@ -20,6 +21,7 @@ use crate::config::Fault;
 use crate::exchange::{Body, Host, LocalReply, Map, Refused};
 use crate::headers::HeaderMap;
 use crate::metrics::{Kind, Movement, Series};
+use crate::quota::{Ledger, Machines, Unavailable};
 
 type Result<T> = std::result::Result<T, Refused>;
 
@@ -36,6 +38,7 @@ pub(crate) enum Level {
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const SERIALIZATION_FAILURE: u32 = 3;
+const CAS_MISMATCH: u32 = 8;
 
 unsafe extern "C" {
     fn proxy_log(level: u32, text: *const u8, size: usize) -> u32;
@@ -82,6 +85,21 @@ unsafe extern "C" {
         grpc_status: i32,
     ) -> u32;
     fn proxy_close_stream(stream: u32) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        size: usize,
+        value: *mut *mut u8,
+        value_size: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        size: usize,
+        value: *const u8,
+        value_size: usize,
+        version: u32,
+    ) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
@@ -113,9 +131,65 @@ pub(crate) fn configuration(size: usize) -> Result<Vec<u8>> {
     buffer(PLUGIN_CONFIGURATION, size)
 }
 
+/// Has Envoy tick once in so many milliseconds. Where it refuses, what a crashed worker has set aside is not given back.
+pub(crate) fn tick_every(milliseconds: u32) {
+    // SAFETY: no pointers.
+    unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
+}
+
+thread_local! {
+    // One for the virtual machine, whatever it is configured with.
+    static MACHINES: Rc<Machines> = Rc::default();
+}
+
+/// The virtual machine that this is.
+pub(crate) fn machines() -> Rc<Machines> {
+    MACHINES.try_with(Rc::clone).unwrap_or_default()
+}
+
 /// Envoy, as one request sees it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Envoy;
+
+/// What all virtual machines of one `vm_id` share, under one lock of Envoy's.
+impl Ledger for Envoy {
+    fn load(&self, key: &str) -> std::result::Result<Option<(Vec<u8>, u32)>, Unavailable> {
+        let (mut status, mut version) = (OK, 0);
+        // SAFETY: as in `headers`; the host reads `key` and writes one u32.
+        let bytes = receive(|value, size| unsafe {
+            status = proxy_get_shared_data(key.as_ptr(), key.len(), value, size, &raw mut version);
+            status
+        });
+        match (bytes, status) {
+            (Ok(bytes), _) => Ok(Some((bytes, version))),
+            (Err(Refused), NOT_FOUND) => Ok(None),
+            (Err(Refused), _) => Err(Unavailable),
+        }
+    }
+
+    fn store(
+        &self,
+        key: &str,
+        bytes: &[u8],
+        version: u32,
+    ) -> std::result::Result<bool, Unavailable> {
+        // SAFETY: the host only reads `key` and `bytes`. 0 would mean any version.
+        let status = unsafe {
+            proxy_set_shared_data(
+                key.as_ptr(),
+                key.len(),
+                bytes.as_ptr(),
+                bytes.len(),
+                version.max(1),
+            )
+        };
+        match status {
+            OK => Ok(true),
+            CAS_MISMATCH => Ok(false),
+            _ => Err(Unavailable),
+        }
+    }
+}
 
 impl Host for Envoy {
     fn now(&self) -> Result<u64> {
@@ -197,6 +271,10 @@ impl Host for Envoy {
 
     fn move_series(&self, movement: &Movement) {
         move_series(movement);
+    }
+
+    fn machines(&self) -> Rc<Machines> {
+        machines()
     }
 
     /// Access logs and later filters read the entry as `wasm.<name>`.

@@ -43,6 +43,8 @@ pub struct Identities {
     pub trusted_headers: Option<TrustedHeaders>,
     /// What the fairness id is made from.
     pub fairness: Fairness,
+    /// Whether anything is done with the user of a token.
+    pub names_user: bool,
 }
 
 /// What the fairness id is made from.

@@ -18,6 +18,7 @@ mod number;
 mod paths;
 mod strings;
 mod table;
+mod texts;
 mod utf8;
 mod values;
 mod words;
@@ -32,6 +33,7 @@ use self::number::Number;
 pub use self::paths::{MAX_PATH, MAX_WANTED, Paths};
 use self::paths::{NOWHERE, Place, ROOT};
 pub(crate) use self::table::Table;
+pub(crate) use self::texts::Texts;
 use self::utf8::Utf8;
 use self::words::is_bare;
 use self::words::is_space;
@@ -101,6 +103,8 @@ pub struct Scanner {
     /// The array or object that was closed last had nothing in it.
     empty: bool,
     found: Vec<Found>,
+    /// How much text the document holds; `None` where nobody asks.
+    texts: Option<Texts>,
 }
 
 impl Scanner {
@@ -130,7 +134,20 @@ impl Scanner {
             text: 0,
             empty: false,
             found,
+            texts: None,
         }
+    }
+
+    /// The same, which also [counts its text](Self::texts).
+    #[must_use]
+    pub(crate) fn counting_texts(mut self) -> Self {
+        self.texts = Some(Texts::default());
+        self
+    }
+
+    /// The strings of the document so far, names aside; `None` unless it [counts](Self::counting_texts).
+    pub(crate) const fn texts(&self) -> Option<&Texts> {
+        self.texts.as_ref()
     }
 
     /// Back to the start, for the next document; allocated memory is kept.

@@ -41,6 +41,7 @@ pub mod operation;
 pub mod owned_headers;
 pub mod policy;
 pub mod query;
+pub mod quota;
 pub mod record;
 #[cfg(test)]
 #[cfg(feature = "command")]

@@ -11,6 +11,7 @@ use crate::exchange::{Exchange, Step, seconds};
 use crate::host::{self, Envoy, Level};
 use crate::metrics::Labels;
 use crate::policy::Policy;
+use crate::quota::TICK_MILLISECONDS;
 
 #[allow(
     unsafe_code,
@@ -50,6 +51,9 @@ impl RootContext for Root {
                     host::move_series(&movement);
                 }
                 host::log(Level::Info, &policy.to_string());
+                if !policy.limits.is_empty() {
+                    host::tick_every(TICK_MILLISECONDS);
+                }
                 self.policy = Some(Rc::new(policy));
                 true
             }
@@ -58,6 +62,11 @@ impl RootContext for Root {
                 false
             }
         }
+    }
+
+    fn on_tick(&mut self) {
+        // Whoever cannot count up now does so with the next tick.
+        let _ = host::machines().beat(&Envoy);
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {

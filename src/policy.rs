@@ -12,6 +12,7 @@ use crate::identity::Identities;
 use crate::metrics::{Metric, Movement, Series};
 use crate::operation::Paths;
 use crate::owned_headers::OwnedHeaders;
+use crate::quota::Limits;
 
 /// Everything that requests are judged by. Each step is given the section that it judges by.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Policy {
     pub owned: OwnedHeaders,
     /// What is done to count tokens, and with the counts.
     pub metering: Metering,
+    /// How much may be asked for.
+    pub limits: Limits,
     /// The first eight hex digits of the configuration's SHA-256, to compare gateways with.
     pub fingerprint: u32,
 }

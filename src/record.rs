@@ -12,6 +12,7 @@ use crate::meter::{End, Meter, Metered, Source, Work};
 use crate::metrics::{ANONYMOUS, Label, Labels, Metric, Movement, OTHER, Series, UNKNOWN};
 use crate::model_name::ModelName;
 use crate::operation::Operation;
+use crate::quota::Spent;
 use crate::usage::Usage;
 
 /// What `usage_source` says of the numbers of another filter.
@@ -146,6 +147,34 @@ impl Record {
             self.by_gateway = true;
         }
         self
+    }
+
+    /// What the request did cost, for the limits.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        let status = self.facts.ending.status;
+        let metered = &self.metered;
+        let tokens = |output: Option<u64>| Spent::Tokens {
+            input: metered.usage.input,
+            cached_input: metered.usage.cached_input.unwrap_or_default(),
+            output: output.unwrap_or_default(),
+        };
+        match (self.outcome, status) {
+            (Outcome::Denied | Outcome::DroppedByScheduler, _) | (_, Some(500..)) => Spent::Nothing,
+            (_, Some(400..)) => Spent::Request,
+            // The server may have been at work already.
+            (Outcome::ClientAborted, None | Some(0)) => tokens(None),
+            (_, None | Some(0)) => Spent::Nothing,
+            _ => match metered.source {
+                Source::Reported => tokens(metered.usage.output),
+                Source::Partial | Source::Estimated => {
+                    tokens(metered.usage.output.max(metered.estimate))
+                }
+                Source::None if self.outcome == Outcome::Ok => Spent::Unknown,
+                Source::None => tokens(metered.estimate),
+                Source::NotApplicable => Spent::Request,
+            },
+        }
     }
 
     /// Which series move, and by how much.

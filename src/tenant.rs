@@ -77,6 +77,13 @@ impl Groups {
         self.0.get(name).copied()
     }
 
+    /// All groups with their names.
+    #[must_use]
+    pub fn names(&self) -> Vec<(GroupId, Rc<str>)> {
+        let groups = self.0.iter();
+        groups.map(|(name, id)| (*id, (&**name).into())).collect()
+    }
+
     /// The name of a group. Not for the path of a request: it looks at every group.
     #[must_use]
     pub fn name(&self, id: GroupId) -> Option<&str> {

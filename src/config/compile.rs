@@ -6,6 +6,7 @@ mod credentials;
 mod headers;
 mod issuers;
 mod keys;
+pub(crate) mod limits;
 mod trusted_headers;
 
 #[cfg(feature = "command")]
@@ -112,6 +113,7 @@ impl Compiler<'_> {
         let extra_paths = self.extra_paths(&config);
         let public_paths = self.public_paths(&config);
         let fairness = self.fairness(&config);
+        let limits = self.limits(&config, &keys);
         let none_tried = self.faults.is_empty()
             && keys.is_empty()
             && issuers.is_empty()
@@ -140,6 +142,7 @@ impl Compiler<'_> {
                 sources,
                 issuers,
                 trusted_headers,
+                names_user: fairness == Fairness::User || limits.are_per_user(),
                 fairness,
             },
             access: Rules {
@@ -148,11 +151,13 @@ impl Compiler<'_> {
                 model_header,
                 members,
                 allow_background,
+                reads_cost: !limits.is_empty(),
             },
             forwarding,
             admitted,
             owned,
             metering,
+            limits,
             fingerprint: fingerprint(text),
         })
     }

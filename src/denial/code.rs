@@ -202,6 +202,34 @@ codes! {
         remedy: "Send it as it is.",
     }
 
+    // How much has been used.
+
+    /// A limit on requests is used up.
+    QuotaRequests = "quota_requests", status: 429 {
+        message: "You have sent as many requests as you may.",
+        remedy: "Wait as long as `retry-after` says, or ask the operator for more.",
+    }
+    /// A limit on tokens is used up, or what is left is not enough for what the request may cost.
+    QuotaTokens = "quota_tokens", status: 429 {
+        message: "You have used as many tokens as you may.",
+        remedy: "Wait as long as `retry-after` says, ask for fewer with `max_tokens`, or ask the operator for more.",
+    }
+    /// As many requests are being served as may be at once.
+    QuotaConcurrency = "quota_concurrency", status: 429 {
+        message: "As many of your requests are being served as may be at once.",
+        remedy: "Wait for one of them to end.",
+    }
+    /// The request may cost more than the limit ever has, so that waiting does not help. Nobody's budget is charged.
+    QuotaRequestTooLarge = "quota_request_too_large", status: 429 {
+        message: "This request may cost more than its limit ever has.",
+        remedy: "Ask for fewer tokens with `max_tokens`, or send less text.",
+    }
+    /// The limits cannot be read or written, and `onLimitFailure` is `refuse`.
+    LimitsUnavailable = "limits_unavailable", status: 503 {
+        message: "The gateway cannot count at the moment.",
+        remedy: "Look at `tollgate_limit_failures_total`.",
+    }
+
     // What is not the client's fault.
 
     /// Envoy refused a call that the decision depends on; the request stops here, unseen by the server.

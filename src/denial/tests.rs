@@ -93,6 +93,7 @@ fn a_hidden_model_is_not_found_by_the_client_and_not_allowed_for_the_operator() 
 
 #[wasm_bindgen_test(unsupported = test)]
 fn the_request_id_is_sent_under_the_name_of_each_sdk() {
-    let headers = Denial::from(Code::InvalidCredential).headers(Some("r-1"));
+    let denial = Denial::from(Code::InvalidCredential);
+    let headers = denial.headers(Some("r-1"));
     assert!(headers.contains(&("x-request-id", "r-1")) && headers.contains(&("request-id", "r-1")));
 }

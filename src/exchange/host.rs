@@ -1,10 +1,13 @@
 //! What a shell provides: the calls by which an [`Exchange`](super::Exchange) reads and writes a request and its reply.
 
+use std::rc::Rc;
+
 use crate::attribute::Attribute;
 use crate::denial::{Code, Denial};
 use crate::forward::Changes;
 use crate::headers::HeaderMap;
 use crate::metrics::Movement;
+use crate::quota::{Ledger, Machines};
 
 /// The host refused a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +50,7 @@ pub struct LocalReply<'a> {
 
 /// One request's view of the proxy that it passes through. Every call that can be refused says so; an exchange decides
 /// what a refusal means.
-pub trait Host {
+pub trait Host: Ledger {
     /// The time in nanoseconds since the epoch.
     ///
     /// # Errors
@@ -112,6 +115,10 @@ pub trait Host {
 
     /// Writes one entry of the request's filter state.
     fn set_filter_state(&self, name: &str, value: &str);
+
+    /// The virtual machine that this is, and those that share the [`Ledger`] with it. The shell has it
+    /// [count up](Machines::beat) once a second.
+    fn machines(&self) -> Rc<Machines>;
 
     /// Writes the header changes of an admitted request.
     ///

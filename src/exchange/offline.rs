@@ -1,6 +1,8 @@
 //! A host without a proxy: messages in memory. The tests, the fuzz checks and `tollgate explain` drive an exchange on it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::host::write;
 use super::{Body, Host, LocalReply, Map, Refused};
@@ -8,6 +10,7 @@ use crate::attribute::Attribute;
 use crate::forward::Changes;
 use crate::headers::HeaderMap;
 use crate::metrics::Movement;
+use crate::quota::{Ledger, Machines, Unavailable};
 
 type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -38,6 +41,7 @@ pub struct Offline<'a> {
     changes: RefCell<Changes>,
     sent: RefCell<Option<Sent>>,
     movements: RefCell<Vec<Movement>>,
+    shared: Rc<Shared>,
     filter_state: RefCell<Vec<(String, String)>>,
 }
 
@@ -58,10 +62,23 @@ impl<'a> Offline<'a> {
             changes: RefCell::default(),
             sent: RefCell::default(),
             movements: RefCell::default(),
+            shared: Rc::default(),
             filter_state: RefCell::default(),
         };
         host.put_headers(Map::RequestHeaders, headers);
         host
+    }
+
+    /// The same, with a store that other exchanges share.
+    #[must_use]
+    pub fn sharing(mut self, shared: &Rc<Shared>) -> Self {
+        self.shared = Rc::clone(shared);
+        self
+    }
+
+    /// Sets the clock, in nanoseconds since the epoch.
+    pub fn set_time(&self, time: u64) {
+        self.time.set(time);
     }
 
     /// Puts headers or trailers in place.
@@ -145,6 +162,54 @@ impl<'a> Offline<'a> {
     }
 }
 
+/// A store in memory, and the virtual machine that uses it.
+#[derive(Debug, Default)]
+pub struct Shared {
+    entries: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
+    machines: Rc<Machines>,
+    fails: Cell<bool>,
+}
+
+impl Shared {
+    /// Fails every call from now on, or no longer.
+    pub fn fail(&self, fails: bool) {
+        self.fails.set(fails);
+    }
+}
+
+impl Ledger for Shared {
+    fn load(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
+        if self.fails.get() {
+            return Err(Unavailable);
+        }
+        Ok(self.entries.borrow().get(key).cloned())
+    }
+
+    fn store(&self, key: &str, bytes: &[u8], version: u32) -> Result<bool, Unavailable> {
+        if self.fails.get() {
+            return Err(Unavailable);
+        }
+        let mut entries = self.entries.borrow_mut();
+        let found = entries.get(key).map(|(_, version)| *version);
+        if found.is_some_and(|found| found != version) {
+            return Ok(false);
+        }
+        let next = found.map_or(1, |found| found.wrapping_add(1));
+        entries.insert(key.to_owned(), (bytes.to_vec(), next));
+        Ok(true)
+    }
+}
+
+impl Ledger for Offline<'_> {
+    fn load(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
+        self.shared.load(key)
+    }
+
+    fn store(&self, key: &str, bytes: &[u8], version: u32) -> Result<bool, Unavailable> {
+        self.shared.store(key, bytes, version)
+    }
+}
+
 impl Host for Offline<'_> {
     fn now(&self) -> Result<u64, Refused> {
         Ok(self.time.get())
@@ -215,6 +280,10 @@ impl Host for Offline<'_> {
     fn set_filter_state(&self, name: &str, value: &str) {
         let entry = (name.to_owned(), value.to_owned());
         self.filter_state.borrow_mut().push(entry);
+    }
+
+    fn machines(&self) -> Rc<Machines> {
+        Rc::clone(&self.shared.machines)
     }
 
     fn apply(&self, changes: &Changes) -> Result<(), Refused> {

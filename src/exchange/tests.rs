@@ -4,6 +4,8 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use super::*;
 use crate::fixtures::{self, ACME_KEY, GLOBEX_KEY, no_token, request};
 
+mod limits;
+
 const HOUR: u64 = 3_600_000_000_000;
 const BODY: &str = r#"{"model":"llama-3.1-8b","stream":true}"#;
 const TEXT: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\n";

@@ -71,6 +71,13 @@ impl Keys {
         })
     }
 
+    /// Whether a key has this id. Not for the path of a request: it looks at every key.
+    #[must_use]
+    pub fn has_id(&self, id: &str) -> bool {
+        let mut keys = self.exact.values().chain(self.maas.values());
+        keys.any(|key| *key.id == *id)
+    }
+
     /// When the next key expires, in seconds since the epoch. Expired and disabled keys are over already.
     #[must_use]
     pub fn next_expiry(&self, now: i64) -> Option<i64> {

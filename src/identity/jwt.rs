@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use super::{Fairness, Identities, Identity, Proof};
+use super::{Identities, Identity, Proof};
 use crate::attribute::Attribute;
 use crate::denial::Code;
 use crate::tenant::{GroupId, Tenant};
@@ -114,7 +114,7 @@ pub(super) fn identity(
         _ => return Err(Code::AmbiguousTenant),
     };
     let tenant = tenant.ok_or(Code::UnknownTenant)?;
-    let user = if identities.fairness == Fairness::User {
+    let user = if identities.names_user {
         issuer.user(claims)?
     } else {
         None

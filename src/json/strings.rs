@@ -17,12 +17,20 @@ impl Scanner {
     ) -> Result<usize, Fault> {
         let (run, stop) = self.run(bytes, at)?;
         let length = u64::try_from(run.len()).unwrap_or(u64::MAX);
+        if let Some(texts) = &mut self.texts {
+            texts.run(run, self.text);
+        }
         self.text = self.text.saturating_add(length);
         let end = at.wrapping_add(run.len());
         let next = end.wrapping_add(1);
         match stop {
             None => return Ok(end),
-            Some(b'"') => self.end_value(bytes, next, on_value),
+            Some(b'"') => {
+                if let Some(texts) = &mut self.texts {
+                    texts.end(self.text);
+                }
+                self.end_value(bytes, next, on_value);
+            }
             Some(_) => self.state = State::Escape { in_name: false },
         }
         Ok(next)

@@ -3,6 +3,8 @@
 use super::naming::{NAME, NAMING};
 use crate::json::{Found, Scanner, Table, Wanted};
 
+/// Numbers of a count.
+pub(super) const NUMBER: usize = 20;
 /// Literals, and nothing longer.
 pub(super) const LITERAL: usize = 5;
 
@@ -22,9 +24,13 @@ pub(crate) enum Read {
     Stream,
     StreamOptions,
     IncludeUsage,
+    MaxTokens,
+    MaxCompletionTokens,
+    MaxOutputTokens,
+    Answers,
 }
 
-const READ: [(Read, Wanted); 5] = [
+const READ: [(Read, Wanted); 9] = [
     (Read::Model, wanted(&["model"], NAME)),
     (Read::Background, wanted(&["background"], LITERAL)),
     (Read::Stream, wanted(&["stream"], LITERAL)),
@@ -33,6 +39,16 @@ const READ: [(Read, Wanted); 5] = [
         Read::IncludeUsage,
         wanted(&["stream_options", "include_usage"], LITERAL),
     ),
+    (Read::MaxTokens, wanted(&["max_tokens"], NUMBER)),
+    (
+        Read::MaxCompletionTokens,
+        wanted(&["max_completion_tokens"], NUMBER),
+    ),
+    (
+        Read::MaxOutputTokens,
+        wanted(&["max_output_tokens"], NUMBER),
+    ),
+    (Read::Answers, wanted(&["n"], NUMBER)),
 ];
 
 const ROWS: usize = READ.len() + NAMING.len();
@@ -55,6 +71,10 @@ impl Read {
             Self::Stream => const { Self::Stream.place() },
             Self::StreamOptions => const { Self::StreamOptions.place() },
             Self::IncludeUsage => const { Self::IncludeUsage.place() },
+            Self::MaxTokens => const { Self::MaxTokens.place() },
+            Self::MaxCompletionTokens => const { Self::MaxCompletionTokens.place() },
+            Self::MaxOutputTokens => const { Self::MaxOutputTokens.place() },
+            Self::Answers => const { Self::Answers.place() },
         })
     }
 

@@ -72,6 +72,25 @@ metrics! {
     RetriedRequests = "tollgate_retried_requests_total", Counter ["tenant", "model"];
     /// With each denial; with `mode: audit`, with each that would have been one.
     Denials = "tollgate_denials_total", Counter ["tenant", "code"];
+    /// When a request is over: what its tenant has used of a limit that is kept for each tenant alone, in the current window.
+    LimitUsed = "tollgate_limit_used", Gauge ["limit", "tenant"];
+    /// When a request is over: what is set aside for those of its tenant that are being served; of a limit on requests at
+    /// once, how many they are.
+    LimitReserved = "tollgate_limit_reserved", Gauge ["limit", "tenant"];
+    /// When a request is over: how much its tenant may use.
+    LimitAmount = "tollgate_limit_amount", Gauge ["limit", "tenant"];
+    /// With each request that did cost more tokens than were set aside and left: by those beyond the limit.
+    LimitOvershoot = "tollgate_limit_overshoot_tokens_total", Counter ["limit", "tenant"];
+    /// With each request that did cost fewer tokens than were set aside: by those given back.
+    LimitRefunds = "tollgate_limit_refunded_tokens_total", Counter ["limit", "tenant"];
+    /// With each request whose cost nobody knows, so that what was set aside stands.
+    LimitUnsettled = "tollgate_limit_unsettled_total", Counter ["limit", "tenant"];
+    /// With each time that what a crashed worker had set aside was given back.
+    LimitSweeps = "tollgate_limit_sweeps_total", Counter [];
+    /// With each time that a count had to be read anew, because another worker had changed it.
+    LimitConflicts = "tollgate_limit_conflicts_total", Counter [];
+    /// With each request that could not be counted.
+    LimitFailures = "tollgate_limit_failures_total", Counter [];
     /// With the first generated text of a streamed reply: the time since the request's headers.
     TimeToFirstToken = "tollgate_time_to_first_token_milliseconds", Histogram ["tenant", "model"];
     /// At the end of each request that was not denied and names a model in its body: the time since its headers.

@@ -37,6 +37,15 @@ macro_rules! operations {
         }
 
         impl Operation {
+            /// The operation of this label value.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
             /// Whether anybody is asked who they are.
             #[must_use]
             pub const fn needs_identity(self) -> bool {

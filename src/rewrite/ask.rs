@@ -124,7 +124,12 @@ impl Ask {
                 _ => self.ambiguous = true,
             },
             Read::StreamOptions => self.options(found, last, end),
-            Read::Model | Read::Background => {}
+            Read::Model
+            | Read::Background
+            | Read::MaxTokens
+            | Read::MaxCompletionTokens
+            | Read::MaxOutputTokens
+            | Read::Answers => {}
         }
     }
 
