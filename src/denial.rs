@@ -131,6 +131,12 @@ impl Denial {
         self.member.as_deref()
     }
 
+    /// The limit that was reached, where that is the reason.
+    #[must_use]
+    pub fn limit(&self) -> Option<&OverLimit> {
+        self.over.as_deref()
+    }
+
     /// The stable code, as metrics and logs say it. [`Denial::headers`] and [`Denial::body`] may show another one.
     #[must_use]
     pub const fn code(&self) -> Code {

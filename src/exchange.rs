@@ -123,6 +123,9 @@ impl Exchange {
             return Step::Continue;
         };
         let begun = self.reply.begin(host, last, forwarded.permit(), policy);
+        if let Some(holds) = &self.holds {
+            limits::tell(host, &holds.left, self.dialect);
+        }
         self.go_on(host, begun)
     }
 
@@ -300,10 +303,13 @@ impl Exchange {
     fn refuse(&mut self, host: &impl Host, denial: Denial) -> Step {
         if self.denial().is_none() {
             let id = self.request_id.as_deref();
+            let mut headers = denial.headers(id);
+            let told = limits::told_of_refusal(host, &denial, self.dialect);
+            headers.extend(told.iter().map(|(name, value)| (*name, value.as_str())));
             let reply = LocalReply {
                 status: denial.status(),
                 details: &format!("tollgate_{}", denial.code().as_str()),
-                headers: &denial.headers(id),
+                headers: &headers,
                 body: &denial.body(self.dialect, id),
             };
             if host.reply(&reply).is_err() {

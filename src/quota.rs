@@ -11,6 +11,7 @@
 mod account;
 mod machines;
 mod record;
+mod told;
 mod window;
 
 use std::hash::{Hash, Hasher};
@@ -30,6 +31,7 @@ pub(crate) use self::account::Terms;
 use self::account::{Account, Ask, Granted, Shortage, UNIT};
 pub use self::machines::{Machines, TICK_MILLISECONDS};
 use self::record::Record;
+pub use self::told::headers;
 pub use self::window::Window;
 
 /// How often an entry is read anew because somebody else has written it. Four workers in a tight loop need two hundred at

@@ -56,6 +56,7 @@ pub fn stats_tags() -> Vec<Value> {
         "reason",
         "code",
         "label",
+        "limit",
     ]
     .iter()
     .map(|label| json!({"tag_name": label, "regex": format!(r"({label}=\.=(.*?);\.;)")}))

@@ -1,11 +1,12 @@
 //! Where the limits meet the host.
 
-use super::Host;
-use crate::access::Permit;
-use crate::denial::Denial;
-use crate::policy::Policy;
-use crate::quota::{Asked, Holds, Spent, Who};
 use std::rc::Rc;
+
+use super::{Host, Map};
+use crate::access::Permit;
+use crate::denial::{Denial, Dialect};
+use crate::policy::Policy;
+use crate::quota::{self, Asked, Budget, Holds, Left, Spent, Who};
 
 fn who(permit: &Permit) -> Who<'_> {
     Who {
@@ -68,4 +69,44 @@ pub(super) fn settle(
     for movement in policy.limits.settle(holds, spent, tenant, host, now) {
         host.move_series(&movement);
     }
+}
+
+/// Tells the client what is left, in place of what the server says of limits of its own. A reply is not worth failing for.
+pub(super) fn tell(host: &impl Host, left: &Left, dialect: Dialect) {
+    if *left == Left::default() {
+        return;
+    }
+    for (name, value) in quota::headers(left, dialect, host.now().unwrap_or_default()) {
+        let _ = host.set_header(Map::ResponseHeaders, name, &value);
+    }
+}
+
+/// What a refusal by a limit tells beside its code.
+pub(super) fn told_of_refusal(
+    host: &impl Host,
+    denial: &Denial,
+    dialect: Dialect,
+) -> Vec<(&'static str, String)> {
+    let Some(over) = denial.limit().filter(|over| over.window.is_some()) else {
+        return Vec::new();
+    };
+    let budget = Some(Budget {
+        limit: over.amount,
+        remaining: over
+            .amount
+            .saturating_sub(over.used.saturating_add(over.reserved)),
+        reset: over.retry_after.saturating_mul(1_000_000_000),
+    });
+    let left = if over.counts == "requests" {
+        Left {
+            requests: budget,
+            tokens: None,
+        }
+    } else {
+        Left {
+            requests: None,
+            tokens: budget,
+        }
+    };
+    quota::headers(&left, dialect, host.now().unwrap_or_default())
 }

@@ -73,6 +73,7 @@ mod platforms;
 #[cfg(test)]
 mod query;
 #[cfg(test)]
+mod quotas;
 mod rate_limit;
 #[cfg(test)]
 mod reply_headers;
