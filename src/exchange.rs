@@ -193,6 +193,12 @@ impl Exchange {
         }
     }
 
+    /// What limits have set aside.
+    #[must_use]
+    pub fn holds(&self) -> Option<&Holds> {
+        self.holds.as_deref()
+    }
+
     /// Why the client was told no.
     #[must_use]
     pub const fn denial(&self) -> Option<&Denial> {

@@ -165,7 +165,8 @@ fn denials() -> String {
 }
 
 fn denied_reply() -> String {
-    let headers = Denial::from(Code::InvalidCredential).headers(Some("the request's id"));
+    let denial = Denial::from(Code::InvalidCredential);
+    let headers = denial.headers(Some("the request's id"));
     let row = |(name, value): (&str, &str)| {
         let value = match name {
             "x-tollgate-code" => "the code".to_owned(),

@@ -9,12 +9,15 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::Config;
+use super::compile::limits;
 use super::compile::{
     DEFAULT_MODEL_HEADER, MAX_HEADER, MAX_MEMBER, MAX_NAME, MAX_VARIABLE, RESERVED_NAMES,
     TOKEN_MARKS,
 };
 use super::metering::MAX_COST_KEY;
 use crate::model_name::{self, NAME_MARKS};
+use crate::operation::Operation;
+use crate::quota::Reserve;
 
 /// The schema, in the dialect of 2020-12. It is stricter than the filter in one thing: null, which the filter takes for
 /// an optional member that is not there, is refused.
@@ -246,6 +249,34 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("fairness", json!({"default": {"from": "tenant"}})),
         ("hideDeniedModels", json!({"default": false})),
         ("mode", json!({"default": "enforce"})),
+        ("limits", json!({"maxItems": limits::MAX_LIMITS})),
+        ("limits[]", limit()),
+        ("limits[].id", name()),
+        ("limits[].requests", amount()),
+        ("limits[].tokens", amount()),
+        ("limits[].inputTokens", amount()),
+        ("limits[].outputTokens", amount()),
+        ("limits[].concurrent", amount()),
+        (
+            "limits[].utcOffset",
+            json!({"pattern": "^[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]$", "examples": ["+01:00"]}),
+        ),
+        ("limits[].models[]", json!({"pattern": model_pattern()})),
+        ("limits[].operations[]", json!({"enum": Operation::NAMES})),
+        (
+            "reserve.outputTokens",
+            json!({"minimum": 1, "maximum": limits::MAX_OUTPUT_TOKENS, "default": Reserve::default().output_tokens}),
+        ),
+        (
+            "reserve.bytesPerToken",
+            json!({"minimum": 1, "maximum": limits::MAX_BYTES_PER_TOKEN, "default": Reserve::default().bytes_per_token}),
+        ),
+        ("weights.input", weight()),
+        (
+            "weights.cachedInput",
+            json!({"minimum": 0, "maximum": limits::MAX_WEIGHT}),
+        ),
+        ("weights.output", weight()),
         ("metering.streamUsage", json!({"default": "inject"})),
         ("metering.stripAcceptEncoding", json!({"default": true})),
         (
@@ -256,6 +287,40 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("metering.gatewayCounts.aiGateway.input", cost_key()),
         ("metering.gatewayCounts.aiGateway.output", cost_key()),
     ]
+}
+
+fn amount() -> Value {
+    json!({"minimum": 1, "maximum": limits::MAX_AMOUNT})
+}
+
+fn weight() -> Value {
+    json!({"minimum": 0, "maximum": limits::MAX_WEIGHT, "default": 1})
+}
+
+/// One measure, with the window that it needs.
+fn limit() -> Value {
+    let windowed = ["requests", "tokens", "inputTokens", "outputTokens"];
+    let mut measures: Vec<Value> = windowed
+        .iter()
+        .map(|measure| json!({"required": [measure, "window"]}))
+        .collect();
+    measures.push(json!({"required": ["concurrent"], "not": {"required": ["window"]}}));
+    let some = |measure: &str| json!({"required": [measure]});
+    let one = windowed.iter().copied().chain(["concurrent"]).map(some);
+    json!({
+        "oneOf": one.collect::<Vec<_>>(),
+        "allOf": [
+            {"anyOf": measures},
+            {
+                "if": {"properties": {"window": {"const": "month"}}, "required": ["window"]},
+                "then": {"required": ["keeps"]},
+            },
+            {
+                "if": {"required": ["utcOffset"]},
+                "then": {"properties": {"window": {"enum": ["day", "month"]}}, "required": ["window"]},
+            },
+        ],
+    })
 }
 
 /// Whoever is to be identified needs something that identifies, and models; and an encoded reply hides no usage.

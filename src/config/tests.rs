@@ -3,6 +3,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 mod admitted;
 mod environment;
+mod limits;
 mod trusted_headers;
 
 use super::*;

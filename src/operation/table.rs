@@ -37,6 +37,10 @@ macro_rules! operations {
         }
 
         impl Operation {
+            /// All label values.
+            #[cfg(feature = "command")]
+            pub(crate) const NAMES: &[&'static str] = &[$($name),+];
+
             /// The operation of this label value.
             #[must_use]
             pub fn named(name: &str) -> Option<Self> {

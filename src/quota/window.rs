@@ -54,7 +54,7 @@ impl Window {
         let local = now.saturating_add(offset);
         let days = local.div_euclid(DAY);
         let (first, next) = match self {
-            Self::Month => month(local).unwrap_or((days, days.saturating_add(31))),
+            Self::Month => month(local).unwrap_or_else(|| (days, days.saturating_add(31))),
             Self::Minute | Self::Hour | Self::Day => (days, days.saturating_add(1)),
         };
         let moment = |day: i64| day.saturating_mul(DAY).saturating_sub(offset);

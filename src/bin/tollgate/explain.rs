@@ -169,6 +169,8 @@ struct Passage {
     /// Whether the server is asked for usage that the client does not see.
     hides_usage: bool,
     headers: report::Headers,
+    /// What is set aside with each limit.
+    limits: Vec<report::Held>,
     denial: Option<Denial>,
 }
 
@@ -205,6 +207,12 @@ fn pass(request: &Request, policy: &Rc<Policy>) -> Passage {
         model: allowed.or(refused).cloned(),
         hides_usage: permit.and_then(Permit::ask).is_some_and(Ask::is_hidden),
         headers: report::Headers::of(&host.changes(), request),
+        limits: exchange
+            .holds()
+            .into_iter()
+            .flat_map(|holds| policy.limits.held(holds))
+            .map(|(limit, amount)| report::Held::new(limit, amount))
+            .collect(),
         denial: exchange.denial().cloned(),
     }
 }

@@ -251,12 +251,16 @@ impl Compiler<'_> {
             let Some(value) = value else {
                 return default;
             };
-            let thousandths = thousandths(value);
-            if thousandths.is_none() {
+            if !(0.0..=f64::from(MAX_WEIGHT)).contains(&value) {
                 self.fault(
                     format!("weights.{name}"),
-                    format!("expected 0 to {MAX_WEIGHT}, with three decimals at most"),
+                    format!("expected 0 to {MAX_WEIGHT}"),
                 );
+                return default;
+            }
+            let thousandths = thousandths(value);
+            if thousandths.is_none() {
+                self.fault(format!("weights.{name}"), "expected three decimals at most");
             }
             thousandths.unwrap_or(default)
         };
@@ -267,12 +271,11 @@ impl Compiler<'_> {
     }
 }
 
-/// Thousandths of a weight; `None` for one that is none.
+/// Thousandths of a weight in its range; `None` for one that is finer.
 fn thousandths(value: f64) -> Option<u64> {
     let scaled = value * 1000.0;
     let whole = scaled.round();
-    let fits =
-        (0.0..=f64::from(MAX_WEIGHT) * 1000.0).contains(&whole) && (scaled - whole).abs() < 1e-6;
+    let fits = (scaled - whole).abs() < 1e-6;
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

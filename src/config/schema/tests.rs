@@ -21,6 +21,8 @@ const UNSEEN: &[&str] = &[
     "expected one key of 1 to 512 ",
     "the key is cut or mistyped",
     "expected one of the names in `tenants`",
+    "expected one of the ids in `keys`",
+    "three decimals",
     "got 18 bytes that do not begin so", // in a variable
     "no header carries this attribute",
     "only `trustedHeaders` has attributes",
@@ -152,7 +154,7 @@ fn defaults(schema: &Value, path: &[&str], found: &mut Vec<(String, Value)>) {
 fn a_default_is_what_is_meant_by_nothing() {
     let mut all = Vec::new();
     defaults(&schema(), &[], &mut all);
-    assert_eq!(all.len(), 27, "{all:?}");
+    assert_eq!(all.len(), 36, "{all:?}");
     for (path, default) in all {
         // A configuration with all that the member stands in.
         let mut config = demo();
@@ -167,6 +169,9 @@ fn a_default_is_what_is_meant_by_nothing() {
         config["tenants"]["acme"] = json!({});
         config["body"] = json!({});
         config["headers"] = json!({});
+        config["limits"] = json!([{"id": "five", "per": "tenant", "requests": 5, "window": "day"}]);
+        config["reserve"] = json!({});
+        config["weights"] = json!({});
         config["publicPaths"] = json!([{"method": "GET", "path": "/health"}]);
         config["extraPaths"] = json!([{"method": "POST", "path": "/wake", "groups": []}]);
         let policy = |config: &Value| {

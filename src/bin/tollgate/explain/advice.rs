@@ -51,6 +51,15 @@ pub(super) fn advice(
         Code::MissingPrincipal | Code::MalformedIdentity => {
             "Look at what the gateway in front writes into the header that the message names.".to_owned()
         }
+        Code::QuotaRequests | Code::QuotaTokens | Code::QuotaConcurrency => {
+            "Wait as long as `retry-after` says, or give the limit of `limits` that the message names more.".to_owned()
+        }
+        Code::QuotaRequestTooLarge => {
+            "Have the client ask for fewer tokens (`max_tokens`), or give the limit of `limits` that the message names more.".to_owned()
+        }
+        Code::LimitsUnavailable => {
+            "The proxy's shared data failed. `failure: open` in the limit lets requests pass meanwhile.".to_owned()
+        }
         Code::ModelNotAllowed | Code::ModelNotFound => not_allowed(who, model),
         Code::OperationNotAllowed => {
             let line = request.line.split('?').next().unwrap_or_default();

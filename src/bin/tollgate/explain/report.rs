@@ -12,6 +12,7 @@ use tollgate::meter;
 use tollgate::model_name::ModelName;
 use tollgate::operation::{self, Operation};
 use tollgate::policy::Policy;
+use tollgate::quota::{Limit, Window};
 
 use super::Passage;
 use super::advice::advice;
@@ -58,6 +59,52 @@ struct Passed {
     fairness_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Usage>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    limits: Vec<Held>,
+}
+
+/// A limit that applies, and what it sets aside.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Held {
+    id: String,
+    counts: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<&'static str>,
+    limit: u64,
+    reserves: u64,
+}
+
+impl Held {
+    pub(super) fn new(limit: &Limit, reserves: u64) -> Self {
+        Self {
+            id: limit.id.to_string(),
+            counts: limit.measure().as_str(),
+            window: limit.window().map(Window::as_str),
+            limit: limit.amount(),
+            reserves,
+        }
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            id,
+            counts,
+            limit,
+            reserves,
+            ..
+        } = self;
+        write!(
+            formatter,
+            "`{id}` sets aside {reserves} of {limit} {counts}"
+        )?;
+        match self.window {
+            Some(window) => write!(formatter, " per {window}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What happens to the headers.
@@ -173,6 +220,7 @@ impl Passed {
                 .find_map(|name| headers.set.get(name).cloned()),
             headers: headers.clone(),
             usage,
+            limits: passage.limits.clone(),
         }
     }
 }
@@ -314,10 +362,13 @@ impl fmt::Display for Passed {
             "fairness",
             self.fairness_id.as_deref().unwrap_or("no id"),
         )?;
-        match self.usage {
-            None => Ok(()),
-            Some(usage) => line(formatter, "usage", usage),
+        if let Some(usage) = self.usage {
+            line(formatter, "usage", usage)?;
         }
+        for (index, limit) in self.limits.iter().enumerate() {
+            line(formatter, if index == 0 { "limits" } else { "" }, limit)?;
+        }
+        Ok(())
     }
 }
 

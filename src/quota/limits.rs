@@ -1,0 +1,536 @@
+//! All limits, and what they set aside.
+
+use std::rc::Rc;
+
+use super::account::{Account, Ask, Granted, Measure, Shortage, Terms, UNIT};
+use super::limit::{Limit, Per, place};
+use super::machines::Machines;
+use super::record::Record;
+use super::{Asked, Failure, Ledger, Reserve, Spent, Unavailable, Weights, Who, retry};
+use crate::denial::{Code, Denial};
+use crate::metrics::{ANONYMOUS, Label, Metric, Movement, Series};
+use crate::tenant::GroupId;
+
+/// Tokens that an image or another file in a body counts for.
+const FILE_TOKENS: u64 = 1024;
+
+/// All limits.
+#[derive(Debug, Default)]
+pub struct Limits {
+    /// Those that the fewest share first.
+    list: Vec<Limit>,
+    /// What is set aside.
+    pub reserve: Reserve,
+    /// What a token counts.
+    pub weights: Weights,
+    /// The names of the groups, by their ids.
+    groups: Vec<(GroupId, Rc<str>)>,
+}
+
+/// What is set aside in one account.
+#[derive(Debug)]
+struct Hold {
+    /// Which of the limits.
+    limit: usize,
+    tag: u64,
+    granted: Granted,
+}
+
+/// What is set aside in one entry of the store.
+#[derive(Debug)]
+struct Entry {
+    key: String,
+    holds: Vec<Hold>,
+}
+
+/// What is set aside for one request. To be [settled](Limits::settle) once.
+#[derive(Debug, Default)]
+pub struct Holds {
+    entries: Vec<Entry>,
+    machine: u32,
+    /// Tokens of input that were estimated.
+    input: u64,
+    /// What limits would have refused that only tell.
+    pub noted: Option<Denial>,
+    /// What is left of the limits that come nearest to their end, by what they count.
+    pub left: Left,
+}
+
+/// The limits that come nearest to their end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Of those that count requests.
+    pub requests: Option<Budget>,
+    /// Of those that count tokens.
+    pub tokens: Option<Budget>,
+}
+
+/// What is left of one limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// How much there is.
+    pub limit: u64,
+    /// How much is left.
+    pub remaining: u64,
+    /// Nanoseconds until all of it is back.
+    pub reset: u64,
+}
+
+impl Left {
+    fn note(&mut self, terms: &Terms, account: &Account, now: u64) {
+        let place = match terms.measure {
+            Measure::Requests => &mut self.requests,
+            Measure::Concurrent => return,
+            _ => &mut self.tokens,
+        };
+        let left = account.left(terms);
+        let budget = Budget {
+            limit: terms.amount / UNIT,
+            remaining: left / UNIT,
+            reset: account.wait(terms, now, terms.amount.saturating_sub(left)),
+        };
+        let is_tighter = |other: &Budget| {
+            let ours = u128::from(budget.remaining).saturating_mul(other.limit.into());
+            ours < u128::from(other.remaining).saturating_mul(budget.limit.into())
+        };
+        if place.as_ref().is_none_or(is_tighter) {
+            *place = Some(budget);
+        }
+    }
+}
+
+/// One account that a request is charged to.
+struct Wanted {
+    limit: usize,
+    key: String,
+    tag: u64,
+    ask: Ask,
+}
+
+/// Why an entry was not written.
+enum Stopped {
+    Short(usize, Shortage),
+    Unavailable,
+}
+
+impl Limits {
+    /// All limits, and the names of the groups.
+    #[must_use]
+    pub fn new(
+        mut list: Vec<Limit>,
+        reserve: Reserve,
+        weights: Weights,
+        groups: Vec<(GroupId, Rc<str>)>,
+    ) -> Self {
+        list.sort_by_key(|limit| std::cmp::Reverse(limit.per.narrowness()));
+        Self {
+            list,
+            reserve,
+            weights,
+            groups,
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether any is kept for each user.
+    #[must_use]
+    pub fn are_per_user(&self) -> bool {
+        self.list.iter().any(|limit| limit.per.user)
+    }
+
+    /// All of them, those that the fewest share first.
+    pub fn iter(&self) -> impl Iterator<Item = &Limit> {
+        self.list.iter()
+    }
+
+    /// What is set aside with each limit, in what it counts.
+    pub fn held<'a>(&'a self, holds: &'a Holds) -> impl Iterator<Item = (&'a Limit, u64)> {
+        let all = holds.entries.iter().flat_map(|entry| &entry.holds);
+        all.filter_map(|hold| {
+            Some((
+                self.list.get(hold.limit)?,
+                hold.granted.amount.div_ceil(UNIT),
+            ))
+        })
+    }
+
+    /// What a request may cost by its body: input, output that it names, and output that is set aside as far as it is there.
+    #[must_use]
+    pub fn estimate(&self, asked: &Asked) -> (u64, u64, u64) {
+        let text = asked.text.div_ceil(self.reserve.bytes_per_token.max(1));
+        let input = text.saturating_add(asked.data_urls.saturating_mul(FILE_TOKENS));
+        let answers = asked.answers.max(1);
+        match asked.max_output {
+            Some(most) => (input, most.saturating_mul(answers), 0),
+            None => (input, 0, self.reserve.output_tokens.saturating_mul(answers)),
+        }
+    }
+
+    fn ask(&self, measure: Measure, asked: &Asked) -> Ask {
+        let (input, output, more) = self.estimate(asked);
+        let input = input.saturating_mul(self.weights.input);
+        let output = output.saturating_mul(self.weights.output);
+        let wish = more.saturating_mul(self.weights.output);
+        let (need, wish) = match measure {
+            Measure::Requests | Measure::Concurrent => (UNIT, 0),
+            Measure::Tokens => (input.saturating_add(output), wish),
+            Measure::InputTokens => (input, 0),
+            Measure::OutputTokens => (output, wish),
+        };
+        Ask { need, wish }
+    }
+
+    /// The accounts that a request is charged to.
+    fn wanted(&self, who: &Who<'_>, asked: &Asked) -> Vec<Wanted> {
+        let mut wanted = Vec::new();
+        let applying = self
+            .list
+            .iter()
+            .enumerate()
+            .filter(|(_, limit)| limit.applies(who));
+        for (index, limit) in applying {
+            let ask = self.ask(limit.terms.measure, asked);
+            let mut charge = |group: Option<&str>| {
+                let (key, tag) = place(limit, who, group);
+                wanted.push(Wanted {
+                    limit: index,
+                    key,
+                    tag,
+                    ask,
+                });
+            };
+            if !limit.per.group {
+                charge(None);
+                continue;
+            }
+            let held: &[GroupId] = who.identity.map_or(&[], |identity| identity.groups());
+            let chosen = &limit.selection.groups;
+            for group in held {
+                if chosen.is_empty() || chosen.contains(group) {
+                    charge(self.group(*group));
+                }
+            }
+        }
+        wanted
+    }
+
+    fn group(&self, id: GroupId) -> Option<&str> {
+        let mut groups = self.groups.iter();
+        groups
+            .find(|(other, _)| *other == id)
+            .map(|(_, name)| &**name)
+    }
+
+    /// Whether a request can be admitted at all, before its body is seen. Only limits for which the model does not matter
+    /// are looked at, and nothing is set aside.
+    ///
+    /// # Errors
+    /// The refusal by the first limit that is used up.
+    pub fn look(
+        &self,
+        who: &Who<'_>,
+        ledger: &impl Ledger,
+        machines: &Machines,
+        now: u64,
+    ) -> Result<(), Denial> {
+        let nothing = Ask {
+            need: UNIT,
+            wish: 0,
+        };
+        let wanted = self.wanted(who, &Asked::default());
+        for wanted in &wanted {
+            let Some(limit) = self.list.get(wanted.limit).filter(|limit| !limit.audit) else {
+                continue;
+            };
+            let Ok(Some((bytes, _))) = ledger.load(&wanted.key) else {
+                continue;
+            };
+            let accounts = Record::decode(&bytes)
+                .map(|record| record.0)
+                .unwrap_or_default();
+            let mut accounts = accounts.into_iter();
+            let Some(mut account) = accounts.find(|account| account.tag == wanted.tag) else {
+                continue;
+            };
+            account.sweep(&|machine| machines.is_gone(machine));
+            account.roll(&limit.terms, now);
+            account
+                .look(&limit.terms, now, nothing)
+                .map_err(|shortage| limit.refusal(&shortage))?;
+        }
+        Ok(())
+    }
+
+    /// Sets aside what a request may cost with every limit that applies, or with none.
+    ///
+    /// # Errors
+    /// The refusal by the first limit that has too little.
+    pub fn hold(
+        &self,
+        who: &Who<'_>,
+        asked: &Asked,
+        ledger: &impl Ledger,
+        machines: &Machines,
+        now: u64,
+        movements: &mut Vec<Movement>,
+    ) -> Result<Holds, Denial> {
+        let wanted = self.wanted(who, asked);
+        let mut holds = Holds {
+            input: self.estimate(asked).0,
+            ..Holds::default()
+        };
+        if wanted.is_empty() {
+            return Ok(holds);
+        }
+        match machines.own(ledger) {
+            Ok(machine) => holds.machine = machine,
+            Err(Unavailable) => return self.failed(&wanted, movements).map(|()| holds),
+        }
+        let mut left = wanted.as_slice();
+        while let Some(first) = left.first() {
+            let same = left
+                .iter()
+                .take_while(|wanted| wanted.key == first.key)
+                .count();
+            let (ours, rest) = left.split_at_checked(same).unwrap_or((left, &[]));
+            left = rest;
+            let entry = self.hold_entry(ours, &mut holds, ledger, machines, now, movements);
+            match entry {
+                Ok(taken) => holds.entries.push(Entry {
+                    key: first.key.clone(),
+                    holds: taken,
+                }),
+                Err(Stopped::Unavailable) => {
+                    if let Err(denial) = self.failed(ours, movements) {
+                        self.settle(holds, Spent::Nothing, tenant_of(who), ledger, now);
+                        return Err(denial);
+                    }
+                }
+                Err(Stopped::Short(limit, shortage)) => {
+                    let denial = self.list.get(limit).map(|limit| limit.refusal(&shortage));
+                    self.settle(holds, Spent::Nothing, tenant_of(who), ledger, now);
+                    return Err(denial.unwrap_or_else(|| Code::Internal.into()));
+                }
+            }
+        }
+        Ok(holds)
+    }
+
+    /// Sets aside what is wanted of the accounts of one entry.
+    fn hold_entry(
+        &self,
+        wanted: &[Wanted],
+        holds: &mut Holds,
+        ledger: &impl Ledger,
+        machines: &Machines,
+        now: u64,
+        movements: &mut Vec<Movement>,
+    ) -> Result<Vec<Hold>, Stopped> {
+        let Some(first) = wanted.first() else {
+            return Ok(Vec::new());
+        };
+        let mut tries: u64 = 0;
+        let changed = retry(|| {
+            tries = tries.saturating_add(1);
+            let (mut record, version) = load(ledger, &first.key)?;
+            let mut swept = false;
+            let mut left = holds.left.clone();
+            let mut noted = None;
+            let mut taken = Vec::with_capacity(wanted.len());
+            for wanted in wanted {
+                let Some(limit) = self.list.get(wanted.limit) else {
+                    continue;
+                };
+                let terms = &limit.terms;
+                let account = record.account(wanted.tag, now).ok_or(Unavailable)?;
+                swept |= account.sweep(&|machine| machines.is_gone(machine));
+                account.roll(terms, now);
+                let granted = match account.hold(terms, now, wanted.ask, holds.machine) {
+                    Ok(granted) => granted,
+                    Err(shortage) if limit.audit => {
+                        noted = noted.or_else(|| Some(limit.refusal(&shortage)));
+                        account.take(terms, now, wanted.ask.need, holds.machine)
+                    }
+                    Err(shortage) => return Ok(Some(Err((wanted.limit, shortage)))),
+                };
+                account.close(terms);
+                left.note(terms, account, now);
+                taken.push(Hold {
+                    limit: wanted.limit,
+                    tag: wanted.tag,
+                    granted,
+                });
+            }
+            let written = ledger.store(&first.key, &record.encode(), version)?;
+            Ok(written.then_some(Ok((taken, left, noted, swept))))
+        });
+        if let Some(conflicts @ 1..) = tries.checked_sub(1) {
+            movements.push(movement(Series::new(Metric::LimitConflicts), conflicts));
+        }
+        match changed {
+            Ok(Ok((taken, left, noted, swept))) => {
+                holds.left = left;
+                holds.noted = holds.noted.take().or(noted);
+                if swept {
+                    movements.push(movement(Series::new(Metric::LimitSweeps), 1));
+                }
+                Ok(taken)
+            }
+            Ok(Err((limit, shortage))) => Err(Stopped::Short(limit, shortage)),
+            Err(Unavailable) => Err(Stopped::Unavailable),
+        }
+    }
+
+    /// What becomes of a request that these accounts cannot be charged for.
+    fn failed(&self, wanted: &[Wanted], movements: &mut Vec<Movement>) -> Result<(), Denial> {
+        movements.push(movement(Series::new(Metric::LimitFailures), 1));
+        let mut limits = wanted
+            .iter()
+            .filter_map(|wanted| self.list.get(wanted.limit));
+        if limits.any(|limit| limit.failure == Failure::Closed && !limit.audit) {
+            return Err(Code::LimitsUnavailable.into());
+        }
+        Ok(())
+    }
+
+    /// Puts what a request did cost in the place of what was set aside. To be called once for each request, on every
+    /// ending. Returns the series that move.
+    pub fn settle(
+        &self,
+        holds: Holds,
+        spent: Spent,
+        tenant: Option<&Rc<str>>,
+        ledger: &impl Ledger,
+        now: u64,
+    ) -> Vec<Movement> {
+        let mut movements = Vec::new();
+        let tenant = tenant.map_or(Label::Word(ANONYMOUS), Label::from);
+        for entry in &holds.entries {
+            let settled = retry(|| {
+                let (mut record, version) = load(ledger, &entry.key)?;
+                let mut moved = Vec::new();
+                for hold in &entry.holds {
+                    let Some(limit) = self.list.get(hold.limit) else {
+                        continue;
+                    };
+                    let Some(account) = record.account(hold.tag, now) else {
+                        continue;
+                    };
+                    self.settle_one(
+                        limit, account, hold, &holds, spent, &tenant, now, &mut moved,
+                    );
+                }
+                let written = ledger.store(&entry.key, &record.encode(), version)?;
+                Ok(written.then_some(moved))
+            });
+            match settled {
+                Ok(moved) => movements.extend(moved),
+                Err(Unavailable) => movements.push(movement(Series::new(Metric::LimitFailures), 1)),
+            }
+        }
+        movements
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the body of two loops")]
+    fn settle_one(
+        &self,
+        limit: &Limit,
+        account: &mut Account,
+        hold: &Hold,
+        holds: &Holds,
+        spent: Spent,
+        tenant: &Label,
+        now: u64,
+        moved: &mut Vec<Movement>,
+    ) {
+        let terms = &limit.terms;
+        account.roll(terms, now);
+        let cost = self.cost(terms.measure, spent, hold.granted.amount, holds.input);
+        let settled = account.settle(terms, now, &hold.granted, cost, holds.machine);
+        account.close(terms);
+        let series = |metric| {
+            Series::new(metric)
+                .with("limit", &limit.id)
+                .with("tenant", tenant.clone())
+        };
+        if terms.measure.is_of_tokens() {
+            for (metric, amount) in [
+                (Metric::LimitOvershoot, settled.overshoot / UNIT),
+                (Metric::LimitRefunds, settled.refunded / UNIT),
+                (Metric::LimitUnsettled, u64::from(spent == Spent::Unknown)),
+            ] {
+                if amount > 0 {
+                    moved.push(movement(series(metric), amount));
+                }
+            }
+        }
+        // Where others share no account with the tenant, one number says it all.
+        let whole = Per {
+            tenant: true,
+            ..Per::default()
+        };
+        if limit.per == whole {
+            moved.push(movement(series(Metric::LimitUsed), account.used / UNIT));
+            moved.push(movement(
+                series(Metric::LimitReserved),
+                account.held() / UNIT,
+            ));
+            moved.push(movement(series(Metric::LimitAmount), limit.amount()));
+        }
+    }
+
+    /// What a request did cost by one measure, in thousandths.
+    fn cost(&self, measure: Measure, spent: Spent, reserved: u64, estimated_input: u64) -> u64 {
+        let (input, cached, output) = match (measure, spent) {
+            (_, Spent::Nothing) | (Measure::Concurrent, _) => return 0,
+            (Measure::Requests, _) => return UNIT,
+            (_, Spent::Request) => return 0,
+            (_, Spent::Unknown) => return reserved,
+            (
+                _,
+                Spent::Tokens {
+                    input,
+                    cached_input,
+                    output,
+                },
+            ) => (input.unwrap_or(estimated_input), cached_input, output),
+        };
+        let cached = cached.min(input);
+        let weights = &self.weights;
+        let input = input
+            .saturating_sub(cached)
+            .saturating_mul(weights.input)
+            .saturating_add(cached.saturating_mul(weights.cached_input));
+        let output = output.saturating_mul(weights.output);
+        match measure {
+            Measure::InputTokens => input,
+            Measure::OutputTokens => output,
+            _ => input.saturating_add(output),
+        }
+    }
+}
+
+fn tenant_of<'a>(who: &Who<'a>) -> Option<&'a Rc<str>> {
+    who.identity.map(|identity| &identity.tenant().name)
+}
+
+fn load(ledger: &impl Ledger, key: &str) -> Result<(Record, u32), Unavailable> {
+    match ledger.load(key)? {
+        Some((bytes, version)) if bytes.is_empty() => Ok((Record::default(), version)),
+        Some((bytes, version)) => {
+            let record = Record::decode(&bytes).ok_or(Unavailable)?;
+            Ok((record, version))
+        }
+        // A version that no entry has: who comes second must not write over the first.
+        None => Ok((Record::default(), u32::MAX)),
+    }
+}
+
+const fn movement(series: Series, value: u64) -> Movement {
+    Movement { series, value }
+}
