@@ -61,6 +61,15 @@ enum Body {
     Passed(Option<Box<Ask>>),
 }
 
+/// What becomes of a frame of a body that may pass.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// How it moves on.
+    pub edit: Edit,
+    /// What the body says of its cost, with the frame that closes it, where [limits](Rules::reads_cost) need it.
+    pub asked: Option<Asked>,
+}
+
 /// The proof that a request may go on, as long as its body passes. Only [`admit`] makes one.
 #[derive(Debug)]
 pub struct Permit {
@@ -69,9 +78,6 @@ pub struct Permit {
     body: Body,
     /// The model, once the body has named it and the caller may use it.
     model: Option<ModelName>,
-    /// What the body says of its cost, until that is [charged](Self::take_asked).
-    asked: Option<Asked>,
-    is_charged: bool,
     /// What would have been refused, were the mode another.
     noted: Option<Denial>,
 }
@@ -133,10 +139,13 @@ impl Permit {
     ///
     /// # Errors
     /// The refusal of the whole request.
-    pub fn judge(&mut self, bytes: &[u8], last: bool, rules: &Rules) -> Result<Edit, Denial> {
+    pub fn judge(&mut self, bytes: &[u8], last: bool, rules: &Rules) -> Result<Judged, Denial> {
         let Body::Judged(judge) = &mut self.body else {
             self.judge_size(bytes.len())?;
-            return Ok(Edit::Keep);
+            return Ok(Judged {
+                edit: Edit::Keep,
+                asked: None,
+            });
         };
         let named = judge.frame(bytes, last)?;
         for other in named.others {
@@ -151,16 +160,15 @@ impl Permit {
             }
             self.model = Some(model);
         }
-        if !self.is_charged {
-            self.asked = judge.asked();
-            self.is_charged = self.asked.is_some();
-        }
         let edit = judge.edit(bytes)?;
         if last {
             // Replies may take long; what has read the request is of no more use.
             self.body = Body::Passed(judge.take_ask());
         }
-        Ok(edit)
+        Ok(Judged {
+            edit,
+            asked: named.asked,
+        })
     }
 
     /// Takes a refusal by a limit as the mode takes refusals.
@@ -178,11 +186,6 @@ impl Permit {
     /// Notes the refusal by a limit that only tells.
     pub(crate) fn note_only(&mut self, noted: Option<Denial>) {
         self.noted = self.noted.take().or(noted);
-    }
-
-    /// What the body says of its cost, once, after the frame that closes it.
-    pub const fn take_asked(&mut self) -> Option<Asked> {
-        self.asked.take()
     }
 
     /// Gives away the model, once known and allowed, and the refusal that the mode only noted.
@@ -260,8 +263,6 @@ pub fn admit(
         operation,
         body,
         model: None,
-        asked: None,
-        is_charged: false,
         noted,
     })
 }

@@ -44,9 +44,8 @@ pub struct Judge {
     members: Rc<Members>,
     /// Where the brace that closes the document is, if that is in the frame that was read last.
     closing: Option<usize>,
-    /// What the body says of its cost, where anybody asks.
+    /// What the body says of its cost, where anybody asks, until it is told.
     asked: Option<Asked>,
-    closed: bool,
 }
 
 /// The models that one frame has named. Each is to be judged before the frame passes.
@@ -56,6 +55,8 @@ pub struct NewlyNamed {
     pub model: Option<ModelName>,
     /// Those that other members name: fallbacks, drafts, adapters.
     pub others: Vec<ModelName>,
+    /// What the body says of its cost, with the frame that closes it, where [that is read](Judge::with_cost).
+    pub asked: Option<Asked>,
 }
 
 /// What the body is written in.
@@ -110,11 +111,10 @@ impl Judge {
             members: Rc::clone(members),
             closing: None,
             asked: None,
-            closed: false,
         }
     }
 
-    /// The same, which also reads [what the body says of its cost](Self::asked).
+    /// The same, which also reads [what the body says of its cost](NewlyNamed::asked).
     #[must_use]
     pub fn with_cost(mut self) -> Self {
         self.asked = Some(Asked::default());
@@ -124,10 +124,9 @@ impl Judge {
         self
     }
 
-    /// What the body says of its cost, from the frame on that closes it; `None` where [nobody asks](Self::with_cost).
-    #[must_use]
-    pub fn asked(&self) -> Option<Asked> {
-        let mut asked = self.asked.filter(|_| self.closed)?;
+    /// What the body says of its cost, the first time that it is closed.
+    fn asked(&mut self) -> Option<Asked> {
+        let mut asked = self.asked.take()?;
         if let Body::Json(scanner, _) = &self.body
             && let Some(texts) = scanner.texts()
         {
@@ -208,7 +207,6 @@ impl Judge {
                 form.is_closed()
             }
         };
-        self.closed |= closed;
         self.seen = self
             .seen
             .saturating_add(bytes.len().try_into().unwrap_or(u64::MAX));
@@ -226,7 +224,12 @@ impl Judge {
             return Err(Code::MalformedBody.into());
         }
         let others = self.others.take()?;
-        Ok(NewlyNamed { model, others })
+        let asked = if closed { self.asked() } else { None };
+        Ok(NewlyNamed {
+            model,
+            others,
+            asked,
+        })
     }
 
     /// What becomes of the frame that was read last.

@@ -13,7 +13,7 @@ mod reply;
 use std::rc::Rc;
 
 use self::reply::Reply;
-use crate::access::{self, Permit};
+use crate::access::{self, Judged, Permit};
 use crate::denial::{Code, Denial, Dialect, request_id};
 use crate::forward::{self, Forwarded};
 use crate::headers::HeaderMap;
@@ -259,8 +259,8 @@ impl Exchange {
             return Ok(permit.judge_size(size)?);
         }
         let bytes = host.frame(Body::Request, size)?;
-        let edit = permit.judge(&bytes, last, &policy.access)?;
-        if let Some(asked) = permit.take_asked() {
+        let Judged { edit, asked } = permit.judge(&bytes, last, &policy.access)?;
+        if let Some(asked) = asked {
             self.holds = Some(limits::hold(host, policy, permit, &asked)?);
         }
         match edit {
@@ -395,4 +395,8 @@ pub fn seconds(nanoseconds: u64) -> i64 {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows fails, as it should"
+)]
 mod tests;

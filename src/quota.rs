@@ -153,4 +153,8 @@ pub enum Failure {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows fails, as it should"
+)]
 pub(crate) mod tests;
