@@ -86,14 +86,14 @@ impl Doubt {
 impl fmt::Display for Doubt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Hash => "expected a key, got what looks like its hash",
-            Self::Quoted => "expected a key, got one with quotes around it",
+            Self::Hash => "expected a key, got a value that looks like a hash",
+            Self::Quoted => "expected a key, got a key in quotes",
             Self::Scheme => {
-                "expected a key, got one with a header or a scheme such as `Bearer` in front of it"
+                "expected a key, got a key after a header name or a scheme such as `Bearer`"
             }
-            Self::Placeholder => "expected a key, got what stands for one that is to be put there",
-            Self::Address => "expected a key, got what looks like somebody's address",
-            Self::Named => "expected a key, got one with a name in front of it",
+            Self::Placeholder => "expected a key, got a placeholder",
+            Self::Address => "expected a key, got a value that looks like an e-mail address",
+            Self::Named => "expected a key, got a key after a name",
             Self::Checksum => "the key is cut or mistyped: its checksum is wrong",
             Self::Unsendable => {
                 "expected a key of 1 to 512 visible ASCII characters without commas"

@@ -21,17 +21,17 @@ const UNSEEN: &[&str] = &[
     "expected one key of 1 to 512 ",
     "the key is cut or mistyped",
     "expected one of the names in `tenants`",
-    "got 18 bytes that do not begin so", // in a variable
+    "got 18 bytes without that prefix", // in a variable
     "no header carries this attribute",
-    "only `trustedHeaders` has attributes",
+    "attributes come from `trustedHeaders`",
     "the same ",
     "the variable ",
-    "a header with a meaning of its own",
+    "this header already has a meaning",
     "the filter reads this member itself",
     "the filter sets a header of this name itself",
-    "a credential source, the model header or a header that the filter sets",
+    "this header is a credential source",
     "duplicate field ",
-    "written twice",
+    "duplicate name",
 ];
 
 static VALIDATOR: LazyLock<jsonschema::Validator> = LazyLock::new(|| {

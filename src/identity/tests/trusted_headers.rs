@@ -269,7 +269,7 @@ fn a_missing_principal_is_named() {
             ask(&policy, &headers, &no_token).err(),
             Some((
                 Code::MissingPrincipal,
-                "The header `x-maas-username`, which says who you are, is missing or empty."
+                "The header `x-maas-username`, which identifies the caller, is missing or empty."
                     .to_owned()
             )),
             "{principal:?}"

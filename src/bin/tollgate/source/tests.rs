@@ -167,7 +167,8 @@ fn a_resource_that_nobody_reads_the_filter_in_is_a_flaw() {
         ),
     ] {
         let file = File::parse("f".to_owned(), &text);
-        let message = format!("nothing reads the filter in this; expected {expected}");
+        let message =
+            format!("this kind of resource does not load the filter; expected {expected}");
         let flaws: Vec<_> = file
             .flaws
             .iter()
