@@ -268,7 +268,7 @@ fn other_operations_have_rules_of_their_own() {
     }
 }
 
-/// As [`ask`], with the mode settling what identification came to; also says what was only noted.
+/// As [`ask`], with the mode applied to the result of identification. Also returns the refusal that was only noted.
 fn ask_in_mode(
     policy: &Policy,
     headers: &HeaderMap,
@@ -303,7 +303,7 @@ fn audit_notes_and_open_forgets_who_asks_for_which_model_and_nothing_else() {
     let chat = |model: &str| format!(r#"{{"model":"{model}"}}"#);
     let ambiguous = r#"{"model":"llama-3.1-8b","model":"qwen-3-32b"}"#.to_owned();
     let path = "/v1/chat/completions";
-    // In each row: what enforcing says, and whether the other modes let it pass, with an identity or without.
+    // In each row: the answer of `enforce`, and whether the other modes let it pass, with or without an identity.
     for (name, header, method, path, body, code, passes) in [
         (
             "allowed",
@@ -486,7 +486,7 @@ fn no_mode_passes_what_could_not_be_decided() {
     }
 }
 
-/// Takes a request without a credential, or by acme, to the end of a body of which only the size is known.
+/// Takes a request without a credential, or by acme, to the end of a body with only a known size.
 fn ask_size(policy: &Policy, headers: &HeaderMap, size: usize) -> Result<(), Code> {
     let has_body = size > 0;
     let target = target(headers, has_body, &policy.paths)?;

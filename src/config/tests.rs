@@ -344,7 +344,7 @@ fn never_repeats_what_could_be_a_secret() {
             demo_with("/models/m", json!({"access": secret})),
         ),
         ("as a field's name", named(secret.to_owned())),
-        // What serde writes around a value may stand in the value.
+        // A value may contain the words that serde writes around it.
         (
             "in the name of a field, after a dot",
             named(format!("{secret}.{secret}.x")),

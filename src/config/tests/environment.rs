@@ -3,7 +3,7 @@
 use super::*;
 use crate::fixtures::{GLOBEX_KEY, policy_in};
 
-/// The demo without keys of its own, and `TEAM_KEYS` in this format for tenant `acme`.
+/// The demo without `keys`, and with `TEAM_KEYS` in this format for tenant `acme`.
 fn demo_from(format: &str) -> Value {
     let mut config = demo();
     config["keys"] = json!([]);
@@ -23,7 +23,7 @@ fn faults_in(config: &Value, text: &str) -> Vec<String> {
     faults.iter().map(Fault::to_string).collect()
 }
 
-/// The ids of the keys that are known, in the order asked for; `-` for one that is not.
+/// The ids of the known keys in this order; `-` for an unknown key.
 fn ids(config: &Value, text: &str, keys: &[&str]) -> Vec<String> {
     let policy = policy_in(config, &environment(text));
     let id = |key: &&str| {

@@ -10,7 +10,7 @@ const CLOCK: Clock = Clock {
     soon: 1_769_817_600,
 };
 
-/// A configuration that nothing is to be said about, with some members replaced.
+/// A configuration without findings, with some members replaced.
 fn with(changes: &Value) -> String {
     let mut configuration = json!({
         "tenants": {"acme": {"groups": ["research"]}},
@@ -45,7 +45,7 @@ fn findings_in(text: &str, gateway: &Gateway) -> Vec<String> {
         .collect()
 }
 
-/// What is said of a bare configuration on one line.
+/// The findings for a bare configuration on one line.
 fn said(text: &str) -> Vec<String> {
     let findings = findings_in(text, &Gateway::Assumed).into_iter();
     findings
@@ -536,7 +536,7 @@ fn a_discovered_filter_whose_code_is_fetched_is_warned_about() {
 
 const UNSET: &str = "fault";
 
-/// `set`, `assumed` or a fault, for the variable of `keysFrom` in a manifest that says `environment` of it.
+/// `set`, `assumed` or a fault, for the variable of `keysFrom` in a manifest with this `environment`.
 fn variable(carrier: Carrier, environment: &str, format: &str, gateway: &Gateway) -> &'static str {
     const CONFIGURATION: &str = r#"{"tenants": {"acme": {}}, "keysFrom": [{"env": "KEYS", "format": "FORMAT", "tenant": "acme"}], "models": {"*": {"access": "authenticated"}}}"#;
     let configuration = CONFIGURATION.replace("FORMAT", format);

@@ -50,7 +50,7 @@ fn with(name: &str, value: Value) -> Value {
     config
 }
 
-/// A file of its own for each text.
+/// Writes each text to its own file.
 fn file(text: &str) -> PathBuf {
     let name = key::hash(text.as_bytes()).replace(':', "-");
     let path = std::env::temp_dir().join(format!("tollgate-explain-{}-{name}", std::process::id()));
@@ -71,13 +71,13 @@ fn asked(config: &Value, stdin: &str, line: &[&str]) -> Result<(Report, Vec<Stri
         .map_err(|failure| format!("{failure:?}"))
 }
 
-/// What is said to a person.
+/// The answer as text.
 fn told(config: &Value, stdin: &str, line: &[&str]) -> String {
     let (report, secrets) = asked(config, stdin, line).unwrap();
     Hiding::new(report, secrets).to_string()
 }
 
-/// What is said to a program.
+/// The answer as JSON.
 fn json(config: &Value, stdin: &str, line: &[&str]) -> Value {
     let (report, secrets) = asked(config, stdin, line).unwrap();
     serde_json::to_value(Hiding::new(report, secrets)).unwrap()
@@ -454,7 +454,7 @@ fn the_gateway_in_front_is_believed_with_its_secret_or_certificate_only() {
     }
 }
 
-/// What is said of a request of acme's for a model that it may use.
+/// The report about a request of acme for a model that it may use.
 fn acme_asks(policy: Policy) -> Report {
     let line = [
         "tollgate",

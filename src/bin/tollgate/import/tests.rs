@@ -17,7 +17,7 @@ fn entries(import: &Import) -> Vec<String> {
         .collect()
 }
 
-/// Of both commands: the name, the text, the tenant, the entries and the remarks but the last.
+/// For both commands: the name, the text, the tenant, the entries and all remarks except the last.
 type Row<'t> = (
     &'t str,
     String,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::run::{Ran, tollgate, with_input};
 
-/// What must never be seen: it stands in every broken file where a secret may be pasted.
+/// A secret that must never be printed. Every broken file has it where a secret may be pasted.
 const PLANTED: &str = "PLANTED";
 
 const GOOD: &str = r#"{

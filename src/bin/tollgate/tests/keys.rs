@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::run::{tollgate, with_input};
 
-/// The key that a run confided.
+/// The key that a run printed.
 fn confided(errors: &str) -> &str {
     let key = errors.strip_prefix("The key, which is not stored and not shown again:\n");
     key.unwrap().trim_end()

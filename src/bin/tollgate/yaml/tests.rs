@@ -24,7 +24,7 @@ fn flaws(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The right-hand sides are what `kubectl annotate --local -o json` 1.32 prints.
+/// The right-hand sides are the output of `kubectl annotate --local -o json` 1.32.
 #[test]
 fn a_plain_scalar_is_what_kubectl_takes_it_for() {
     for (text, expected) in [

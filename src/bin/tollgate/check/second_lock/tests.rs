@@ -7,7 +7,7 @@ const NO_POLICY: &str = "no policy in these files refuses requests without the h
 const OTHER_VALUE: &str = "the policy requires another value, so it would refuse every request; expected the same value in both";
 const NO_FILTER: &str = "no filter behind this one refuses requests without the header; expected `envoy.filters.http.rbac`";
 
-/// What is said of the one configuration in these files.
+/// The findings for the single configuration in these files.
 fn said(texts: &[&str]) -> Option<(Severity, &'static str)> {
     let files: Vec<File> = texts
         .iter()
@@ -190,6 +190,6 @@ fn in_a_listener_the_lock_has_to_stand_behind_the_filter() {
         let text = format!("listeners: [{{http_filters: [{}]}}]", filters.join(", "));
         assert_eq!(said(&[&text]), expected, "{name}");
     }
-    // Whoever discovers it has the list.
+    // The list is with the component that discovers it.
     assert_eq!(said(&[&format!("resources: [{ours}]")]), None);
 }
