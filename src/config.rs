@@ -225,7 +225,7 @@ pub(crate) enum ForwardConfig {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ForwardName {
-    /// Nothing.
+    /// No credential.
     Strip,
     /// The header that identified the caller, unchanged. For a token, `jwt_authn` must read it from a header of
     /// `credentials.sources`.

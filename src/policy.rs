@@ -96,7 +96,7 @@ pub struct Metering {
 /// credentials are stripped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Forwarding {
-    /// Nothing.
+    /// No credential.
     Strip,
     /// The header that identified the caller, unchanged. For a token it is the credential source that contains it:
     /// `jwt_authn` must read its tokens from there.

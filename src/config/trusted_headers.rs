@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 pub(crate) struct TrustedHeadersConfig<'a> {
     /// The proof of the gateway in front: a shared secret in a header, given by its hash, or a client certificate.
     pub(crate) proof: GatewayProofConfig,
-    /// The header that identifies the caller. A request without it gets 401.
+    /// The header that identifies the caller. A request with the proof but without this header gets 401.
     pub(crate) principal_header: String,
     /// The header with a JSON object that maps each attribute to its values: a list, or one value.
     #[serde(default)]
