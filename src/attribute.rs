@@ -1,15 +1,15 @@
-//! What Envoy knows of a request beside its messages.
+//! Envoy's attributes of a request.
 
 /// One of Envoy's attributes: a claim of a verified token, a name in a certificate, a count of another filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attribute {
-    /// There is no such attribute, claim or element.
+    /// The attribute, claim or element does not exist.
     Absent,
-    /// The bytes of a string; other kinds of value come as bytes that are no plain text.
+    /// The bytes of a string. Other kinds of value are bytes that are not plain text.
     Value(Vec<u8>),
-    /// A JSON null, or a value with one in it, which Envoy does not hand over.
+    /// A JSON null, or a value that contains one, which Envoy does not provide.
     Null,
-    /// Envoy refused to look.
+    /// Envoy refused the call.
     Unreadable,
 }
 

@@ -26,80 +26,80 @@ pub(crate) use metering::{MeteringConfig, StreamUsageConfig};
 pub use schema::schema;
 pub(crate) use trusted_headers::{GatewayProofConfig, TrustedHeadersConfig};
 
-/// The whole configuration. Each section stays raw text until `compile` reads it, with its own faults.
+/// The whole configuration. Each section stays raw text until `compile` reads it, so that each has its own faults.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Config<'a> {
-    /// The tenants, by name. A name becomes metric label, fairness id and log field: 1 to 128 letters, digits and
+    /// The tenants, by name. The name is used as metric label, fairness id and log field: 1 to 128 letters, digits and
     /// `._:/@+-`; not `unknown`, `anonymous` or `other`.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "BTreeMap<String, TenantConfig>"))]
     pub(crate) tenants: Option<&'a RawValue>,
-    /// API keys, each known by its hash alone.
+    /// API keys, each identified only by its hash.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "Vec<KeyConfig<'_>>"))]
     pub(crate) keys: Option<&'a RawValue>,
-    /// More keys, from variables of the filter's environment.
+    /// More keys, from environment variables of the filter.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "Vec<KeysFromConfig>"))]
     pub(crate) keys_from: Option<&'a RawValue>,
-    /// Where credentials are looked for, and what becomes of them.
+    /// The headers that may carry a credential, and the credential that the server gets.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "CredentialsConfig"))]
     pub(crate) credentials: Option<&'a RawValue>,
-    /// The issuers of tokens that Envoy's `jwt_authn` verifies, and what is read from their payload.
+    /// The issuers of tokens that Envoy's `jwt_authn` verifies, and the claims that are read.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "Vec<IssuerConfig>"))]
     pub(crate) jwt: Option<&'a RawValue>,
-    /// Identity set in headers by an authenticating gateway in front, such as Models-as-a-Service. With its proof it is
-    /// the only identity; without, all these headers are stripped and count for nothing.
+    /// Identity in headers from an authenticating gateway in front, such as Models-as-a-Service. With a valid proof it
+    /// is the only identity. Without a proof all these headers are stripped and ignored.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "TrustedHeadersConfig<'_>"))]
     pub(crate) trusted_headers: Option<&'a RawValue>,
-    /// A rule for each model: an exact name, `prefix*` or `*`. The exact name beats the longest prefix. A model without a
-    /// rule is refused. A name that no exact rule spells out also has to satisfy the rules that it may be
-    /// [another spelling](#another-spelling-of-a-model) of.
+    /// A rule for each model: an exact name, `prefix*` or `*`. The exact name beats the longest prefix. A model without
+    /// a rule is refused. A name without an exact rule must also satisfy every rule of which it may be [another
+    /// spelling](#another-spelling-of-a-model).
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "BTreeMap<String, ModelConfig>"))]
     pub(crate) models: Option<&'a RawValue>,
-    /// A header that is set on every request that passes, public paths, preflights and anonymous callers included, in
-    /// place of what a client sent there. Whatever stands behind the filter can refuse a request without it: a second
-    /// lock, for the day on which the filter is missing, misplaced or switched off. Omitted means no such header.
+    /// A header that is set on every admitted request, including public paths, preflights and anonymous callers. It
+    /// replaces the client's value. A policy behind the filter can refuse requests without it, as a second lock in case
+    /// the filter is missing, misplaced or disabled. Omitted means no such header.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "AdmittedHeaderConfig"))]
     pub(crate) admitted_header: Option<&'a RawValue>,
-    /// The header in which a gateway in front repeats the model. Where present, its rule is checked before the body is
-    /// read, and it must be single and agree with the body.
+    /// The header in which a gateway in front repeats the model. If it is present, its model is checked before the body
+    /// is read. It must not be repeated, and must agree with the body.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "ModelHeaderConfig"))]
     pub(crate) model_header: Option<&'a RawValue>,
-    /// Which headers of a request are removed because somebody is steered by them.
+    /// Request headers that are removed because they steer other components.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "HeadersConfig"))]
     pub(crate) headers: Option<&'a RawValue>,
-    /// Which members of a JSON body, and fields of a form, are refused because servers are steered by them.
+    /// Members of a JSON body and fields of a form that are refused because they steer servers.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "BodyConfig"))]
     pub(crate) body: Option<&'a RawValue>,
-    /// Paths outside the table of operations, for these groups, in every mode.
+    /// Paths outside the table of operations, each for certain groups, in every mode.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "Vec<ExtraPathConfig>"))]
     pub(crate) extra_paths: Option<&'a RawValue>,
-    /// Paths that need no identity; they come before the table of operations.
+    /// Paths that need no identity. They take precedence over the table of operations.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "Vec<PublicPathConfig>"))]
     pub(crate) public_paths: Option<&'a RawValue>,
-    /// A model that the caller may not use answers 404 `model_not_found`, like one that is not there. Metrics and logs
-    /// still say `model_not_allowed`.
+    /// If `true`, a request for a model that the caller may not use is answered with 404 `model_not_found`, as if the
+    /// model did not exist. Metrics and logs still have `model_not_allowed`.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "bool"))]
     pub(crate) hide_denied_models: Option<&'a RawValue>,
-    /// By what the scheduler shares out.
+    /// The id by which the scheduler shares capacity.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "FairnessConfig"))]
     pub(crate) fairness: Option<&'a RawValue>,
-    /// Whether refusals stand.
+    /// The effect of refusals for identity or model.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "ModeConfig"))]
     pub(crate) mode: Option<&'a RawValue>,
@@ -116,7 +116,8 @@ pub(crate) struct Config<'a> {
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "limits::WeightsConfig"))]
     pub(crate) weights: Option<&'a RawValue>,
-    /// What is done to count tokens, and with the counts.
+
+    /// How tokens are counted, and where the counts go.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "MeteringConfig"))]
     pub(crate) metering: Option<&'a RawValue>,
@@ -127,101 +128,103 @@ pub(crate) struct Config<'a> {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct TenantConfig {
-    /// Groups of all keys of the tenant. Tokens and gateways in front bring their own.
+    /// Groups of all keys of the tenant. Tokens and gateways in front have their own groups.
     #[serde(default)]
     pub(crate) groups: Vec<String>,
-    /// The `InferenceObjective` that its requests are scheduled by. Same characters as the name. Omitted means no header.
+    /// The `InferenceObjective` of its requests. Same characters as the name. Omitted means no header.
     #[serde(default)]
     pub(crate) objective: Option<String>,
 }
 
-/// One API key, known by its hash alone.
+/// One API key, identified only by its hash.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct KeyConfig<'a> {
-    /// Public name of the key, unique; the fairness id where `fairness.from` is `key`. Same characters as a tenant's
-    /// name.
+    /// The unique, public name of the key; also the fairness id if `fairness.from` is `key`. Same characters as a
+    /// tenant's name.
     #[serde(borrow)]
     pub(crate) id: std::borrow::Cow<'a, str>,
-    /// The tenant that it belongs to: a name in `tenants`.
+    /// The tenant of the key: a name in `tenants`.
     #[serde(borrow)]
     pub(crate) tenant: std::borrow::Cow<'a, str>,
-    /// `sha256:` and 64 hex digits of the SHA-256 of the key's exact bytes: `printf %s "$KEY" | sha256sum`. Each once.
-    /// Use random keys of 128 bits or more. Or `maas:` and the hash that Models-as-a-Service keeps: of the id, a NUL and
-    /// the secret of a key `sk-oai-{id}_{secret}`.
+    /// `sha256:` and 64 hex digits of the SHA-256 of the key's exact bytes: `printf %s "$KEY" | sha256sum`. Each hash
+    /// must be unique. Use random keys of at least 128 bits. Alternatively, `maas:` and the hash that
+    /// Models-as-a-Service stores: that of the id, a NUL and the secret of a key `sk-oai-{id}_{secret}`.
     #[serde(borrow)]
     pub(crate) key_hash: std::borrow::Cow<'a, str>,
-    /// RFC 3339. From this moment on the key is refused. Omitted means never.
+    /// RFC 3339. The key is refused from this time on. Omitted means never.
     #[serde(default)]
     pub(crate) expires_at: Option<String>,
-    /// RFC 3339. Before this moment the key is refused. Omitted means no limit.
+    /// RFC 3339. The key is refused before this time. Omitted means no limit.
     #[serde(default)]
     pub(crate) not_before: Option<String>,
-    /// A disabled key is refused with `expired_credential`, and not as unknown.
+    /// A disabled key is refused with `expired_credential`, not as an unknown key.
     #[serde(default)]
     pub(crate) disabled: bool,
-    /// For your eyes only.
+    /// A note for operators. The filter ignores it.
     #[serde(default, rename = "description")]
     pub(crate) _description: Option<String>,
-    /// Groups on top of the tenant's.
+    /// Groups in addition to the tenant's.
     #[serde(default)]
     pub(crate) groups: Vec<String>,
-    /// The `InferenceObjective` that its requests are scheduled by. Omitted means the tenant's.
+    /// The `InferenceObjective` of its requests. Omitted means the tenant's.
     #[serde(default)]
     pub(crate) objective: Option<String>,
-    /// Narrows what the groups allow: names, `prefix*` or `*`. `[]` allows nothing. Omitted means no further limit.
+    /// Limits the key to these models, among those that its groups allow: names, `prefix*` or `*`. `[]` allows no
+    /// model. Omitted means no further limit.
     #[serde(default)]
     pub(crate) models: Option<Vec<String>>,
 }
 
-/// More keys, from a variable of the gateway's environment (in Kubernetes, from a Secret). An entry of the variable is
-/// what stands between commas or ends of lines, without the white space around it; empty entries are skipped. A variable
-/// that begins with `[` is read as a JSON list of strings.
+/// More keys, from an environment variable of the gateway (in Kubernetes, from a Secret). Entries are separated by
+/// commas or line ends. White space around an entry is ignored, and empty entries are skipped. A variable that begins
+/// with `[` is read as a JSON list of strings.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct KeysFromConfig {
-    /// The variable of the filter's environment (`vm_config.environment_variables`): 1 to 100 letters, digits and `_`.
-    /// Entries are separated by commas or ends of lines, or are a JSON list. Unset and empty are refused, since a gateway
-    /// that lost its keys must not start. A change needs a restart.
+    /// The environment variable of the filter (`vm_config.environment_variables`): 1 to 100 letters, digits and `_`.
+    /// Entries are separated by commas or line ends, or are a JSON list. An unset or empty variable is refused, because
+    /// a gateway without its keys must not start. A change needs a restart.
     pub(crate) env: String,
-    /// What the entries are.
+    /// The format of the entries.
     pub(crate) format: KeysFormat,
     /// The tenant of these keys: a name in `tenants`.
     pub(crate) tenant: String,
-    /// Groups of these keys on top of the tenant's.
+    /// Groups of these keys in addition to the tenant's.
     #[serde(default)]
     pub(crate) groups: Vec<String>,
 }
 
-/// What an entry of such a variable is.
+/// The format of the entries of a variable.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum KeysFormat {
-    /// Keys of 16 characters or more, with the ids `NAME-1`, `NAME-2`, … of the variable's name. What looks like no key is
-    /// refused: a name, a heading, a placeholder, quotes, `Bearer` or `name=` around a key. A key that is in use although
-    /// it looks so is listed by its hash.
+    /// Keys of at least 16 characters. Their ids are `NAME-1`, `NAME-2` and so on, after the variable's name. An entry
+    /// that does not look like a key is refused: a name, a heading, a placeholder, or a key in quotes or after `Bearer`
+    /// or `name=`. If such a key is really in use, list its hash.
     Plain,
-    /// `id=hash`, the hash written as in `keyHash`.
+    /// `id=hash`, with the hash as in `keyHash`.
     Hashes,
 }
 
-/// Where credentials are looked for, and what becomes of them.
+/// The headers that may carry a credential, and the credential that the server gets.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CredentialsConfig {
-    /// Headers that may carry a credential. All of them are stripped. Given, the list replaces the default.
+    /// Headers that may carry a credential. All of them are stripped. A list given here replaces the default.
     #[serde(default)]
     pub(crate) sources: Option<Vec<SourceConfig>>,
-    /// What the server gets of a credential. All other credentials are stripped, and on public paths all of the client's.
+    /// The credential that the server gets. All other credentials are stripped. On public paths all credentials of the
+    /// client are stripped.
     #[serde(default)]
     pub(crate) forward: Option<ForwardConfig>,
 }
 
-/// What the upstream gets of a credential: `"strip"`, `"keep"` or `{"env": "VLLM_API_KEY"}`.
+/// The credential that the server gets: `"strip"`, `"keep"` or `{"env": "VLLM_API_KEY"}`.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(
@@ -237,19 +240,19 @@ pub(crate) enum ForwardConfig {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ForwardName {
-    /// Nothing.
+    /// No credential.
     Strip,
-    /// The one header that proved who the caller is, as it came; for a token, `jwt_authn` must be reading it from a
-    /// header of `credentials.sources`.
+    /// The header that identified the caller, unchanged. For a token, `jwt_authn` must read it from a header of
+    /// `credentials.sources`.
     Keep,
 }
 
-/// The server's own key, as `Authorization: Bearer`, with every admitted request but a preflight.
+/// The server's own key, as `Authorization: Bearer`, on every admitted request except preflights.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ForwardEnvironment {
-    /// The variable of the filter's environment that holds the server's key, without quotes and `Bearer` around it.
+    /// The environment variable of the filter that contains the server's key, without quotes or `Bearer`.
     pub(crate) env: String,
 }
 
@@ -258,65 +261,66 @@ pub(crate) struct ForwardEnvironment {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct SourceConfig {
-    /// Name of the header, each once.
+    /// The name of the header. Each must be unique.
     pub(crate) header: String,
-    /// Scheme before the credential, in any letter case. Omitted means a bare value.
+    /// The scheme before the credential, in any letter case. Omitted means a bare value.
     #[serde(default)]
     pub(crate) scheme: Option<String>,
 }
 
-/// The header that shows that a request was admitted: `value`, or `env`.
+/// The header that marks admitted requests, with either `value` or `env`.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct AdmittedHeaderConfig {
-    /// Name of the header, such as `x-tollgate-admitted`. Not one with a meaning of its own.
+    /// The name of the header, such as `x-tollgate-admitted`. It must not already have a meaning.
     pub(crate) name: String,
-    /// Its value: 1 to 512 visible ASCII characters without commas. Enough where the gateway removes the header from
-    /// what clients send before the filter runs; else it must be a secret.
+    /// The value: 1 to 512 visible ASCII characters without commas. A public value is enough if the gateway removes the
+    /// header from clients' requests before the filter runs. Otherwise the value must be a secret.
     #[serde(default)]
     pub(crate) value: Option<String>,
-    /// The variable of the filter's environment that holds the value.
+    /// The environment variable of the filter that contains the value.
     #[serde(default)]
     pub(crate) env: Option<String>,
 }
 
-/// One issuer whose tokens Envoy's `jwt_authn` verifies, and what is read from their payload.
+/// One issuer whose tokens Envoy's `jwt_authn` verifies, and the claims that are read.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct IssuerConfig {
     /// `payload_in_metadata` of the provider in `jwt_authn` (Istio: `payload`; Envoy Gateway: the provider's name).
     pub(crate) metadata_key: String,
-    /// The exact `iss` claim. Each pair of `metadataKey` and `issuer` once.
+    /// The exact `iss` claim. Each pair of `metadataKey` and `issuer` must be unique.
     pub(crate) issuer: String,
-    /// Where the groups are: a claim's name, or a list of names for a nested one (`["realm_access", "roles"]`). The claim
-    /// is a list of groups, or a string, which is one group unless `groupsSeparator` says otherwise. Omitted means no
+    /// The claim with the groups: its name, or a list of names for a nested claim (`["realm_access", "roles"]`). The
+    /// claim is a list of groups, or a string, which is one group unless `groupsSeparator` applies. Omitted means no
     /// groups.
     #[serde(default)]
     pub(crate) groups_claim: Option<ClaimPath>,
-    /// What stands between the groups where their claim is a string, such as `,`. White space around each is cut off, and
-    /// elements of a list are never split. Omitted means none, so that the string is one group; in a claim `scope` or `scp`
-    /// a space, as RFC 8693, section 4.2, has it.
+    /// The separator of the groups in a claim that is a string, such as `,`. White space around each group is removed.
+    /// Elements of a list are never split. Omitted means none, so that the string is one group; for a claim `scope` or
+    /// `scp`, a space (RFC 8693, section 4.2).
     #[serde(default)]
     pub(crate) groups_separator: Option<String>,
-    /// Whether a token must have an `exp`. Without it `jwt_authn` takes a token for one that never expires.
+    /// If `true`, a token without an `exp` is refused. `jwt_authn` accepts such a token forever.
     #[serde(default = "required")]
     pub(crate) require_expiration: bool,
-    /// Where the tenant's name is: a string, or a list of one. Two names are refused, and so is whatever else is there, an
-    /// empty list included, and a name that is not in `tenants`.
+    /// The claim with the tenant's name: a string, or a list of one string. Several names, any other value (including
+    /// an empty list), and a name that is not in `tenants` are refused.
     #[serde(default)]
     pub(crate) tenant_claim: Option<ClaimPath>,
-    /// Where the user's name is, read where `fairness.from` is `user`.
+    /// The claim with the user's name. It is read only if `fairness.from` is `user`.
     #[serde(default)]
     pub(crate) user_claim: Option<ClaimPath>,
-    /// Asked in order when no tenant claim is present: the first group that the token has names the tenant.
+    /// Rules that map a group to a tenant, for tokens without a tenant claim. The first rule whose group the token has
+    /// applies.
     #[serde(default)]
     pub(crate) tenant_from_group: Vec<TenantFromGroupConfig>,
-    /// Tenant of tokens without a tenant claim and without such a group. Omitted means refused.
+    /// The tenant of tokens without a tenant claim and without such a group. Omitted means refused.
     #[serde(default)]
     pub(crate) default_tenant: Option<String>,
-    /// Put before each group of this issuer, so that two issuers' groups cannot be confused.
+    /// A prefix for each group of this issuer, so that the groups of two issuers cannot be confused.
     #[serde(default)]
     pub(crate) group_prefix: String,
 }
@@ -339,21 +343,21 @@ pub(crate) enum ClaimPath {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct TenantFromGroupConfig {
-    /// The group, written with `groupPrefix`.
+    /// The group, including `groupPrefix`.
     pub(crate) group: String,
-    /// The tenant of its members: a name in `tenants`.
+    /// The tenant of the group's members: a name in `tenants`.
     pub(crate) tenant: String,
 }
 
-/// Who may use a model: members of `groups`, or everybody that `access` says.
+/// The callers that may use a model: members of `groups`, or all callers that `access` allows.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ModelConfig {
-    /// Members of one of these groups may use it. `[]`: nobody.
+    /// The groups whose members may use the model. `[]` allows no caller.
     #[serde(default)]
     pub(crate) groups: Option<Vec<String>>,
-    /// Access without a list of groups, said out loud.
+    /// Access without a list of groups.
     #[serde(default)]
     pub(crate) access: Option<AccessConfig>,
     /// `metering.streamUsage` for this model. Omitted means that of `metering`.
@@ -361,14 +365,14 @@ pub(crate) struct ModelConfig {
     pub(crate) stream_usage: Option<StreamUsageConfig>,
 }
 
-/// Access without a list of groups, said out loud.
+/// Access without a list of groups.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum AccessConfig {
-    /// Everybody, without a credential as well.
+    /// Every client, even without a credential.
     Anonymous,
-    /// Every identity.
+    /// Every identified caller.
     Authenticated,
 }
 
@@ -377,39 +381,39 @@ pub(crate) enum AccessConfig {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ModelHeaderConfig {
-    /// Name of the header.
+    /// The name of the header.
     pub(crate) name: String,
-    /// Refuse requests without it.
+    /// If `true`, requests without the header are refused.
     #[serde(default)]
     pub(crate) required: bool,
 }
 
-/// Headers by which a client would steer a scheduler, a router, a server or Envoy. They are removed from headers and
-/// trailers of every request. Names are compared without regard to case, with `_` read as `-`; one that ends in `*` is for
-/// all that begin so.
+/// Headers with which a client could steer a scheduler, a router, a server or Envoy. They are removed from the headers
+/// and trailers of every request. Names are compared without regard to case, with `_` read as `-`. A name that ends in
+/// `*` is a prefix.
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct HeadersConfig {
-    /// Headers that are removed on top of [the list](#headers).
+    /// Headers to remove in addition to [the list](#headers).
     #[serde(default)]
     pub(crate) strip: Vec<String>,
-    /// Headers of [the list](#headers) that pass: those that a filter in front of this one writes. Not those that this
-    /// filter sets.
+    /// Headers of [the list](#headers) to let pass, because a filter in front of this one sets them. Headers that this
+    /// filter sets cannot be allowed.
     #[serde(default)]
     pub(crate) allow: Vec<String>,
 }
 
-/// Members of a body, beside `model`, by which servers choose models, hosts, workers, queues, credentials or code. Names
-/// are compared without regard to case; one that ends in `*` is for all that begin so.
+/// Members of a body, besides `model`, that make servers choose models, hosts, workers, queues, credentials or code.
+/// Names are compared without regard to case. A name that ends in `*` is a prefix.
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct BodyConfig {
-    /// Members that are refused on top of [the list](#members). Not `model`, `stream` and `stream_options`.
+    /// Members to refuse in addition to [the list](#members). `model`, `stream` and `stream_options` cannot be refused.
     #[serde(default)]
     pub(crate) deny: Vec<String>,
-    /// Members of [the list](#members) that pass unread. What names models there is not judged any more.
+    /// Members of [the list](#members) to let pass unread. Models that they name are no longer checked.
     #[serde(default)]
     pub(crate) allow: Vec<String>,
 }
@@ -419,15 +423,15 @@ pub(crate) struct BodyConfig {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ExtraPathConfig {
-    /// The method, in upper case.
+    /// The method in upper case.
     pub(crate) method: String,
-    /// The exact path, without a query, plainly written.
+    /// The exact path, without a query and without escapes.
     pub(crate) path: String,
-    /// Whether a body may follow the headers. It goes on unread: its model is not judged and its tokens are not counted.
-    /// Without it a request with a body is refused with `body_not_allowed`.
+    /// If `true`, the request may have a body. The body passes unread: its model is not checked and its tokens are not
+    /// counted. If `false`, a request with a body is refused with `body_not_allowed`.
     #[serde(default)]
     pub(crate) body: bool,
-    /// Members of one of these groups may use it.
+    /// The groups whose members may use the path.
     pub(crate) groups: Vec<String>,
 }
 
@@ -436,22 +440,22 @@ pub(crate) struct ExtraPathConfig {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct PublicPathConfig {
-    /// The method, in upper case.
+    /// The method in upper case.
     pub(crate) method: String,
-    /// The exact path, without a query, plainly written.
+    /// The exact path, without a query and without escapes.
     pub(crate) path: String,
-    /// Whether a body may follow the headers. It goes on unread: its model is not judged and its tokens are not counted.
-    /// Without it a request with a body is refused with `body_not_allowed`.
+    /// If `true`, the request may have a body. The body passes unread: its model is not checked and its tokens are not
+    /// counted. If `false`, a request with a body is refused with `body_not_allowed`.
     #[serde(default)]
     pub(crate) body: bool,
 }
 
-/// What the fairness id is made from.
+/// The source of the fairness id.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FairnessConfig {
-    /// What the fairness id is.
+    /// The source of the fairness id.
     pub(crate) from: FairnessFrom,
 }
 
@@ -461,24 +465,25 @@ pub(crate) struct FairnessConfig {
 pub(crate) enum FairnessFrom {
     /// The tenant's name.
     Tenant,
-    /// The key's `id`; of a token the tenant's name.
+    /// The key's `id`; for a token, the tenant's name.
     Key,
-    /// Of a token its `userClaim`, of `trustedHeaders` the principal; of a key, and where there is none, the tenant's name.
+    /// For a token, its `userClaim`; for `trustedHeaders`, the principal; for a key, or without such a value, the
+    /// tenant's name.
     User,
-    /// The first value of this attribute of `trustedHeaders`; where there is none, the tenant's name.
+    /// The first value of this attribute of `trustedHeaders`; without one, the tenant's name.
     Attribute(String),
 }
 
-/// Whether refusals stand.
+/// The effect of refusals for identity or model.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ModeConfig {
-    /// They stand.
+    /// Requests are refused.
     Enforce,
-    /// Those for who is asking, or for which model, are counted and logged, and the request passes.
+    /// Refusals are counted and logged, and the requests pass.
     Audit,
-    /// There are none on these grounds.
+    /// Neither identity nor model is a reason to refuse a request.
     Open,
 }
 

@@ -1,8 +1,8 @@
-//! Every way to say no: status, stable code and a body that the OpenAI and Anthropic SDKs turn into the right exception.
+//! Refusals: the status, the stable code and a body that the OpenAI and Anthropic SDKs turn into the right exception.
 //!
-//! A code is an interface: dashboards, alerts and clients match on it, so a code is never reworded. Policy answers 4xx
-//! only; SDKs retry 408, 409, 429 and 5xx, and a retry cannot change a policy. A denial never carries what the client
-//! sent, save a model name that has passed the character check.
+//! A code is an interface: dashboards, alerts and clients match on it, so a code is never renamed. A policy only
+//! answers 4xx: SDKs retry 408, 409, 429 and 5xx, and a retry cannot change a policy. A denial never contains what the
+//! client sent, except a model name that has passed the character check.
 
 mod code;
 mod forged;
@@ -18,7 +18,7 @@ pub use self::over_limit::OverLimit;
 use crate::headers::HeaderMap;
 use crate::model_name::ModelName;
 
-/// Which API's error shape the client expects.
+/// The API whose error shape the client expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// OpenAI: `error.message`, `error.type`, `error.param`, `error.code`.
@@ -27,15 +27,15 @@ pub enum Dialect {
     Anthropic,
 }
 
-/// One refusal: the code, and what the client is told.
+/// One refusal: the code and the message for the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
     code: Code,
-    /// What the client is told, where that is not the truth.
+    /// The code that the client sees. It may hide the real one.
     shown: Code,
     message: Cow<'static, str>,
     model: Option<ModelName>,
-    /// The member of the body that is the reason, as the configuration or the reference has it.
+    /// The member of the body that is the reason, as named in the configuration or the reference.
     member: Option<Box<str>>,
     /// The limit that is the reason.
     over: Option<Box<OverLimit>>,
@@ -55,7 +55,7 @@ impl From<Code> for Denial {
 }
 
 impl Denial {
-    /// The refusal of one model. `hidden` tells the client that there is no such model.
+    /// The refusal of one model. With `hidden`, the reply says that the model does not exist.
     #[must_use]
     pub fn model_not_allowed(model: &ModelName, hidden: bool) -> Self {
         let name = model.as_str();
@@ -90,7 +90,7 @@ impl Denial {
         }
     }
 
-    /// The refusal of a body for a member, which is named as the configuration or the reference has it.
+    /// The refusal of a body because of one member, named as in the configuration or the reference.
     #[must_use]
     pub fn member_not_allowed(member: &str) -> Self {
         Self {
@@ -103,12 +103,12 @@ impl Denial {
         }
     }
 
-    /// The refusal of what the gateway in front says, or does not say, in this header.
+    /// The refusal of a request because of this header of the gateway in front.
     #[must_use]
     pub fn of_header(code: Code, header: &str) -> Self {
         let message = match code {
             Code::MissingPrincipal => {
-                format!("The header `{header}`, which says who you are, is missing or empty.")
+                format!("The header `{header}`, which identifies the caller, is missing or empty.")
             }
             Code::AmbiguousCredential => format!("The header `{header}` was sent more than once."),
             _ => format!("The header `{header}` is not valid."),
@@ -119,13 +119,13 @@ impl Denial {
         }
     }
 
-    /// The model that was refused, where that is the reason.
+    /// The refused model, if that is the reason.
     #[must_use]
     pub const fn model(&self) -> Option<&ModelName> {
         self.model.as_ref()
     }
 
-    /// The member of the body that was refused, where that is the reason.
+    /// The refused member of the body, if that is the reason.
     #[must_use]
     pub fn member(&self) -> Option<&str> {
         self.member.as_deref()
@@ -137,7 +137,7 @@ impl Denial {
         self.over.as_deref()
     }
 
-    /// The stable code, as metrics and logs say it. [`Denial::headers`] and [`Denial::body`] may show another one.
+    /// The stable code, as in metrics and logs. [`Denial::headers`] and [`Denial::body`] may show another one.
     #[must_use]
     pub const fn code(&self) -> Code {
         self.code
@@ -149,7 +149,8 @@ impl Denial {
         self.shown.status()
     }
 
-    /// The headers of the reply. `request_id` is sent under OpenAI's and Anthropic's name, so that each SDK finds it.
+    /// The headers of the reply. `request_id` is sent under both OpenAI's and Anthropic's name, so that each SDK finds
+    /// it.
     #[must_use]
     pub fn headers<'a>(&'a self, request_id: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
         let over = self.over.as_deref();
@@ -215,7 +216,7 @@ impl Denial {
     }
 }
 
-/// The id that Envoy gave the request, if it is fit to be repeated to the client.
+/// Envoy's id of the request, if it is safe to repeat to the client.
 #[must_use]
 pub fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.first("x-request-id")?;

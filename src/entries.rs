@@ -1,4 +1,4 @@
-//! Objects whose names are up to the operator.
+//! JSON objects whose names the operator chooses.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,7 +7,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// A JSON object as a list of its entries, in order, duplicates kept: a map type would let the last one win silently.
+/// A JSON object as a list of its entries, in order, with duplicates: in a map type the last one would win silently.
 pub(crate) struct Entries<'a>(pub(crate) Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {

@@ -1,4 +1,4 @@
-//! What the core tests share: one policy and the requests made of it.
+//! Shared by the core tests: one policy, and requests.
 
 use std::rc::Rc;
 
@@ -19,7 +19,7 @@ thread_local! {
     static MEMBERS: Rc<Members> = Rc::default();
 }
 
-/// The lists of members as they are, made once.
+/// The default lists of members, made once.
 pub(crate) fn members() -> Rc<Members> {
     MEMBERS.with(Rc::clone)
 }
@@ -29,7 +29,7 @@ pub(crate) fn key_hash(key: &str) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(key.as_bytes())))
 }
 
-/// A configuration with two tenants, two models and one issuer, as JSON to be changed.
+/// A configuration with two tenants, two models and one issuer, as JSON that tests change.
 pub(crate) fn demo() -> serde_json::Value {
     serde_json::json!({
         "tenants": {
@@ -52,12 +52,12 @@ pub(crate) fn demo() -> serde_json::Value {
     })
 }
 
-/// Compiles a configuration that must be good, in an empty environment.
+/// Compiles a valid configuration, in an empty environment.
 pub(crate) fn policy(config: &serde_json::Value) -> Rc<Policy> {
     policy_in(config, &|_| None)
 }
 
-/// Compiles a configuration that must be good, in this environment.
+/// Compiles a valid configuration, in this environment.
 pub(crate) fn policy_in(
     config: &serde_json::Value,
     environment: &dyn Fn(&str) -> Option<String>,
@@ -68,7 +68,7 @@ pub(crate) fn policy_in(
     }
 }
 
-/// Compiles a configuration, and holds the schema against what comes of it.
+/// Compiles a configuration, and compares the result with the schema.
 pub(crate) fn compile(
     text: &[u8],
     environment: &dyn Fn(&str) -> Option<String>,
@@ -132,7 +132,7 @@ pub(crate) fn no_token(_: &[&str]) -> Attribute {
     Attribute::Absent
 }
 
-/// Attributes of Envoy's that are claims only; their paths begin with the metadata key.
+/// Envoy's attributes with claims only. Their paths begin with the metadata key.
 pub(crate) fn claims(claims: impl Fn(&[&str]) -> Attribute) -> impl Fn(&[&str]) -> Attribute {
     move |path| match path {
         [
@@ -162,7 +162,7 @@ pub(crate) fn token(
     payload(claims)
 }
 
-/// A verified payload under `payload`, with an `exp` unless there is one.
+/// A verified payload under `payload`, with an `exp` added if there is none.
 pub(crate) fn payload(mut payload: serde_json::Value) -> impl Fn(&[&str]) -> Attribute {
     if payload.get("exp").is_none() {
         payload["exp"] = 1_800_003_600.into();

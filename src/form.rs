@@ -1,10 +1,10 @@
-//! Push reader of one `multipart/form-data` body ([RFC 7578], [RFC 2046 section 5.1]): bytes in any chunking, the value of
-//! the field `model` out.
+//! Push reader of one `multipart/form-data` body ([RFC 7578], [RFC 2046 section 5.1]): takes bytes in any chunking,
+//! gives the value of the field `model`.
 //!
-//! Servers read forms with parsers that disagree about preambles, line ends, quoting, letter case and part headers. So
-//! only the form that every client library writes is accepted: `\r\n` throughout, no preamble, part headers from a short
-//! list, names in plain double quotes, the boundary nowhere but in delimiters. What it keeps is one part's headers while
-//! they are not whole, and after them a delimiter's length of content and the model's name, whatever the size of the files.
+//! Servers' parsers disagree about preambles, line ends, quoting, letter case and part headers. So a form is only
+//! accepted as every client library writes it: `\r\n` throughout, no preamble, part headers from a short list, names in
+//! double quotes without escapes, the boundary only in delimiters. The reader keeps one part's headers until they are
+//! complete, then a delimiter's length of content, and the model's name. This does not depend on the size of the files.
 //!
 //! [RFC 7578]: https://www.rfc-editor.org/rfc/rfc7578
 //! [RFC 2046 section 5.1]: https://www.rfc-editor.org/rfc/rfc2046#section-5.1
@@ -21,25 +21,25 @@ use crate::headers::{HeaderMap, Occurrence};
 use crate::members::Members;
 use crate::model_name::ModelName;
 
-/// Bytes that one part's headers may take.
+/// Longest headers of one part, in bytes.
 pub(crate) const MAX_HEADERS: usize = 4096;
 
-/// Longest boundary, in bytes: RFC 2046 has no longer one.
+/// Longest boundary, in bytes: the limit of RFC 2046.
 pub(crate) const MAX_BOUNDARY: usize = 70;
 
-/// What ends the headers of a part.
+/// The end of the headers of a part.
 const END_OF_HEADERS: &[u8] = b"\r\n\r\n";
 
-/// What is kept grows by so much at a time: doubling would take twice the headers of a part.
+/// The buffer grows by this amount: doubling would take twice the headers of a part.
 const GROWTH: usize = 512;
 
-/// What separates the parts of a form: 1 to 70 letters, digits and `-_.'+`, as every client library chooses it.
+/// The boundary of a form: 1 to 70 letters, digits and `-_.'+`, the characters that client libraries use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Boundary(Box<str>);
 
 impl Boundary {
-    /// The boundary that the `content-type` header names: exactly one header, `multipart/form-data`, and `boundary` as
-    /// its only parameter, bare or in double quotes. `None` for everything else.
+    /// The boundary in the `content-type` header: exactly one header, `multipart/form-data`, and `boundary` as its only
+    /// parameter, bare or in double quotes. `None` for everything else.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let Occurrence::Single(value) = headers.unique("content-type") else {
@@ -71,7 +71,7 @@ impl Boundary {
 enum State {
     /// At the first byte.
     Start,
-    /// Behind a delimiter: a line end, or the two hyphens that close the form.
+    /// After a delimiter: a line end, or the two hyphens that close the form.
     Delimiter,
     Headers,
     Content,
@@ -83,18 +83,19 @@ enum State {
 pub struct Form {
     delimiter: memmem::Finder<'static>,
     state: State,
-    /// Bytes that wait for more: at most the headers of a part with their end, or a delimiter and the line end before it.
+    /// Bytes that are kept until more arrive: at most the headers of a part with their end, or a delimiter and the line
+    /// end before it.
     unread: Vec<u8>,
     part: Part,
     named: bool,
     model: Option<ModelName>,
     members: Rc<Members>,
-    /// The field that was refused because servers are steered by it.
+    /// The field that was refused because it steers servers.
     refused: Option<Box<str>>,
 }
 
 impl Form {
-    /// A reader at the start of a form; `members` says which fields are refused.
+    /// A reader at the start of a form. `members` has the refused fields.
     #[must_use]
     pub fn new(boundary: &Boundary, members: &Rc<Members>) -> Self {
         let delimiter = format!("--{}", boundary.0);
@@ -113,9 +114,9 @@ impl Form {
     /// Reads the next bytes; chunks may end anywhere.
     ///
     /// # Errors
-    /// [`Code::MalformedBody`] for what readers may read differently, [`Code::AmbiguousModel`] for a second field that
-    /// can be taken for `model`, [`Code::MissingModel`] for a value that is no [`ModelName`], [`Code::MemberNotAllowed`] for
-    /// a [refused field](Self::refused).
+    /// [`Code::MalformedBody`] for a form that readers may interpret differently, [`Code::AmbiguousModel`] for a second
+    /// field that can be read as `model`, [`Code::MissingModel`] for a value that is not a [`ModelName`],
+    /// [`Code::MemberNotAllowed`] for a [refused field](Self::refused).
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), Code> {
         while !bytes.is_empty() {
             bytes = match self.state {
@@ -129,7 +130,7 @@ impl Form {
         Ok(())
     }
 
-    /// Whether the closing delimiter has been read.
+    /// Returns true if the closing delimiter has been read.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed
@@ -141,7 +142,7 @@ impl Form {
         self.model.as_ref()
     }
 
-    /// The name of a field that was refused because servers are steered by it, as the list of members has it.
+    /// The name of the field that was refused because it steers servers, as in the list of members.
     #[must_use]
     pub fn refused(&self) -> Option<&str> {
         self.refused.as_deref()
@@ -172,7 +173,7 @@ impl Form {
     }
 
     fn headers<'b>(&mut self, bytes: &'b [u8]) -> Result<&'b [u8], Code> {
-        // Headers are nearly always whole in one frame: then nothing is copied.
+        // Headers are nearly always complete in one frame, and then nothing is copied.
         let limit = MAX_HEADERS.saturating_add(END_OF_HEADERS.len());
         let window = bytes.get(..limit).unwrap_or(bytes);
         if self.unread.is_empty()
@@ -182,7 +183,7 @@ impl Form {
             let after = end.saturating_add(END_OF_HEADERS.len());
             return Ok(bytes.get(after..).unwrap_or_default());
         }
-        // The end may have begun in what is kept. Nothing else of that is searched twice.
+        // The end may have begun in the kept bytes. No other bytes are searched twice.
         let searched = self.unread.len().saturating_sub(END_OF_HEADERS.len());
         let rest = self.take(bytes, limit);
         let unsearched = self.unread.get(searched..).unwrap_or_default();
@@ -218,11 +219,11 @@ impl Form {
 
     fn content<'b>(&mut self, bytes: &'b [u8]) -> Result<&'b [u8], Code> {
         let delimiter = self.delimiter.needle().len();
-        // What may be the beginning of a delimiter, and the line end before it.
+        // A possible beginning of a delimiter, and the line end before it.
         let kept = delimiter.saturating_add(1);
         let before = self.unread.len();
         if before > 0 {
-            // So much that a delimiter that begins in what is kept, or right behind it, would be whole.
+            // Enough to complete a delimiter that begins in the kept bytes or right after them.
             let rest = self.take(bytes, before.saturating_add(kept).saturating_add(kept));
             if let Some(found) = self.delimiter.find(&self.unread) {
                 let unread = std::mem::take(&mut self.unread);
@@ -264,7 +265,7 @@ impl Form {
         Ok(())
     }
 
-    /// At most a line end comes after the form.
+    /// Only a line end may follow the form.
     fn closed<'b>(&mut self, bytes: &'b [u8]) -> Result<&'b [u8], Code> {
         let rest = self.take(bytes, 2);
         if rest.is_empty() && b"\r\n".starts_with(&self.unread) {
@@ -274,7 +275,7 @@ impl Form {
         }
     }
 
-    /// Keeps so many of the bytes that there are `length`, and gives the others.
+    /// Keeps bytes until there are `length`, and returns the others.
     fn take<'b>(&mut self, bytes: &'b [u8], length: usize) -> &'b [u8] {
         let wanted = length.saturating_sub(self.unread.len());
         let (taken, rest) = bytes.split_at_checked(wanted).unwrap_or((bytes, b""));
@@ -297,6 +298,6 @@ impl Form {
 #[cfg(test)]
 #[allow(
     clippy::arithmetic_side_effects,
-    reason = "a test that overflows fails, as it should"
+    reason = "a test that overflows should fail"
 )]
 mod tests;

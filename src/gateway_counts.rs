@@ -1,6 +1,7 @@
-//! Token counts that another filter of the same Envoy left in dynamic metadata, where no client can write.
+//! Token counts that another filter of the same Envoy stored in dynamic metadata, which clients cannot write.
 //!
-//! Two leave some: Envoy AI Gateway, and Envoy's own `ai_protocol_manager`. Both say nothing of a stream that was cut.
+//! Two filters store counts: Envoy AI Gateway, and Envoy's own `ai_protocol_manager`. Neither has counts for a stream
+//! that was cut.
 
 use crate::attribute::Attribute;
 use crate::usage::MAX_COUNT;
@@ -11,18 +12,18 @@ const AI_PROTOCOL_MANAGER: [&str; 3] =
 /// `COMPLETE` of `envoy.data.ai.v3.TokenUsage.ExtractionStatus`.
 const COMPLETE: u64 = 1;
 
-/// Where the counts of another filter are.
+/// The place of another filter's counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GatewayCounts {
-    /// In the namespace of Envoy AI Gateway. Its operator chooses the keys (`llmRequestCosts[].metadataKey`); the default
-    /// is what its own examples use.
+    /// The namespace of Envoy AI Gateway. Its operator chooses the keys (`llmRequestCosts[].metadataKey`). The defaults
+    /// are those of its examples.
     AiGateway {
         /// The key of the cost of type `InputToken`.
         input: Box<str>,
         /// The key of the cost of type `OutputToken`.
         output: Box<str>,
     },
-    /// In the typed metadata of Envoy's `ai_protocol_manager`.
+    /// The typed metadata of Envoy's `ai_protocol_manager`.
     AiProtocolManager,
 }
 
@@ -35,7 +36,7 @@ impl Default for GatewayCounts {
     }
 }
 
-/// What the other filter counted. Both sides have the inclusive meaning of [`Usage`](crate::usage::Usage).
+/// The counts of the other filter. Both sides have the inclusive meaning of [`Usage`](crate::usage::Usage).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GatewayCount {
     /// Tokens of the prompt.
@@ -45,7 +46,7 @@ pub struct GatewayCount {
 }
 
 impl GatewayCounts {
-    /// Looks the counts up; `attribute` reads what Envoy knows of a request. One read if there are none.
+    /// Looks the counts up with `attribute`, which reads Envoy's attributes of the request. One read if there are none.
     pub fn read(&self, attribute: &dyn Fn(&[&str]) -> Attribute) -> Option<GatewayCount> {
         let count = match self {
             Self::AiGateway { input, output } => {
@@ -73,14 +74,15 @@ impl GatewayCounts {
                 }
             }
         };
-        // AI Gateway writes zeros for what it could not find.
+        // AI Gateway writes zeros for missing counts.
         let nothing = count.input.unwrap_or(0) == 0 && count.output.unwrap_or(0) == 0;
         (!nothing).then_some(count)
     }
 }
 
-/// A count from a number of metadata, which is a float. What has a fraction or a sign, or is more than any request can
-/// have, is no count: so no text of eight visible characters is one, which Envoy hands over just like a number.
+/// A count from a number in metadata, which is a float. A number with a fraction or a sign, or above the limit for a
+/// request, is not a count. So a text of eight visible characters, which Envoy provides just like a number, is never a
+/// count.
 fn whole(bytes: [u8; 8]) -> Option<u64> {
     let number = f64::from_le_bytes(bytes);
     if !(0.0..=f64::from(u32::MAX)).contains(&number) || number.fract() != 0.0 {
@@ -105,7 +107,7 @@ mod tests {
 
     type Values<'a> = &'a [(&'a str, Attribute)];
 
-    /// What is read of these values, by the last part of their paths, and in how many reads.
+    /// The result for these values, by the last part of their paths, and the number of reads.
     fn read(counts: &GatewayCounts, place: &[&str], values: Values) -> (Option<GatewayCount>, u32) {
         let reads = Cell::new(0_u32);
         let count = counts.read(&|path: &[&str]| {
@@ -270,7 +272,7 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn no_visible_text_reads_as_a_count() {
-        // The two last bytes decide on the magnitude.
+        // The last two bytes determine the magnitude.
         let visible = || b' '..=b'~';
         for last in visible() {
             for before in visible() {

@@ -1,8 +1,8 @@
-//! A header map as Envoy hands it over: read in one call, kept as the bytes that came.
+//! A header map from Envoy: read in one call, and kept as the original bytes.
 //!
 //! Nothing here assumes UTF-8: a header value may hold any byte but NUL, CR and LF (RFC 9110, section 5.5), and one
-//! hostile byte must never cost anybody a request. The layout is Proxy-Wasm's serialised map: a little-endian `u32`
-//! count, a pair of `u32` lengths for each header, then every name and value followed by a NUL.
+//! hostile byte must never make a request fail. The layout is Proxy-Wasm's serialised map: a little-endian `u32` count,
+//! a pair of `u32` lengths for each header, then every name and value followed by a NUL.
 
 use std::ops::Range;
 
@@ -13,19 +13,19 @@ pub struct HeaderMap {
     pairs: Vec<(Range<usize>, Range<usize>)>,
 }
 
-/// How often a header that must be unique occurs.
+/// The occurrences of a header that must be unique.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Occurrence<'a> {
-    /// The header is not there.
+    /// The header is absent.
     Absent,
-    /// The header is there once, with this value.
+    /// The header occurs once, with this value.
     Single(&'a [u8]),
-    /// The header is there several times; which one a later reader takes cannot be known.
+    /// The header occurs several times. It is not known which one a later reader uses.
     Repeated,
 }
 
 impl HeaderMap {
-    /// Reads Proxy-Wasm's serialised form. `None` when lengths and bytes do not add up.
+    /// Reads Proxy-Wasm's serialised form. `None` if lengths and bytes do not match.
     #[must_use]
     pub fn decode(buffer: Vec<u8>) -> Option<Self> {
         let count = usize::try_from(read_u32(&buffer, 0)?).ok()?;
@@ -62,7 +62,7 @@ impl HeaderMap {
 
     /// Every value of the header `name` (lower case), in order.
     pub fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        // Nearly every name has another length, and a request looks up twenty.
+        // Nearly every name has a different length, and a request looks up twenty.
         let named = move |(candidate, _): &&(Range<usize>, _)| {
             candidate.len() == name.len()
                 && self.buffer.get(candidate.clone()) == Some(name.as_bytes())
@@ -71,7 +71,7 @@ impl HeaderMap {
         named.filter_map(|(_, value)| self.buffer.get(value.clone()))
     }
 
-    /// The header `name` (lower case) where only a single one makes sense.
+    /// The header `name` (lower case), which should occur at most once.
     #[must_use]
     pub fn unique(&self, name: &str) -> Occurrence<'_> {
         let mut values = self.values(name);
@@ -89,8 +89,8 @@ impl HeaderMap {
     }
 }
 
-/// A value without the white space around it, which HTTP knows as spaces and tabs alone (RFC 9110, section 5.6.3): what
-/// else some function takes for white space belongs to the value for every other reader.
+/// A value without the white space around it. In HTTP only spaces and tabs are white space (RFC 9110, section 5.6.3).
+/// Other characters belong to the value for every other reader.
 #[must_use]
 pub fn trimmed(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
@@ -99,10 +99,10 @@ pub fn trimmed(mut value: &[u8]) -> &[u8] {
     value
 }
 
-/// The names of headers that the filter alone may say begin so.
+/// The prefix of headers that only the filter may set.
 pub(crate) const OWN_PREFIX: &str = "x-tollgate-";
 
-/// Whether two header names are one to a reader that ignores case and takes `_` for `-`.
+/// Returns true if two header names are equal for a reader that ignores case and reads `_` as `-`.
 pub(crate) fn same_name(name: &[u8], owned: &str) -> bool {
     let canonical = |byte: u8| {
         if byte == b'_' {

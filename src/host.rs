@@ -1,8 +1,8 @@
-//! The Proxy-Wasm calls that we use, declared once, each returning a result.
+//! The Proxy-Wasm calls of the filter. Each returns a result.
 //!
-//! The SDK's own wrappers panic on every status they do not expect and on header values that are no UTF-8; a panic
-//! kills the worker's VM and with it the traffic of everybody on that worker. Here a refused call is a [`Refused`], and
-//! the caller decides: whoever guards access fails closed, whoever only observes carries on.
+//! The SDK's own wrappers panic on unexpected statuses and on header values that are not UTF-8. A panic ends the
+//! worker's VM and all requests on that worker. Here a refused call is a [`Refused`], and the caller decides: access
+//! control fails closed, observation continues.
 //!
 //! The ABI: <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>.
 #![allow(
@@ -107,11 +107,11 @@ unsafe extern "C" {
 
 /// Writes one line to Envoy's log.
 pub(crate) fn log(level: Level, text: &str) {
-    // SAFETY: the host only reads `text`. A log line that is lost is not worth failing for.
+    // SAFETY: the host only reads `text`. A lost log line must not fail a request.
     unsafe { proxy_log(level as u32, text.as_ptr(), text.len()) };
 }
 
-/// Logs why a configuration is refused: one line for each fault. Envoy puts the plugin's name in front.
+/// Logs the faults of a refused configuration, one line each. Envoy adds the plugin's name in front.
 pub(crate) fn log_faults(faults: &[Fault]) {
     for fault in faults {
         log(Level::Error, &format!("config rejected: {fault}"));
@@ -147,7 +147,7 @@ pub(crate) fn machines() -> Rc<Machines> {
     MACHINES.try_with(Rc::clone).unwrap_or_default()
 }
 
-/// Envoy, as one request sees it.
+/// Envoy's side of one request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Envoy;
 
@@ -225,12 +225,12 @@ impl Host for Envoy {
         buffer(body as u32, size)
     }
 
-    /// Envoy does not correct the `content-length`.
+    /// Envoy does not adjust the `content-length`.
     fn replace(&self, body: Body, size: usize, bytes: &[u8]) -> Result<()> {
         set_buffer(body, 0, size, bytes)
     }
 
-    /// Envoy does not correct the `content-length`.
+    /// Envoy does not adjust the `content-length`.
     fn append(&self, body: Body, size: usize, bytes: &[u8]) -> Result<()> {
         set_buffer(body, size, 0, bytes)
     }
@@ -244,7 +244,7 @@ impl Host for Envoy {
         }
     }
 
-    /// The details show as `%RESPONSE_CODE_DETAILS%`.
+    /// The details appear as `%RESPONSE_CODE_DETAILS%`.
     fn reply(&self, reply: &LocalReply<'_>) -> Result<()> {
         let headers = serialise(reply.headers);
         // SAFETY: the host only reads the four buffers. -1 leaves the gRPC status to Envoy, which maps the HTTP status
@@ -279,7 +279,7 @@ impl Host for Envoy {
 
     /// Access logs and later filters read the entry as `wasm.<name>`.
     fn set_filter_state(&self, name: &str, value: &str) {
-        // SAFETY: the host only reads both. A log field that is lost is not worth failing for.
+        // SAFETY: the host only reads both. A lost log field must not fail a request.
         unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
     }
 }
@@ -307,7 +307,7 @@ fn set_buffer(body: Body, start: usize, size: usize, bytes: &[u8]) -> Result<()>
     })
 }
 
-/// Moves one series. A metric that Envoy refuses is not worth failing for.
+/// Updates one series. A metric that Envoy refuses must not fail a request.
 pub(crate) fn move_series(movement: &Movement) {
     let id =
         METRIC_IDS.try_with(|ids| metric_id(&mut *ids.try_borrow_mut().ok()?, &movement.series));
@@ -315,7 +315,7 @@ pub(crate) fn move_series(movement: &Movement) {
         return;
     };
     match movement.series.metric().kind() {
-        // A counter refuses to move by nothing.
+        // Envoy refuses to increment a counter by 0.
         Kind::Counter if movement.value == 0 => {}
         Kind::Counter => {
             let by = i64::try_from(movement.value).unwrap_or(i64::MAX);
@@ -330,7 +330,7 @@ pub(crate) fn move_series(movement: &Movement) {
 }
 
 thread_local! {
-    // One VM serves one configuration after the other; a metric defined twice would cost Envoy an entry each time.
+    // One VM serves successive configurations. A metric that is defined again would take another entry in Envoy.
     static METRIC_IDS: RefCell<FxHashMap<Series, u32>> = RefCell::default();
 }
 
@@ -363,7 +363,7 @@ fn property(path: &[&str]) -> (u32, Vec<u8>) {
     (status, value.unwrap_or_default())
 }
 
-/// Takes over bytes that the host has placed in our memory.
+/// Takes ownership of bytes that the host has placed in the module's memory.
 fn receive(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>> {
     let mut value: *mut u8 = ptr::null_mut();
     let mut size = 0;

@@ -1,7 +1,7 @@
-//! Headers and verified claims ▶ who is asking, or a refusal.
+//! Headers and verified claims ▶ the caller, or a refusal.
 //!
-//! One identity per request. Keys and tokens are equal: both end as the same [`Identity`], judged by the same rules. A
-//! credential that fails never falls through to another one, and never to anonymous.
+//! One identity per request. Keys and tokens are equal: both become an [`Identity`] under the same rules. If a
+//! credential fails, no other one is tried, and the caller is never anonymous.
 
 mod api_key;
 pub(crate) mod credentials;
@@ -26,31 +26,31 @@ pub use credentials::can_be_key;
 pub use jwt::{Issuer, METADATA, verified};
 pub use trusted_headers::{GatewayProof, TrustedHeaders};
 
-/// Who is known, and how they prove it.
+/// The known callers, and their proofs.
 #[derive(Debug)]
 pub struct Identities {
-    /// Every key that is accepted.
+    /// All accepted keys.
     pub keys: Keys,
-    /// Every group that a rule or a tenant names; other groups cannot matter.
+    /// All groups that the configuration names. Other groups have no effect.
     pub groups: Groups,
     /// All tenants, by name.
     pub tenants: FxHashMap<Rc<str>, Rc<Tenant>>,
-    /// Where credentials are looked for.
+    /// The headers that may carry a credential.
     pub sources: Vec<Source>,
     /// Issuers whose verified payloads are accepted.
     pub issuers: Vec<Issuer>,
     /// Identity set by a gateway in front.
     pub trusted_headers: Option<TrustedHeaders>,
-    /// What the fairness id is made from.
+    /// The source of the fairness id.
     pub fairness: Fairness,
     /// Whether anything is done with the user of a token.
     pub names_user: bool,
 }
 
-/// What the fairness id is made from.
+/// The source of the fairness id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fairness {
-    /// The tenant's name, so that the scheduler's metrics join ours.
+    /// The tenant's name, so that the scheduler's metrics can be joined with the filter's.
     Tenant,
     /// The key's id. Tokens have none, so for them it is the tenant's name.
     Key,
@@ -61,12 +61,12 @@ pub enum Fairness {
     Attribute(Box<str>),
 }
 
-/// Who is asking.
+/// The caller of a request.
 #[derive(Debug)]
 pub enum Caller {
-    /// Nobody identified themselves. May only use what is open to everybody.
+    /// Not identified. Such a caller may only use public paths and models with anonymous access.
     Anonymous,
-    /// A configured key, a verified token, or the word of a gateway in front that has proved itself.
+    /// Identified by a configured key, a verified token, or a gateway in front with a valid proof.
     Known(Identity),
 }
 
@@ -77,19 +77,19 @@ pub struct Identity {
     pub(crate) groups: GroupSet,
     pub(crate) key: Option<Rc<str>>,
     pub(crate) user: Option<Box<str>>,
-    /// The first value of the attribute that the fairness id is made from.
+    /// The first value of the attribute for the fairness id.
     pub(crate) attribute: Option<Box<str>>,
     pub(crate) models: Option<ModelLimit>,
     pub(crate) objective: Option<Rc<str>>,
     pub(crate) proof: Proof,
 }
 
-/// What proved an identity.
+/// The proof of an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Proof {
     /// The key or token in the credential source of this name.
     Credential(Rc<str>),
-    /// A token that Envoy verified somewhere else.
+    /// A token that Envoy verified elsewhere.
     Token,
     /// The gateway in front.
     TrustedHeaders,
@@ -107,7 +107,7 @@ impl Caller {
 }
 
 impl Identity {
-    /// The tenant it belongs to.
+    /// The tenant.
     #[must_use]
     pub const fn tenant(&self) -> &Rc<Tenant> {
         &self.tenant
@@ -119,39 +119,39 @@ impl Identity {
         self.key.as_ref()
     }
 
-    /// The configured groups that it is in.
+    /// The configured groups of the identity.
     #[must_use]
     pub const fn groups(&self) -> &GroupSet {
         &self.groups
     }
 
-    /// The user, where the fairness id is made from it, or the principal of the gateway in front.
+    /// The user, if it is the fairness id, or the principal of the gateway in front.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
 
-    /// The models that its key is narrowed to.
+    /// The models to which the key is limited.
     #[must_use]
     pub const fn models(&self) -> Option<&ModelLimit> {
         self.models.as_ref()
     }
 
-    /// Whether it is the word of the gateway in front.
+    /// Returns true if the gateway in front provided the identity.
     #[must_use]
     pub fn is_of_gateway(&self) -> bool {
         self.proof == Proof::TrustedHeaders
     }
 }
 
-/// Finds out who is asking. `now` is in seconds since the epoch; `attributes` reads what Envoy itself knows of a request,
-/// by the path of an attribute: the verified payload that `jwt_authn` left in dynamic metadata, where no client can
-/// write, and the client's certificate.
+/// Identifies the caller. `now` is in seconds since the epoch. `attributes` reads Envoy's attributes of the request by
+/// path: the verified payload that `jwt_authn` stored in dynamic metadata, which clients cannot write, and the client's
+/// certificate.
 ///
 /// # Errors
-/// A credential that is unknown, expired, malformed or sent in two versions; a verified token, or the word of a gateway
-/// in front, that the configuration does not accept. No credential at all is no error here: whether that is enough is up
-/// to the model's rule.
+/// A credential that is unknown, expired or malformed; two different credentials; a verified token, or an identity from
+/// a gateway in front, that the configuration does not accept. A missing credential is not an error here, because the
+/// model's rule decides whether one is required.
 pub fn identify(
     headers: &HeaderMap,
     identities: &Identities,
@@ -183,7 +183,7 @@ fn by_credential(
         (Some(credential), None) => {
             api_key::identity(credential, identities, now).map(Caller::Known)
         }
-        // The token itself usually is the bearer credential. Anything else beside a verified token is a second one.
+        // The token itself is usually the bearer credential. Any other credential is a second one.
         (Some(credential), Some(issuer)) if credential.looks_like_token() => {
             let proof = Proof::Credential(Rc::clone(credential.header()));
             jwt::identity(issuer, proof, identities, &claims).map(Caller::Known)

@@ -1,12 +1,13 @@
-//! Push scanner over one JSON document: bytes in any chunking, constant memory, the values of a few wanted members out.
+//! Push scanner over one JSON document: takes bytes in any chunking, gives the values of a few wanted members, in
+//! constant memory.
 //!
-//! It never holds the document: what it keeps is a bit for each of the first [`MAX_DEPTH`] open brackets, one member name
-//! and the capped raw text of the wanted values. [`Grammar::Strict`] accepts exactly the documents of [RFC 8259] whose top
-//! is an object and that are no deeper, so that no reader behind us can read another document than the one that was judged
-//! here. [`Grammar::Lenient`] is for replies, where losing count of the structure is the only fault worth giving up for:
-//! what is deeper is only counted, bracket by bracket, and what comes after it is read.
+//! It never holds the document. It keeps a bit for each of the first [`MAX_DEPTH`] open brackets, one member name and
+//! the capped raw text of the wanted values. [`Grammar::Strict`] accepts exactly the documents of [RFC 8259] whose top
+//! is an object and that are no deeper, so that no later reader can read a document that differs from the one judged
+//! here. [`Grammar::Lenient`] is for replies, and only gives up if it loses the structure. Deeper levels are only
+//! counted, bracket by bracket, and the text after them is read.
 //!
-//! It must never panic, whatever the bytes, and must never need a byte twice.
+//! It must never panic for any bytes, and must never need a byte twice.
 //!
 //! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
 
@@ -38,8 +39,8 @@ use self::utf8::Utf8;
 use self::words::is_bare;
 use self::words::is_space;
 
-/// The most arrays and objects that may be open at once, as in `serde_json`. Deeper is [`Fault::TooDeep`] in
-/// [`Grammar::Strict`], and is stepped over in [`Grammar::Lenient`].
+/// The most arrays and objects that may be open at once, as in `serde_json`. A deeper level is [`Fault::TooDeep`] in
+/// [`Grammar::Strict`], and is skipped in [`Grammar::Lenient`].
 pub const MAX_DEPTH: usize = 128;
 
 #[derive(Clone, Copy, Debug)]
@@ -84,23 +85,23 @@ pub struct Scanner {
     depth: usize,
     /// One bit per open bracket, the innermost lowest: 1 is an object.
     brackets: u128,
-    /// Lenient: how many brackets are open below [`MAX_DEPTH`]; they are taken to close each other.
+    /// Lenient: the number of open brackets below [`MAX_DEPTH`]. Any bracket may close another.
     below: u64,
-    /// For each depth that a wanted path can lead to: the place of the container that is open there.
+    /// For each depth that a wanted path can reach: the place of the open container.
     open: [Place; MAX_PATH + 2],
-    /// Where the value stands that is being read, or comes next.
+    /// The place of the current or next value.
     place: Place,
-    /// Which wanted members this document has said anything about.
+    /// The wanted members that this document has mentioned.
     touched: u64,
-    /// Which wanted values are being copied.
+    /// The wanted values that are being copied.
     capturing: u64,
-    /// Up to where this push has been copied into the captured values.
+    /// The offset up to which this push has been copied into the captured values.
     flushed: usize,
     name: Name,
     utf8: Utf8,
-    /// Unescaped length of the string value being read.
+    /// The unescaped length of the current string value.
     text: u64,
-    /// The array or object that was closed last had nothing in it.
+    /// True if the array or object that was closed last was empty.
     empty: bool,
     found: Vec<Found>,
     /// How much text the document holds; `None` where nobody asks.
@@ -113,7 +114,7 @@ impl Scanner {
         Self::with_paths(Rc::new(Paths::new(wanted)), grammar)
     }
 
-    /// As [`Scanner::new`], for members whose paths have been sorted out before.
+    /// As [`Scanner::new`], for members whose paths are prepared.
     pub fn with_paths(paths: Rc<Paths>, grammar: Grammar) -> Self {
         let found = std::iter::repeat_with(Found::default);
         let found = found.take(paths.len()).collect();
@@ -150,7 +151,7 @@ impl Scanner {
         self.texts.as_ref()
     }
 
-    /// Back to the start, for the next document; allocated memory is kept.
+    /// Resets the scanner for the next document. Allocated memory is kept.
     pub fn reset(&mut self) {
         self.state = State::Start;
         self.depth = 0;
@@ -176,9 +177,9 @@ impl Scanner {
         self.push_each(bytes, |_, _, _| ())
     }
 
-    /// As [`Scanner::push`], and calls `on_value` with the index of a wanted member, its state and the offset in `bytes` just
-    /// past its value each time that one of its values has been read to the end: the way to see every value of a path
-    /// that goes through an array. It may take the raw text away.
+    /// As [`Scanner::push`], and calls `on_value` with the index of a wanted member, its state and the offset in
+    /// `bytes` just past its value each time one of its values ends. This shows every value of a path through an array.
+    /// The callback may take the raw text.
     ///
     /// # Errors
     /// The first fault of the document, again for every push after it.
@@ -201,7 +202,7 @@ impl Scanner {
         }
     }
 
-    /// Whether the document is whole, if no more bytes come. (Only a lenient scalar at the top needs this question.)
+    /// Returns true if the document is complete without further bytes. (Only a lenient scalar at the top needs this.)
     pub fn finish(&self) -> bool {
         match self.state {
             State::Closed => true,
@@ -210,7 +211,7 @@ impl Scanner {
         }
     }
 
-    /// What is known so far of `wanted[index]`; `None` only for an index out of range.
+    /// The state of `wanted[index]` so far; `None` only for an index out of range.
     pub fn found(&self, index: usize) -> Option<&Found> {
         self.found.get(index)
     }
@@ -243,7 +244,7 @@ impl Scanner {
         Ok(Progress::Closed { at })
     }
 
-    /// Reads `byte`, which is at `at`, and maybe more, or ends a number before it. Gives the offset to go on at.
+    /// Reads `byte`, which is at `at`, and possibly more, or ends a number before it. Returns the next offset.
     #[inline]
     fn step(
         &mut self,
@@ -419,6 +420,6 @@ fn bits(mut set: u64) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 #[allow(
     clippy::arithmetic_side_effects,
-    reason = "a test that overflows fails, as it should"
+    reason = "a test that overflows should fail"
 )]
 mod tests;

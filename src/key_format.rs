@@ -1,9 +1,9 @@
-//! What keys look like, and what looks like none although it stands where a key is expected.
+//! The format of keys, and the recognition of text that is not a key although a key is expected.
 //!
-//! A key of `tollgate key new` is `sk-acme-k3v9x2mq_tg_` and 49 letters and digits. Before `_tg_` stand a prefix and the
-//! key's public part, which tell whose key it is and nothing else. After it stand 43 random letters and digits, which are
-//! 256 bits, and 6 that are the CRC-32 of all before them in base 62: by them secret scanners, the command and the filter
-//! know a key from what is none, and a whole key from one that was cut.
+//! A key of `tollgate key new` is `sk-acme-k3v9x2mq_tg_` and 49 letters and digits. The part before `_tg_` is a prefix
+//! and the key's public part, which identify the key's owner and nothing else. After it come 43 random letters and
+//! digits, which are 256 bits, and then 6 for the CRC-32 of everything before them, in base 62. With the checksum,
+//! secret scanners, the command and the filter can recognise a key, and distinguish a whole key from one that was cut.
 
 use std::fmt;
 
@@ -12,22 +12,22 @@ use serde::Serialize;
 use crate::identity::can_be_key;
 use crate::identity::credentials::MAX_KEY_LENGTH;
 
-/// What stands between the public part of a key and its secret.
+/// The mark between the public part of a key and its secret.
 pub const MARK: &str = "_tg_";
-/// How many letters and digits the secret has.
+/// The number of letters and digits in the secret.
 pub const SECRET: usize = 43;
-/// What secret and checksum are made of, in the order of their values.
+/// The digits of secret and checksum, in the order of their values.
 pub const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 const CHECKSUM: usize = 6;
 
-/// What is shorter is no key where keys are read from a list: names, headings and leftovers of a file are as short.
+/// The shortest key in a list of keys. Names, headings and leftovers of a file are shorter.
 pub(crate) const SHORTEST_LISTED: usize = 16;
 
-/// So many equal characters in a row are a mask, as in `sk-xxxxxxxx`. A random key has as many once in 10^10.
+/// This many equal characters in a row are a mask, as in `sk-xxxxxxxx`. One in 10^10 random keys has as many.
 const MASK: usize = 8;
 
-/// What people write where a key is to be put, in small letters.
+/// Placeholders for keys, in lower case.
 const PLACEHOLDERS: [&str; 14] = [
     "change-me",
     "change_me",
@@ -45,38 +45,38 @@ const PLACEHOLDERS: [&str; 14] = [
     "your_token",
 ];
 
-/// Headings of tables of keys, in small letters.
+/// Headings of tables of keys, in lower case.
 const HEADINGS: [&str; 11] = [
     "api-key", "api_key", "apikey", "key", "keys", "name", "secret", "tenant", "token", "user",
     "username",
 ];
 
-/// What speaks against a key.
+/// An objection to a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Doubt {
     /// It is the hash of a key.
     Hash,
-    /// The quotes of a file stand around it.
+    /// It has the quotes of a file around it.
     Quoted,
-    /// A header or a scheme stands in front of it.
+    /// It has a header or a scheme in front of it.
     Scheme,
-    /// It stands for a key that was to be put there.
+    /// It is a placeholder.
     Placeholder,
-    /// It is whom a key belongs to.
+    /// It is an e-mail address, perhaps of the key's owner.
     Address,
-    /// A name stands in front of it.
+    /// It has a name in front of it.
     Named,
-    /// It is one of `key new`, and not whole.
+    /// It is a key of `key new`, but not complete.
     Checksum,
     /// No client could send it.
     Unsendable,
-    /// Nobody needs 2^128 attempts.
+    /// It could be guessed in fewer than 2^128 attempts.
     Guessable,
 }
 
 impl Doubt {
-    /// Whether it is something else than a key, and not just a bad one.
+    /// Returns true if it is not a key at all, and not just a weak one.
     #[must_use]
     pub const fn is_no_key(self) -> bool {
         !matches!(self, Self::Checksum | Self::Guessable)
@@ -86,14 +86,14 @@ impl Doubt {
 impl fmt::Display for Doubt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Hash => "expected a key, got what looks like its hash",
-            Self::Quoted => "expected a key, got one with quotes around it",
+            Self::Hash => "expected a key, got a value that looks like a hash",
+            Self::Quoted => "expected a key, got a key in quotes",
             Self::Scheme => {
-                "expected a key, got one with a header or a scheme such as `Bearer` in front of it"
+                "expected a key, got a key after a header name or a scheme such as `Bearer`"
             }
-            Self::Placeholder => "expected a key, got what stands for one that is to be put there",
-            Self::Address => "expected a key, got what looks like somebody's address",
-            Self::Named => "expected a key, got one with a name in front of it",
+            Self::Placeholder => "expected a key, got a placeholder",
+            Self::Address => "expected a key, got a value that looks like an e-mail address",
+            Self::Named => "expected a key, got a key after a name",
             Self::Checksum => "the key is cut or mistyped: its checksum is wrong",
             Self::Unsendable => {
                 "expected a key of 1 to 512 visible ASCII characters without commas"
@@ -105,7 +105,7 @@ impl fmt::Display for Doubt {
     }
 }
 
-/// What speaks most against these bytes as a key.
+/// The strongest objection to these bytes as a key.
 #[must_use]
 pub fn doubt(key: &[u8]) -> Option<Doubt> {
     let text = std::str::from_utf8(key).ok();
@@ -124,7 +124,7 @@ pub fn doubt(key: &[u8]) -> Option<Doubt> {
     (bits(key) < 128.0).then_some(Doubt::Guessable)
 }
 
-/// The checksum at the end of a key, of all that stands before it.
+/// The checksum at the end of a key, of everything before it.
 #[must_use]
 pub fn checksum(text: &str) -> String {
     let mut rest = u64::from(crc32fast::hash(text.as_bytes()));
@@ -137,13 +137,13 @@ pub fn checksum(text: &str) -> String {
     sum.iter().collect()
 }
 
-/// Whether this is the whole of what follows the mark.
+/// Returns true if this is the complete part after the mark.
 fn is_whole(body: &str, tail: &str) -> bool {
     tail.split_at_checked(SECRET)
         .is_some_and(|(secret, sum)| checksum(&format!("{body}{MARK}{secret}")) == sum)
 }
 
-/// As many bits as there could be if each character were drawn from all of its kind.
+/// The most bits that the text could have, if each character were drawn from all of its kind.
 fn bits(key: &[u8]) -> f64 {
     let kind = |test: fn(&u8) -> bool, size: u32| if key.iter().any(test) { size } else { 0 };
     let hex = key.iter().all(u8::is_ascii_hexdigit);

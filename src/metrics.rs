@@ -1,8 +1,8 @@
 //! The series of all metrics, and the bounds of their labels.
 //!
-//! Envoy's stats have no labels of their own. A name such as `tenant=.=acme;.;model=.=m;.;tollgate_tokens_total`, labels
-//! first, becomes a Prometheus series with labels through the tag regexes that the bootstraps in `envoy/` carry. Envoy
-//! forgets no series while the module runs, so every label value comes from the configuration or from a bounded set.
+//! Envoy's statistics have no labels. A name such as `tenant=.=acme;.;model=.=m;.;tollgate_tokens_total`, labels first,
+//! becomes a Prometheus series with labels through the tag regexes of the bootstraps in `envoy/`. Envoy forgets no
+//! series while the module runs, so every label value comes from the configuration or from a bounded set.
 
 mod metric;
 
@@ -67,21 +67,21 @@ impl Borrow<str> for Label {
     }
 }
 
-/// Stands for a tenant or model that is not known.
+/// The label of a tenant or model that is not known.
 pub const UNKNOWN: &str = "unknown";
-/// Stands for a caller without an identity.
+/// The label of a caller without an identity.
 pub const ANONYMOUS: &str = "anonymous";
-/// Stands for what does not fit the bounded set of label values.
+/// The label of models that do not fit the bounded set.
 pub const OTHER: &str = "other";
 
-/// Model names beyond the configured ones (they match a `prefix*` or `*`) that get a label of their own, for one tenant:
-/// who makes up names folds its own into `other`, and nobody else's.
+/// The most model names with a label besides the configured ones (they match a `prefix*` or `*`), for one tenant. A
+/// tenant that invents names only moves its own models to `other`.
 pub(crate) const MAX_FURTHER_MODELS: usize = 100;
 
-/// The same for all tenants together, each counted with each of its names, as Envoy keeps the series.
+/// The same for all tenants together. Each pair of tenant and name counts, because Envoy keeps a series for each.
 pub(crate) const MAX_FURTHER_LABELS: usize = 10_000;
 
-/// How many a tenant gets also beyond that, so that many who make up names take no label from it.
+/// The number that each tenant gets even beyond that, so that tenants that invent names take no label from it.
 pub(crate) const RESERVED_MODELS: usize = 10;
 
 /// One time series: a metric with its label values.
@@ -130,12 +130,12 @@ impl Series {
     }
 }
 
-/// One change of one series: an increment, an observation or a gauge's new value, by the metric's kind.
+/// One update of one series: an increment, an observation or a gauge's new value, depending on the metric's type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Movement {
-    /// Which series.
+    /// The series.
     pub series: Series,
-    /// By how much.
+    /// The increment, observation or new value.
     pub value: u64,
 }
 
@@ -145,13 +145,13 @@ pub struct Movement {
 #[derive(Debug, Default)]
 pub struct Labels {
     further_models: FxHashMap<Label, FxHashSet<Label>>,
-    /// How many there are in all sets.
+    /// The number in all sets.
     count: usize,
 }
 
 impl Labels {
     /// The label of a model that a caller of this tenant may use. A configured name is its own label, always; other
-    /// names have a label of their own up to a bound. `None` where the bound is reached.
+    /// names are labels up to a limit. `None` if the limit is reached.
     pub fn model(&mut self, tenant: &Label, name: &str, configured: bool) -> Option<Label> {
         if configured {
             return Some(Label::Name(name.into()));

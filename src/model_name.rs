@@ -5,16 +5,16 @@ use std::rc::Rc;
 
 /// Longest name of a model, in bytes.
 pub(crate) const MAX_NAME: usize = 256;
-/// What the name of a model, a tenant, a key or an objective holds beside letters and digits.
+/// The characters of names of models, tenants, keys and objectives besides letters and digits.
 pub(crate) const NAME_MARKS: &str = "._:/@+-";
 
-/// A model's name: 1 to 256 letters, digits and `._:/@+-`, after unescaping. Nothing else can be a header value, a path
-/// segment and a JSON string without some escaping on which readers may differ.
+/// A model's name: 1 to 256 letters, digits and `._:/@+-`, after unescaping. Other names could not be a header value, a
+/// path segment and a JSON string without escapes that readers may interpret differently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelName(Box<str>);
 
 impl ModelName {
-    /// Checks a name. `None` where a character or the length is out of bounds.
+    /// Checks a name. `None` if a character or the length is not allowed.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         is_name(text, MAX_NAME).then(|| Self(text.into()))
@@ -27,7 +27,7 @@ impl ModelName {
     }
 }
 
-/// Whether this is 1 to `longest` letters, digits and [`NAME_MARKS`].
+/// Returns true for 1 to `longest` letters, digits and [`NAME_MARKS`].
 pub(crate) fn is_name(text: &str, longest: usize) -> bool {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || NAME_MARKS.as_bytes().contains(&byte);
     (1..=longest).contains(&text.len()) && text.bytes().all(safe)
@@ -38,16 +38,16 @@ pub(crate) fn is_name(text: &str, longest: usize) -> bool {
 pub enum ModelPattern {
     /// This name alone.
     Exact(Box<str>),
-    /// Every name that begins so; empty for `*`.
+    /// Every name with this prefix; empty for `*`.
     Prefix(Box<str>),
 }
 
-/// The models that a key is narrowed to. Empty allows nothing.
+/// The models to which a key is limited. Empty allows none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelLimit(pub Rc<[ModelPattern]>);
 
 impl ModelPattern {
-    /// Reads `name`, `prefix*` or `*`. `None` for what cannot be (the beginning of) a model name.
+    /// Reads `name`, `prefix*` or `*`. `None` for text that is not a model name or the beginning of one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_suffix('*') {
@@ -57,7 +57,7 @@ impl ModelPattern {
         }
     }
 
-    /// Whether the model is one of these.
+    /// Returns true if the model is one of these.
     #[must_use]
     pub fn matches(&self, model: &str) -> bool {
         match self {
@@ -67,7 +67,7 @@ impl ModelPattern {
     }
 }
 
-/// As it is written in the configuration.
+/// The pattern as in the configuration.
 impl fmt::Display for ModelPattern {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,10 +1,10 @@
-//! Method and path ▶ what the request wants to do, from a closed table, or a refusal.
+//! Method and path ▶ the requested operation, from a closed table, or a refusal.
 //!
-//! Authenticated is not authorised: inference servers serve `/sleep`, `/collective_rpc` or `/v1/load_lora_adapter` on
-//! the same port. What is not in the table is refused unless the operator listed it.
+//! A valid key is not enough: inference servers serve `/sleep`, `/collective_rpc` or `/v1/load_lora_adapter` on the
+//! same port. A path outside the table is refused unless the operator listed it.
 //!
-//! Paths are matched raw. A path that two readers could take for two different ones (percent-encoding, dot segments,
-//! empty segments, `\`, `;`) is refused before it is looked up.
+//! Paths are matched raw. A path that two readers could interpret differently (percent-encoding, dot segments, empty
+//! segments, `\`, `;`) is refused before it is looked up.
 
 mod table;
 
@@ -21,24 +21,24 @@ pub struct PathRule {
     pub method: Box<str>,
     /// The exact path.
     pub path: Box<str>,
-    /// Whether a body may follow. It is not read.
+    /// True if a body may follow. It is not read.
     pub takes_body: bool,
 }
 
 impl PathRule {
-    /// Whether the request line is this one.
+    /// Returns true if the request line matches.
     #[must_use]
     pub fn matches(&self, method: &str, path: &str) -> bool {
         *self.method == *method && *self.path == *path
     }
 }
 
-/// A path beyond the table of operations.
+/// A path outside the table of operations.
 #[derive(Debug)]
 pub struct ExtraPath {
-    /// Exact method and path, and whether a body may follow.
+    /// The exact method and path.
     pub rule: PathRule,
-    /// Who may use it.
+    /// The groups whose members may use it.
     pub groups: GroupSet,
 }
 
@@ -47,29 +47,29 @@ pub struct ExtraPath {
 pub struct Paths {
     /// Paths that need no identity.
     pub public: Vec<PathRule>,
-    /// Paths beyond the table of operations, for members of certain groups.
+    /// Paths outside the table of operations, for members of certain groups.
     pub extra: Vec<ExtraPath>,
 }
 
-/// A request line that was understood.
+/// A recognised request line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'a> {
-    /// What is asked for.
+    /// The requested operation.
     pub operation: Operation,
-    /// The model that the path names ([`Operation::ShowModel`] only).
+    /// The model in the path ([`Operation::ShowModel`] only).
     pub model: Option<&'a str>,
-    /// Who may use the path ([`Operation::Extra`] only).
+    /// The groups whose members may use the path ([`Operation::Extra`] only).
     pub groups: Option<&'a GroupSet>,
-    /// Whether the configuration lets an unread body follow ([`Operation::Public`] and [`Operation::Extra`] only).
+    /// True if the configuration allows an unread body ([`Operation::Public`] and [`Operation::Extra`] only).
     pub takes_body: bool,
 }
 
-/// Finds the operation of a request. `has_body` says whether bytes follow the headers. Configured public paths come
+/// Finds the operation of a request. `has_body` is true if bytes follow the headers. Configured public paths come
 /// first, then the table, then `extraPaths`.
 ///
 /// # Errors
-/// [`Code::MalformedPath`] for a path that cannot be read in one way only, [`Code::OperationNotAllowed`] for everything
-/// that is not in the table, upgrades and `CONNECT` included.
+/// [`Code::MalformedPath`] for a path that readers could interpret differently, [`Code::OperationNotAllowed`] for
+/// everything that is not in the table, upgrades and `CONNECT` included.
 pub fn target<'a>(
     headers: &'a HeaderMap,
     has_body: bool,
@@ -141,7 +141,7 @@ pub fn target<'a>(
     }
 }
 
-/// Which error shape the client of this path expects: Anthropic's SDK talks to `…/v1/messages`.
+/// The error shape that the client of this path expects. Anthropic's SDK uses `…/v1/messages`.
 #[must_use]
 pub fn dialect(headers: &HeaderMap) -> Dialect {
     let path = headers.first(":path").unwrap_or_default();
@@ -153,8 +153,8 @@ pub fn dialect(headers: &HeaderMap) -> Dialect {
     }
 }
 
-/// Whether every server reads this path alike: it starts with `/` and has no percent-encoding, `\`, `;`, `#`, control
-/// byte, empty segment or dot segment.
+/// Returns true if every server reads this path alike: it starts with `/` and has no percent-encoding, `\`, `;`, `#`,
+/// control byte, empty segment or dot segment.
 #[must_use]
 pub fn is_plain_path(path: &[u8]) -> bool {
     let Some(segments) = path.strip_prefix(b"/") else {
@@ -175,8 +175,8 @@ pub fn is_plain_path(path: &[u8]) -> bool {
     true
 }
 
-/// A CORS preflight as the Fetch standard defines it (section 4.8). It carries no credential, so nobody can be asked for
-/// one; and without a body no inference server does work for it, whatever its path.
+/// A CORS preflight as the Fetch standard defines it (section 4.8). It has no credential by definition, so none can be
+/// required. Without a body no inference server does work for it, whatever its path.
 fn is_preflight(method: &str, headers: &HeaderMap) -> bool {
     method == "OPTIONS"
         && headers.first("origin").is_some()

@@ -35,7 +35,7 @@ struct Root {
 struct Stream(Exchange);
 
 thread_local! {
-    // Envoy keeps a series for as long as it runs, so the bound on label values outlives a configuration.
+    // Envoy keeps a series for as long as it runs, so the limit of label values outlives a configuration.
     static LABELS: RefCell<Labels> = RefCell::default();
 }
 
@@ -106,7 +106,7 @@ impl HttpContext for Stream {
     }
 
     fn on_log(&mut self) {
-        // Nothing else borrows the labels, and metrics are not worth failing for.
+        // Nothing else borrows the labels, and metrics must not fail a request.
         let _ = LABELS.try_with(|labels| {
             if let Ok(mut labels) = labels.try_borrow_mut() {
                 self.0.end(&Envoy, &mut labels);

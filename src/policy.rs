@@ -14,22 +14,22 @@ use crate::operation::Paths;
 use crate::owned_headers::OwnedHeaders;
 use crate::quota::Limits;
 
-/// Everything that requests are judged by. Each step is given the section that it judges by.
+/// All rules for requests. Each step gets the section that it uses.
 #[derive(Debug)]
 pub struct Policy {
-    /// Which paths there are.
+    /// The configured paths.
     pub paths: Paths,
-    /// Who is known.
+    /// The known callers.
     pub identities: Identities,
-    /// Who may do what.
+    /// The access rules.
     pub access: Rules,
-    /// What the upstream gets of credentials.
+    /// The credential that the server gets.
     pub forwarding: Forwarding,
-    /// What every request carries that was admitted, so that what is behind the filter can refuse all others.
+    /// The header on every admitted request, so that a policy behind the filter can refuse all others.
     pub admitted: Option<Rc<SecretHeader>>,
-    /// Which headers only the gateway may set.
+    /// The headers that only the gateway may set.
     pub owned: OwnedHeaders,
-    /// What is done to count tokens, and with the counts.
+    /// How tokens are counted, and where the counts go.
     pub metering: Metering,
     /// How much may be asked for.
     pub limits: Limits,
@@ -38,7 +38,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The gauges that tell what is running. `now` is in seconds since the epoch.
+    /// The gauges that describe the running configuration. `now` is in seconds since the epoch.
     #[must_use]
     pub fn gauges(&self, now: i64) -> [Movement; 5] {
         let count = |length: usize| length.try_into().unwrap_or(u64::MAX);
@@ -68,7 +68,7 @@ impl Policy {
     }
 }
 
-/// What the log says of a configuration that is taken up.
+/// The log line for a configuration that is loaded.
 impl fmt::Display for Policy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -83,27 +83,28 @@ impl fmt::Display for Policy {
     }
 }
 
-/// What is done to count tokens, and with the counts. What is done per model is in [`ModelRules`](crate::access::ModelRules).
+/// How tokens are counted, and where the counts go. The settings of each model are in
+/// [`ModelRules`](crate::access::ModelRules).
 #[derive(Debug)]
 pub struct Metering {
-    /// Whether counts go to filter state.
+    /// True if counts go to filter state.
     pub filter_state: bool,
-    /// Whose counts stand in for missing ones.
+    /// The filter whose counts replace missing ones.
     pub gateway_counts: GatewayCounts,
-    /// Whether no encoded reply is asked for; one that is encoded cannot be counted.
+    /// True if `accept-encoding` is removed, because the tokens of an encoded reply cannot be counted.
     pub strip_accept_encoding: bool,
 }
 
-/// What the upstream gets of the caller's credential. Whatever it is, every other credential is stripped, and on a
-/// request whose caller was not asked who they are, all of them.
+/// The credential that the server gets. Every other credential is stripped. On requests without an identity check, all
+/// credentials are stripped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Forwarding {
-    /// Nothing.
+    /// No credential.
     Strip,
-    /// The one header that proved who the caller is, as it came. For a token it is the credential source that holds it:
-    /// `jwt_authn` must be reading its tokens from there.
+    /// The header that identified the caller, unchanged. For a token it is the credential source that contains it:
+    /// `jwt_authn` must read its tokens from there.
     Keep,
-    /// The upstream's own key, in `authorization`, goes with every admitted request but a preflight.
+    /// The server's own key, in `authorization`, on every admitted request except preflights.
     Replace(Rc<SecretHeader>),
 }
 

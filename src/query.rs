@@ -1,8 +1,8 @@
-//! The query of a request: credentials, which no server is to see, and a model, which nobody would judge there.
+//! The query of a request: credentials, which servers must not see, and models, which are not judged there.
 //!
-//! Servers take parameters apart in many ways. A name is looked at as the most generous of them would read it: decoded,
-//! in any letter case, and without what frameworks cut off or treat alike. A name that no server reads so is stripped or
-//! refused for nothing; one that is overlooked is a credential in a log, or a model that was not judged.
+//! Servers parse parameters in many ways. A name is compared as the most lenient server would read it: decoded, in any
+//! letter case, and without characters that frameworks remove or treat alike. A name that no server reads this way is
+//! stripped or refused needlessly. A name that is missed is a credential in a log, or a model that was not judged.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use percent_encoding::percent_decode;
 
 use crate::headers::HeaderMap;
 
-/// Parameters that hold credentials, in small letters. `-`, `_`, `.` and spaces do not count.
+/// Parameters with credentials, in lower case. `-`, `_`, `.` and spaces are ignored.
 pub(crate) const CREDENTIALS: [&str; 19] = [
     "access_token",
     "api_key",
@@ -33,8 +33,7 @@ pub(crate) const CREDENTIALS: [&str; 19] = [
     "x_goog_api_key",
 ];
 
-/// Parameters by which servers, or the frameworks that they are made with, take a model, in small letters. `-`, `_` and
-/// spaces do not count.
+/// Parameters from which servers or their frameworks read a model, in lower case. `-`, `_` and spaces are ignored.
 pub(crate) const MODELS: [&str; 8] = [
     "deployment",
     "deployment_id",
@@ -46,10 +45,10 @@ pub(crate) const MODELS: [&str; 8] = [
     "models",
 ];
 
-/// More layers of percent-encoding than that many readers take off, one behind the other.
+/// The most layers of percent-encoding that consecutive readers decode.
 const LAYERS: usize = 4;
 
-/// The path without the parameters that carry credentials; `None` where there are none.
+/// The path without the parameters that carry credentials; `None` if there are none.
 #[must_use]
 pub fn without_secrets(path: &str) -> Option<String> {
     let (path, query) = path.split_once('?')?;
@@ -58,7 +57,7 @@ pub fn without_secrets(path: &str) -> Option<String> {
     }
     let mut kept = String::with_capacity(query.len());
     for parameter in query.split('&') {
-        // What follows a `;` may be a part of this value, so it goes with it.
+        // Text after a `;` may be part of this value, so it is removed too.
         if is_credential(parameter) {
             continue;
         }
@@ -78,7 +77,7 @@ pub fn without_secrets(path: &str) -> Option<String> {
     })
 }
 
-/// Whether the query names a model, with or without a value.
+/// Returns true if the query names a model, with or without a value.
 #[must_use]
 pub fn names_model(headers: &HeaderMap) -> bool {
     let path = headers.first(":path").unwrap_or_default();
@@ -88,13 +87,13 @@ pub fn names_model(headers: &HeaderMap) -> bool {
     };
     parts(&String::from_utf8_lossy(query)).any(|part| {
         let name = plain_name(part);
-        // Some take `model.x` for a member of `model`, and all of C ends at a NUL.
+        // Some read `model.x` as a member of `model`, and strings in C end at a NUL.
         let first = name.split(['.', '\0']).next().unwrap_or_default();
         is_one_of(&MODELS, &name) || is_one_of(&MODELS, first)
     })
 }
 
-/// What stands between `&`, and between `;`, which older servers take for the same.
+/// The parts between `&`, and between `;`, which older servers treat the same.
 fn parts(query: &str) -> impl Iterator<Item = &str> {
     query.split(['&', ';'])
 }
@@ -103,7 +102,7 @@ fn is_credential(parameter: &str) -> bool {
     is_one_of(&CREDENTIALS, &plain_name(parameter))
 }
 
-/// The name of a parameter: decoded, and without the brackets by which frameworks write lists and objects.
+/// The name of a parameter: decoded, and without the brackets that frameworks use for lists and objects.
 fn plain_name(parameter: &str) -> String {
     let name = parameter
         .split_once('=')
@@ -125,7 +124,7 @@ fn is_blank(letter: char) -> bool {
     letter == '+' || letter.is_whitespace() || letter.is_control()
 }
 
-/// Whether this is one of the names to a reader who knows no letter case and no marks between words.
+/// Returns true if this is one of the names for a reader that ignores letter case and marks between words.
 fn is_one_of(names: &[&str], name: &str) -> bool {
     let is_mark = |letter: char| matches!(letter, '-' | '_' | '.') || is_blank(letter);
     let letters: String = name

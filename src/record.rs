@@ -1,4 +1,4 @@
-//! What one request came to: made once, in `on_log`, on every ending.
+//! The result of one request: made once, in `on_log`, on every ending.
 
 mod ending;
 
@@ -15,17 +15,17 @@ use crate::operation::Operation;
 use crate::quota::Spent;
 use crate::usage::Usage;
 
-/// What `usage_source` says of the numbers of another filter.
+/// The `usage_source` of another filter's numbers.
 pub(crate) const BY_GATEWAY: &str = "gateway";
 
-/// Moments in nanoseconds since the epoch.
+/// Times in nanoseconds since the epoch.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
     /// The request's headers arrived.
     pub started: u64,
     /// The first generated content passed.
     pub first_token: Option<u64>,
-    /// The request was over.
+    /// The request ended.
     pub ended: u64,
 }
 
@@ -51,22 +51,22 @@ const fn milliseconds(from: u64, to: u64) -> u64 {
     to.saturating_sub(from) / 1_000_000
 }
 
-/// What is known of a request at its end.
+/// The facts about a request at its end.
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// `None` where nobody was identified.
+    /// `None` if no caller was identified.
     pub tenant: Option<Rc<str>>,
-    /// `None` for what is not in the table of operations.
+    /// `None` if it is not in the table of operations.
     pub operation: Option<Operation>,
-    /// The model that was refused or permitted.
+    /// The refused or permitted model.
     pub model: Option<ModelName>,
-    /// Whether the configuration spells the model's name out.
+    /// True if the configuration has this exact model name.
     pub model_is_configured: bool,
-    /// Why the client was told no.
+    /// The refusal that the client got.
     pub denial: Option<Denial>,
     /// The refusal that the mode only noted.
     pub noted: Option<Denial>,
-    /// How Envoy says that it ended.
+    /// Envoy's account of the end.
     pub ending: Ending,
     /// When.
     pub times: Times,
@@ -80,12 +80,12 @@ pub struct Record {
     metered: Metered,
     /// The numbers are those of another filter.
     by_gateway: bool,
-    /// Another filter counted other tokens than the server reported.
+    /// Another filter's counts differ from the server's.
     disagrees: bool,
 }
 
 impl Record {
-    /// Sums up a request. `meter` has read its reply; `None` where there was nothing to read.
+    /// Makes the record of a request. `meter` has read its reply; `None` if there was nothing to read.
     #[must_use]
     pub fn new(facts: Facts, meter: Option<Meter>) -> Self {
         let outcome = if facts.denial.is_some() {
@@ -101,7 +101,7 @@ impl Record {
         let work = facts.operation.map(Operation::metered);
         let metered = match meter {
             Some(meter) => meter.finish(end),
-            // No reply at all: work may have been done, and nobody will say how much.
+            // Without a reply, the server may have worked, but the tokens are not known.
             None if work == Some(Work::Generate) && outcome != Outcome::Denied => {
                 unmetered(Source::None)
             }
@@ -116,8 +116,8 @@ impl Record {
         }
     }
 
-    /// The same request, with what another filter counted of it. `ask` is called only where tokens were to be expected.
-    /// Its counts stand in for numbers that are not final, and are compared with those that are.
+    /// Adds another filter's counts. `ask` is only called if tokens were expected. Its counts replace numbers that are
+    /// not final, and are compared with final ones.
     #[must_use]
     pub fn compared_with(mut self, ask: impl FnOnce() -> Option<GatewayCount>) -> Self {
         let metered = &mut self.metered;
@@ -177,7 +177,7 @@ impl Record {
         }
     }
 
-    /// Which series move, and by how much.
+    /// The updates of all series.
     #[must_use]
     pub fn movements(&self, labels: &mut Labels) -> Vec<Movement> {
         // As many as an allowed request usually moves.
@@ -262,15 +262,15 @@ impl Record {
         movements.0
     }
 
-    /// Name and value of each filter state entry, for access logs and Envoy's own rate limit. What is not known is
-    /// left out, save `charge_tokens`, which a rate limit needs on every request.
+    /// Name and value of each filter state entry, for access logs and Envoy's own rate limit. Unknown values are left
+    /// out, except `charge_tokens`, which a rate limit needs on every request.
     #[must_use]
     pub fn filter_state(&self) -> Vec<(&'static str, Cow<'_, str>)> {
         let known = |(name, value): (_, Option<_>)| Some((name, value?));
         self.entries().into_iter().filter_map(known).collect()
     }
 
-    /// Every entry, with its value where that is known.
+    /// Every entry, with its value if known.
     pub(crate) fn entries(&self) -> [(&'static str, Option<Cow<'_, str>>); 9] {
         let usage = &self.metered.usage;
         let source = if self.by_gateway {
@@ -301,13 +301,13 @@ impl Record {
         ]
     }
 
-    /// What was decided against the request, whether it stood or not.
+    /// The refusal of the request, whether it was enforced or only noted.
     fn decision(&self) -> Option<&Denial> {
         self.facts.denial.as_ref().or(self.facts.noted.as_ref())
     }
 
     fn tenant_label(&self) -> Label {
-        // Without an operation and a denial the filter was told of the request only when it was over.
+        // Without an operation and a denial, Envoy called the filter only at the end of the request.
         let unseen = self.facts.operation.is_none();
         let nobody = if unseen || self.decision().is_some() {
             UNKNOWN
@@ -318,8 +318,8 @@ impl Record {
         tenant.map_or(Label::Word(nobody), Label::from)
     }
 
-    /// The label of the model, and whether it had to be folded. A refused name that is not configured gets no label of
-    /// its own: clients could fill the bounded set with names that nobody may use.
+    /// The label of the model, and true if it is `other` because the limit was reached. A refused name that is not
+    /// configured gets no label, because clients could fill the bounded set with names that no caller may use.
     fn model_label(&self, tenant: &Label, labels: &mut Labels) -> (Label, bool) {
         let Some(model) = &self.facts.model else {
             return (UNKNOWN.into(), false);
@@ -354,7 +354,7 @@ impl Movements {
         self.0.push(Movement { series, value });
     }
 
-    /// Adds a count that is known and not zero: a counter does not move by nothing.
+    /// Adds a count that is known and not zero. Envoy refuses to increment a counter by 0.
     fn add_known(&mut self, series: impl FnOnce() -> Series, count: Option<u64>) {
         if let Some(count @ 1..) = count {
             self.add(series(), count);

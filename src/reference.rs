@@ -1,7 +1,8 @@
-//! The tables of `docs/reference.md`, from the code: a test that fails where the page says something else.
+//! The tables of `docs/reference.md`, made from the code, and a test that fails if the page differs.
 //!
-//! Between `<!-- generated: NAME -->` and `<!-- end -->` stands what the function of that name makes; the rest of the
-//! page is written by hand. What a variant means is its doc comment, which clap hands out, with all variants there are.
+//! The text between `<!-- generated: NAME -->` and `<!-- end -->` comes from the function of that name. The rest of the
+//! page is written by hand. The meaning of a variant is its doc comment, which clap provides with the list of all
+//! variants.
 
 mod configuration;
 mod limits;
@@ -23,10 +24,10 @@ use crate::query;
 use crate::record::{BY_GATEWAY, Facts, Outcome, Record};
 use crate::rewrite::{ask, models};
 
-/// A name, and what makes the text.
+/// A name, and the function that makes the text.
 type Table = (&'static str, fn() -> String);
 
-/// What may stand on the page, each once.
+/// All tables. Each must be on the page once.
 const TABLES: [Table; 17] = [
     ("configuration", configuration::tables),
     ("denials", denials),
@@ -61,12 +62,12 @@ fn the_reference_says_what_the_code_does() {
             .find(|(old, new)| old != new);
         assert!(
             page == fresh,
-            "docs/reference.md is not what the code says; run `make docs`: {stale:#?}"
+            "docs/reference.md differs from the code; run `make docs`: {stale:#?}"
         );
     }
 }
 
-/// The page with its tables made anew.
+/// The page with new tables.
 fn filled(page: &str) -> String {
     let mut parts = page.split("<!-- generated: ");
     let mut fresh = parts.next().unwrap_or_default().to_owned();
@@ -97,12 +98,12 @@ fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String
     text
 }
 
-/// What the doc comment of a variant says.
+/// The doc comment of a variant.
 fn doc(variant: &impl ValueEnum) -> String {
     let help = variant
         .to_possible_value()
         .and_then(|value| value.get_help().cloned());
-    // clap takes the last full stop away.
+    // clap removes the last full stop.
     format!("{}.", help.unwrap())
 }
 
@@ -114,7 +115,7 @@ fn codes<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     texts.into_iter().map(code).collect::<Vec<_>>().join(", ")
 }
 
-/// All variants by their names, with what they mean.
+/// All variants by name, with their meanings.
 fn variants<T: ValueEnum>(head: [&str; 2], name: impl Fn(&T) -> &'static str) -> String {
     let row = |variant: &T| [code(name(variant)), doc(variant)];
     table(head, T::value_variants().iter().map(row))
@@ -122,7 +123,7 @@ fn variants<T: ValueEnum>(head: [&str; 2], name: impl Fn(&T) -> &'static str) ->
 
 fn modes() -> String {
     variants(
-        ["`mode`", "refusals for who is asking, or for which model"],
+        ["`mode`", "refusals for identity or model"],
         |mode: &Mode| mode.as_str(),
     )
 }
@@ -144,7 +145,7 @@ fn usage_sources() -> String {
         source.as_str()
     });
     rows.push_str(&format!(
-        "| `{BY_GATEWAY}` | The numbers of [another filter](#the-counts-of-another-filter); the server's final ones are not known here. |\n"
+        "| `{BY_GATEWAY}` | The numbers of [another filter](#the-counts-of-another-filter); the server's final numbers are not known. |\n"
     ));
     rows
 }
@@ -159,7 +160,7 @@ fn denials() -> String {
         ]
     };
     table(
-        ["code", "status", "when", "what to do"],
+        ["code", "status", "cause", "remedy"],
         Code::value_variants().iter().map(row),
     )
 }
@@ -171,7 +172,7 @@ fn denied_reply() -> String {
         let value = match name {
             "x-tollgate-code" => "the code".to_owned(),
             "www-authenticate" => format!(
-                "{}, with 401; without `error` where no credential was sent",
+                "{}, with 401; without `error` if no credential was sent",
                 code(value)
             ),
             "x-request-id" | "request-id" => value.to_owned(),
@@ -201,16 +202,16 @@ fn operations() -> String {
             (Some(ModelIn::Json), _) => "JSON body",
             (Some(ModelIn::Form), _) => "form",
             (None, Operation::ListModels) => {
-                "none; needs an identity, and is [filtered](#the-list-of-models)"
+                "none; requires an identity; the list is [filtered](#the-list-of-models)"
             }
-            (None, Operation::ShowModel) => "the path; its rule decides",
-            (None, Operation::Extra) => "not looked at; needs one of the groups",
-            (None, _) => "not looked at",
+            (None, Operation::ShowModel) => "the path; the model's rule applies",
+            (None, Operation::Extra) => "not checked; requires one of the groups",
+            (None, _) => "not checked",
         };
         let identity = if operation.needs_identity() {
             ""
         } else {
-            "; needs no identity"
+            "; requires no identity"
         };
         let counted = match operation.metered() {
             meter::Work::Generate => "input, output",
@@ -229,7 +230,7 @@ fn operations() -> String {
         [
             "method and path",
             "`operation` label",
-            "where the model stands",
+            "place of the model",
             "counted",
         ],
         Operation::value_variants().iter().map(row),
@@ -238,10 +239,7 @@ fn operations() -> String {
 
 fn path_prefixes() -> String {
     use crate::operation::PREFIXES;
-    format!(
-        "Under these paths, and under the same with {} in front.\n",
-        codes(PREFIXES)
-    )
+    format!("These paths, also with the prefixes {}.\n", codes(PREFIXES))
 }
 
 fn members_that_name_models() -> String {
@@ -270,7 +268,7 @@ fn members_that_steer() -> String {
         [
             "member",
             "servers",
-            "what it decides",
+            "what it controls",
             "passes with",
             "source",
         ],
@@ -282,23 +280,23 @@ fn headers_removed() -> String {
     let rows = [
         (
             "all headers of `credentials.sources`, unless `credentials.forward` says otherwise".to_owned(),
-            "The server must not see credentials.",
+            "Servers must not see credentials.",
         ),
         (
-            "the proof of `trustedHeaders`; its other headers, unless they come with the proof".to_owned(),
-            "A client could say them.",
+            "the proof of `trustedHeaders`; its other headers, unless the proof is valid".to_owned(),
+            "A client could set them.",
         ),
         (
             format!("{} in the query, on every path and in every spelling", codes(query::CREDENTIALS)),
             "Credentials in the query are never accepted here.",
         ),
         (
-            "the [headers that steer](#headers-that-steer), unless `headers.allow` has them, and those of `headers.strip`".to_owned(),
-            "They would be believed.",
+            "the [headers that steer](#headers-that-steer), unless `headers.allow` lists them, and those of `headers.strip`".to_owned(),
+            "Other components would trust them.",
         ),
         (
-            "`x-request-id`, where its value holds `_addr_`".to_owned(),
-            "vLLM's connectors read the host of the cache from it.",
+            "`x-request-id`, if its value contains `_addr_`".to_owned(),
+            "vLLM's connectors read the cache host from it.",
         ),
         (
             "other spellings of `modelHeader.name`, such as `x_ai_eg_model`".to_owned(),
@@ -306,26 +304,26 @@ fn headers_removed() -> String {
         ),
         (
             format!("other spellings of {}, such as `content_type`", codes(DESCRIBING)),
-            "The server could read another body than the one that was judged.",
+            "The server could read a different body from the one that was judged.",
         ),
         (
             "other spellings of the name of `admittedHeader`".to_owned(),
-            "Nobody else may say that a request was admitted.",
+            "Only the filter may mark a request as admitted.",
         ),
         (
-            "`accept-encoding`, where the body must name a model, unless `metering.stripAcceptEncoding` is `false`".to_owned(),
-            "An encoded reply cannot be counted.",
+            "`accept-encoding`, if the body must name a model, unless `metering.stripAcceptEncoding` is `false`".to_owned(),
+            "The tokens of an encoded reply cannot be counted.",
         ),
         (
-            format!("{}, where the body may be changed to ask for usage", codes(ask::DIGESTS)),
-            "They describe the bytes as they came.",
+            format!("{}, if the body may be changed to request usage", codes(ask::DIGESTS)),
+            "They describe the original bytes.",
         ),
         (
-            format!("{}, where the list of models is asked for", codes(models::CONDITIONS)),
-            "They would have the unfiltered list described.",
+            format!("{}, on requests for the list of models", codes(models::CONDITIONS)),
+            "They would refer to the unfiltered list.",
         ),
         (
-            format!("of the reply with that list: {}", codes(models::OUTDATED)),
+            format!("{}, on replies with that list", codes(models::OUTDATED)),
             "They describe the unfiltered list.",
         ),
     ];
@@ -340,9 +338,9 @@ fn headers_that_steer() -> String {
         .iter()
         .map(|owned| [owned.name, owned.system, owned.effect, owned.source].map(str::to_owned));
     let rows = rows.map(|[name, system, effect, source]| [code(&name), system, effect, source]);
-    let list = table(["header", "system", "what it decides", "source"], rows);
+    let list = table(["header", "system", "what it controls", "source"], rows);
     format!(
-        "{list}\nEnvoy, or a filter of Istio's, writes these before the filter sees them, so they pass: {}.\n",
+        "{list}\nThese pass, because Envoy or a filter of Istio sets them before the filter runs: {}.\n",
         codes(SPARED)
     )
 }
@@ -353,8 +351,8 @@ fn headers_set() -> String {
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
     let rows = [
-        (codes(FAIRNESS), "see `fairness.from`; without one the tenant".to_owned()),
-        (codes(OBJECTIVE), "the key's `objective`, else the tenant's; absent if neither has one".to_owned()),
+        (codes(FAIRNESS), "see `fairness.from`; the default is the tenant".to_owned()),
+        (codes(OBJECTIVE), "the key's `objective`, or else the tenant's; absent if neither has one".to_owned()),
         (code(TENANT), "the tenant".to_owned()),
         (
             "`authorization`".to_owned(),
@@ -362,16 +360,16 @@ fn headers_set() -> String {
         ),
         (
             "the header of `admittedHeader`".to_owned(),
-            "its value, on every request that passes, public paths, preflights and anonymous callers included".to_owned(),
+            "its value, on every admitted request, including public paths, preflights and anonymous callers".to_owned(),
         ),
         (
             "`content-type`".to_owned(),
-            "`application/json` for every JSON operation, whatever the client wrote; of a form, the boundary without quotes".to_owned(),
+            "`application/json` for every JSON operation, whatever the client sent; for a form, the boundary without quotes".to_owned(),
         ),
         (
             "`content-length`".to_owned(),
             format!(
-                "raised by {}, where it was announced and something may be added to the body; 0, where no body is allowed and the request left open whether one follows",
+                "increased by {} if the request has one and the filter may add to the body; 0 if no body is allowed and the request did not state that there is none",
                 ask::ADDED_LENGTH
             ),
         ),
@@ -398,7 +396,7 @@ fn metrics() -> String {
         ]
     };
     table(
-        ["name", "type", "labels", "when it moves, by what"],
+        ["name", "type", "labels", "meaning"],
         Metric::value_variants().iter().map(row),
     )
 }
@@ -408,17 +406,17 @@ fn filter_state() -> String {
     let rows = nothing.entries().map(|(name, _)| {
         let value = match name {
             "tollgate.tenant" => "the tenant",
-            "tollgate.model" => "the model, as far as the body named it",
-            "tollgate.input_tokens" => "the input as the server reported it, or else another filter",
-            "tollgate.output_tokens" => "the output, likewise",
+            "tollgate.model" => "the model, if the body named it",
+            "tollgate.input_tokens" => "the input tokens that the server reported, or else another filter",
+            "tollgate.output_tokens" => "the output tokens, likewise",
             "tollgate.charge_tokens" => {
-                "always present: input and output as reported, else the lower bound or the estimate, whichever is larger; 0 if nothing is known"
+                "always present: input and output as reported, or else the larger of the lower bound and the estimate; 0 if nothing is known"
             }
-            "tollgate.usage_source" => "what the numbers are worth, see below",
+            "tollgate.usage_source" => "the quality of the numbers, see below",
             "tollgate.outcome" => "as in the metrics",
-            "tollgate.denial" => "the code of a denial",
+            "tollgate.denial" => "the code of the denial",
             "tollgate.would_deny" => "the code of the first refusal that `mode: audit` let pass",
-            other => panic!("say here what `{other}` is"),
+            other => panic!("add a description of `{other}` here"),
         };
         [format!("`wasm.{name}`"), value.to_owned()]
     });

@@ -1,10 +1,10 @@
-//! An enum whose variants have a name outside the code, one row each: what it means, the variant, the name.
+//! An enum whose variants have a name outside the code, one row each: the description, the variant, the name.
 //!
-//! The name of a metric, a label value or a code is an interface, and what its doc comment says stands in the reference.
-//! Side by side neither can be forgotten or given to the wrong variant, as it can where the names follow in a `match` far
-//! below. That `match` is still what comes of it: no table is searched at run time.
+//! The name of a metric, a label value or a code is an interface, and its doc comment is in the reference. In one row,
+//! neither can be forgotten or given to the wrong variant, as in a separate `match`. The macro generates that `match`,
+//! so no table is searched at run time.
 
-/// Makes the enum, and the function that tells the name of a variant.
+/// Makes the enum, and the function for the name of a variant.
 macro_rules! named {
     (
         $(#[$($about_enum:tt)+])*
@@ -15,7 +15,7 @@ macro_rules! named {
         fn $name_of:ident;
     ) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        // clap hands the doc comments to the reference.
+        // clap provides the doc comments for the reference.
         #[cfg_attr(feature = "command", derive(clap::ValueEnum))]
         $(#[$($about_enum)+])*
         $vis enum $enum {

@@ -1,11 +1,11 @@
-//! Event stream decoder: bytes in any chunking, the pieces of each event out, nothing buffered.
+//! Event stream decoder: takes bytes in any chunking, gives the pieces of each event, and buffers nothing.
 //!
-//! It follows [WHATWG HTML section 9.2.6][spec]: lines end in LF, CRLF or CR, a byte order mark may come first, `:` starts a
-//! comment, the `data` lines of one event are joined by a line feed. It differs in two points. The data of an event is
-//! handed on as it comes, so that an event of a megabyte costs no memory. And a last event without its blank line is
-//! reported by [`Decoder::finish`], where the standard drops it: its tokens were spent.
+//! It follows [WHATWG HTML section 9.2.6][spec]: lines end in LF, CRLF or CR, a byte order mark may come first, `:`
+//! starts a comment, the `data` lines of one event are joined by a line feed. It differs in two points. The data of an
+//! event is passed on as it arrives, so that an event of a megabyte takes no memory. A last event without its blank
+//! line is reported by [`Decoder::finish`], although the standard drops it, because its tokens were generated.
 //!
-//! It knows nothing of JSON.
+//! It does not parse JSON.
 //!
 //! [spec]: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 
@@ -13,7 +13,7 @@ use memchr::memchr2;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// The longest event type that is told from others; one that is longer counts as no type.
+/// The longest event type that is recognised. A longer one counts as no type.
 pub const MAX_EVENT_TYPE: usize = 32;
 
 /// A part of an event, in the order of the stream.
@@ -23,9 +23,9 @@ pub enum Piece<'a> {
     Data(&'a [u8]),
     /// The line feed between two `data` lines of one event.
     NewLine,
-    /// The event is over. It had at least one `data` line, which may have been empty.
+    /// The event ended. It had at least one `data` line, which may have been empty.
     End {
-        /// Value of its last `event` line, at most [`MAX_EVENT_TYPE`] bytes; empty if there was none.
+        /// The value of its last `event` line, at most [`MAX_EVENT_TYPE`] bytes; empty if there was none.
         event_type: &'a [u8],
     },
 }
@@ -38,7 +38,7 @@ enum Field {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// At the start of the stream, this many bytes of the byte order mark read.
+    /// At the start of the stream, with the number of bytes read of the byte order mark.
     ByteOrderMark(usize),
     LineStart,
     /// Within a field name.
@@ -46,7 +46,7 @@ enum State {
     /// After the colon, where one space is dropped.
     ValueStart(Field),
     Value(Field),
-    /// A comment, or a field of no interest here.
+    /// A comment, or a field that is not used.
     Skip,
 }
 
@@ -67,7 +67,7 @@ impl Short {
         if let Some(room) = self.bytes.get_mut(self.length..end) {
             room.copy_from_slice(part);
         }
-        // Beyond the end it stays too long, and reads as empty.
+        // A value beyond the limit stays too long, and reads as empty.
         self.length = end;
     }
 
@@ -113,7 +113,7 @@ impl Decoder {
                     bytes = rest;
                     continue;
                 }
-                // Less than the whole mark is the start of an unknown field name.
+                // An incomplete mark is the start of an unknown field name.
                 let whole = read == 0 || read == BYTE_ORDER_MARK.len();
                 self.state = if whole { State::LineStart } else { State::Skip };
             }
@@ -161,7 +161,7 @@ impl Decoder {
         }
     }
 
-    /// The stream is over: ends an event that lacks its blank line.
+    /// Ends the stream, and an event that lacks its blank line.
     pub fn finish(&mut self, mut sink: impl FnMut(Piece<'_>)) {
         if !matches!(self.state, State::LineStart | State::ByteOrderMark(_)) {
             self.end_line(&mut sink);
@@ -210,6 +210,6 @@ impl Decoder {
 #[cfg(test)]
 #[allow(
     clippy::arithmetic_side_effects,
-    reason = "a test that overflows fails, as it should"
+    reason = "a test that overflows should fail"
 )]
 mod tests;

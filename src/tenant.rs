@@ -9,12 +9,12 @@ use crate::model_name::ModelLimit;
 /// A SHA-256.
 pub type Digest = [u8; 32];
 
-/// A tenant: a closed set, so its name may be a metric label, a fairness id and a log field.
+/// A tenant. Tenants are a closed set, so the name may be a metric label, a fairness id and a log field.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Tenant {
     /// The configured name.
     pub name: Rc<str>,
-    /// Groups of every key of it; tokens and gateways in front bring their own.
+    /// Groups of all keys of the tenant. Tokens and gateways in front have their own groups.
     pub groups: GroupSet,
     /// The scheduler's objective.
     pub objective: Option<Rc<str>>,
@@ -25,26 +25,26 @@ pub struct Tenant {
 pub struct Key {
     /// Its public name.
     pub id: Rc<str>,
-    /// Whom it belongs to.
+    /// The tenant of the key.
     pub tenant: Rc<Tenant>,
     /// The tenant's groups and its own.
     pub groups: GroupSet,
-    /// What most keys do not have. Boxed, so that 100,000 plain keys stay small.
+    /// Settings that most keys do not have. Boxed, so that 100,000 keys without them stay small.
     pub terms: Option<Box<KeyTerms>>,
 }
 
-/// When and for what a key may be used, and how its requests are scheduled.
+/// The times and models of a key, and the scheduling of its requests.
 #[derive(Debug, Default)]
 pub struct KeyTerms {
-    /// Seconds since the epoch before which the key is refused.
+    /// The key is refused before this time, in seconds since the epoch.
     pub not_before: Option<i64>,
-    /// Seconds since the epoch from which on the key is refused.
+    /// The key is refused from this time on, in seconds since the epoch.
     pub expires_at: Option<i64>,
-    /// Refused whatever the time.
+    /// The key is always refused.
     pub disabled: bool,
-    /// Models that it is narrowed to.
+    /// The models to which the key is limited.
     pub models: Option<ModelLimit>,
-    /// The scheduler's objective, in place of the tenant's.
+    /// The scheduler's objective, instead of the tenant's.
     pub objective: Option<Rc<str>>,
 }
 
@@ -52,7 +52,7 @@ pub struct KeyTerms {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(u32);
 
-/// Some groups, sorted and shared.
+/// A set of groups, sorted and shared.
 pub type GroupSet = Rc<[GroupId]>;
 
 /// The names of all configured groups.
@@ -60,7 +60,7 @@ pub type GroupSet = Rc<[GroupId]>;
 pub struct Groups(FxHashMap<Box<str>, GroupId>);
 
 impl Groups {
-    /// The id of a group, made on first mention.
+    /// The id of a group, created on first use.
     pub(crate) fn intern(&mut self, name: &str) -> GroupId {
         if let Some(id) = self.find(name) {
             return id;
@@ -84,7 +84,7 @@ impl Groups {
         groups.map(|(name, id)| (*id, (&**name).into())).collect()
     }
 
-    /// The name of a group. Not for the path of a request: it looks at every group.
+    /// The name of a group. Too slow for requests, because it searches all groups.
     #[must_use]
     pub fn name(&self, id: GroupId) -> Option<&str> {
         let mut groups = self.0.iter();

@@ -1,23 +1,24 @@
-//! Whether a refusal stands: `enforce`, `audit` or `open`.
+//! The effect of refusals: `enforce`, `audit` or `open`.
 
 use crate::denial::{Code, Denial};
 use crate::identity::Caller;
 use crate::rows::named;
 
 named! {
-    /// What becomes of a refusal that concerns who asks and which model, and nothing else: a body or path that cannot
-    /// be judged, an operation outside the table and a stripped header stay what they are in every mode.
+    /// The effect of refusals for identity or model. Other rules are the same in every mode: a body or path that cannot
+    /// be judged and an operation outside the table are refused, and headers are stripped.
     #[derive(Default)]
     pub enum Mode {
-        /// They stand. For everyday use.
+        /// Requests are refused. For everyday use.
         #[default]
         Enforce = "enforce",
-        /// What would be refused is counted under its code in `tollgate_denials_total`, written to
-        /// `wasm.tollgate.would_deny`, and passes: as anonymous, without identity headers, where the identity failed.
-        /// The configuration needs all that `enforce` needs. For watching before enforcing.
+        /// A request that would be refused passes. The refusal is counted under its code in `tollgate_denials_total`
+        /// and written to `wasm.tollgate.would_deny`. If the identity failed, the request passes as anonymous, without
+        /// identity headers. The configuration must have everything that `enforce` requires. For observing before
+        /// enforcing.
         Audit = "audit",
-        /// There are none on these grounds, and none is counted. Neither keys nor models have to be configured; a
-        /// caller who proves an identity has it all the same. For a gateway that has no keys yet.
+        /// Neither identity nor model is a reason to refuse a request, and nothing is counted. Keys and models are
+        /// optional; callers with a valid credential are still identified. For a gateway that has no keys yet.
         Open = "open",
     }
     /// The name in the configuration.
@@ -28,7 +29,7 @@ impl Mode {
     /// Keeps in `noted` the first refusal that this mode only notes.
     ///
     /// # Errors
-    /// The refusal where it stands. [`Code::Internal`] always does: nothing was decided.
+    /// The refusal, if the mode enforces it. [`Code::Internal`] is always enforced, because nothing was decided.
     pub(super) fn note(
         self,
         result: Result<(), Denial>,
@@ -47,11 +48,11 @@ impl Mode {
     }
 }
 
-/// The caller to go on with: nobody, where the identity failed and the mode lets that pass. The refusal that the mode
-/// only noted goes with it.
+/// The caller to continue with: anonymous, if the identity failed and the mode lets that pass. The refusal that the
+/// mode only noted is returned too.
 ///
 /// # Errors
-/// Why there is no identity, where that stands.
+/// The reason for the missing identity, if the mode enforces it.
 pub fn settle(
     identified: Result<Caller, Denial>,
     mode: Mode,

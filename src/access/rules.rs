@@ -1,8 +1,8 @@
-//! The rules of the `models` section: which one is for a model, and whom it admits.
+//! The rules of the `models` section: the rule for a model, and the callers that it admits.
 //!
-//! A model without a rule is nobody's: there is no silent "everybody may use everything". The exact name beats the
-//! longest prefix, which beats `*`; what the exact rules are for cannot be reached by [another spelling](super::spelling).
-//! A key's own list of models narrows what its groups allow, never widens it.
+//! No caller may use a model without a rule. Access is never granted silently. The exact name beats the longest prefix,
+//! which beats `*`. [Another spelling](super::spelling) of a name does not avoid its exact rule. A key's own list of
+//! models narrows what its groups allow, never widens it.
 
 use rustc_hash::FxHashMap;
 
@@ -12,31 +12,31 @@ use crate::identity::{Caller, Identity};
 use crate::model_name::{ModelName, ModelPattern};
 use crate::tenant::{GroupId, GroupSet};
 
-/// Who may use a model.
+/// The callers that may use a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rule {
-    /// Everybody, with or without an identity.
+    /// All callers, with or without an identity.
     Anonymous,
-    /// Every identity.
+    /// All identified callers.
     Authenticated,
     /// Members of one of these groups.
     Groups(GroupSet),
 }
 
-/// What is done about the usage of a stream that the client has not asked for.
+/// The handling of streams whose client has not requested usage.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum StreamUsage {
-    /// The server is asked for it, and the client does not see it.
+    /// Usage is requested from the server, and hidden from the client.
     #[default]
     Inject,
-    /// The request passes as it came.
+    /// The request passes unchanged.
     Observe,
 }
 
-/// What is configured for a model.
+/// The settings of a model.
 #[derive(Debug)]
 pub(crate) struct ModelEntry {
-    /// Who may use it.
+    /// The callers that may use it.
     pub(crate) rule: Rule,
     pub(crate) stream_usage: StreamUsage,
 }
@@ -45,32 +45,32 @@ pub(crate) struct ModelEntry {
 #[derive(Debug, Default)]
 pub struct ModelRules {
     exact: FxHashMap<Box<str>, ModelEntry>,
-    /// The names of `exact`, by what they have in common with other spellings.
+    /// The names of `exact`, indexed for other spellings.
     spellings: Spellings,
     /// Longest first.
     prefixes: Vec<(Box<str>, ModelEntry)>,
-    /// For models that no entry names, as in an open gateway, and as long as the model is not known.
+    /// For models without an entry, as in an open gateway, and until the model is known.
     stream_usage: StreamUsage,
-    /// Whether the usage of any model's streams is asked for.
+    /// True if usage is requested for any model.
     asks_for_usage: bool,
-    /// Whether any rule lets anonymous callers in, so that a request without a credential may be worth a look.
+    /// True if any rule admits anonymous callers, so that a request without a credential may pass.
     pub(super) admit_anonymous: bool,
-    /// Whether a model that is not allowed is said not to exist.
+    /// True if a refusal says that the model does not exist.
     pub(crate) hide_denied: bool,
 }
 
-/// The rule that is the one for some model.
+/// The rule that applies to a model.
 #[derive(Debug, Clone, Copy)]
 pub struct MatchingRule<'a> {
-    /// The name or prefix that it is written under, without `*`.
+    /// The name or prefix in the configuration, without `*`.
     pub name: &'a str,
-    /// Whether it is for all models that begin with `name`.
+    /// True if it is for all models that begin with `name`.
     pub is_prefix: bool,
     entry: &'a ModelEntry,
 }
 
 impl<'a> MatchingRule<'a> {
-    /// Who may use the model.
+    /// The callers that may use the model.
     #[must_use]
     pub const fn rule(&self) -> &'a Rule {
         &self.entry.rule
@@ -78,7 +78,7 @@ impl<'a> MatchingRule<'a> {
 }
 
 impl ModelRules {
-    /// No rules; `stream_usage` is for models without one.
+    /// No rules. `stream_usage` applies to models without a rule.
     pub(crate) fn new(stream_usage: StreamUsage) -> Self {
         Self {
             stream_usage,
@@ -86,7 +86,7 @@ impl ModelRules {
         }
     }
 
-    /// Adds a rule. Names are unique in the configuration, so nothing is replaced.
+    /// Adds a rule. Names are unique in the configuration, so no rule is replaced.
     pub(crate) fn insert(&mut self, pattern: ModelPattern, entry: ModelEntry) {
         self.admit_anonymous |= entry.rule == Rule::Anonymous;
         self.asks_for_usage |= entry.stream_usage == StreamUsage::Inject;
@@ -107,7 +107,7 @@ impl ModelRules {
         }
     }
 
-    /// Whether the configuration spells this name out, so that it may be a metric label of its own.
+    /// Returns true if the configuration has this exact name, so that it may be a metric label.
     #[must_use]
     pub fn names(&self, model: &str) -> bool {
         self.exact.contains_key(model)
@@ -130,8 +130,8 @@ impl ModelRules {
             .map(|(prefix, entry)| found(prefix, true, entry))
     }
 
-    /// The further rules that a model has to satisfy because its name may be another spelling of theirs; `None` for a name
-    /// that is no model's. None for a name that an exact rule spells out.
+    /// The further rules that a model must satisfy because its name may be another spelling of theirs. `None` for a
+    /// name that cannot be a model's. Empty for a name with an exact rule.
     #[must_use]
     pub fn spelled_alike(&self, model: &str) -> Option<Vec<MatchingRule<'_>>> {
         match self.matching(model) {
@@ -140,10 +140,10 @@ impl ModelRules {
         }
     }
 
-    /// The same for a model that this `prefix*` or `*` is for.
+    /// The same for a model to which this `prefix*` or `*` applies.
     fn alike_under(&self, wider: MatchingRule<'_>, model: &str) -> Option<Vec<MatchingRule<'_>>> {
         let exact = self.spellings.of(model)?;
-        // `name:*` beside `name` has spoken of these spellings itself.
+        // With `name:*` besides `name`, the operator has a rule for these spellings.
         let is_settled = |name: &str| wider.name.len() > name.len() && wider.name.starts_with(name);
         let exact = exact.filter(|name| !is_settled(name)).filter_map(|name| {
             let (name, entry) = self.exact.get_key_value(name)?;
@@ -168,22 +168,22 @@ impl ModelRules {
         self.matching(model).map(|found| found.entry)
     }
 
-    /// Whether the usage of this model's streams is asked for; `None` is a model that is not known yet.
+    /// Returns true if usage is requested for streams of this model. `None` is a model that is not known yet.
     pub(super) fn asks_for_usage(&self, model: Option<&ModelName>) -> bool {
         let entry = model.and_then(|model| self.entry(model.as_str()));
         let stream_usage = entry.map_or(self.stream_usage, |entry| entry.stream_usage);
         stream_usage == StreamUsage::Inject
     }
 
-    /// Whether that may come out as a yes once the model is known.
+    /// Returns true if usage may be requested once the model is known.
     pub(crate) fn may_ask_for_usage(&self, model: Option<&ModelName>) -> bool {
         self.asks_for_usage(model) || (model.is_none() && self.asks_for_usage)
     }
 
-    /// Whether this caller may use this model.
+    /// Checks that this caller may use this model.
     ///
     /// # Errors
-    /// [`Code::MissingCredential`] where an identity would be needed to tell, else [`Code::ModelNotAllowed`].
+    /// [`Code::MissingCredential`] if only an identity could allow it, else [`Code::ModelNotAllowed`].
     pub fn check(&self, caller: &Caller, model: &ModelName) -> Result<(), Denial> {
         let admits = |rule: Option<&Rule>| match (caller, rule) {
             (_, Some(Rule::Anonymous)) => Ok(true),

@@ -1,28 +1,28 @@
-//! Which rules a name may escape by being spelled in another way.
+//! Other spellings of a model's name, with which a client could avoid a rule.
 //!
-//! Servers take more than one spelling for the same model: Ollama any letter case, `:latest` and a registry in front;
+//! Servers accept more than one spelling of the same model: Ollama any letter case, `:latest` and a registry in front;
 //! LiteLLM a provider in front; OpenRouter, SGLang and Ray a tag behind; mlx-lm what the Hugging Face Hub and the file
-//! system take. So `{"*": …, "qwen-3-32b": …}` would be no rule for `Qwen-3-32B` or `openai/qwen-3-32b`. A name that no
-//! exact rule spells out, and that a wider rule would admit, therefore also has to satisfy every exact rule, and every
-//! longer `prefix*`, of which it may be another spelling. That can only narrow.
+//! system take. So with `{"*": …, "qwen-3-32b": …}` the second rule would not apply to `Qwen-3-32B` or
+//! `openai/qwen-3-32b`. Therefore a name without an exact rule that a wider rule would admit must also satisfy every
+//! exact rule, and every longer `prefix*`, of which it may be another spelling. This can only restrict access.
 //!
-//! Not another spelling are: two different prefixes (`azure/gpt-4o`, `openai/gpt-4o`), a tag that only the rule has
-//! (`llama3.1` where the rule is for `llama3.1:8b`), dates, and whatever aliases a server has of its own.
+//! These are not other spellings: two different prefixes (`azure/gpt-4o`, `openai/gpt-4o`), a tag that only the rule
+//! has (`llama3.1` if the rule is for `llama3.1:8b`), dates, and a server's own aliases.
 
 use rustc_hash::FxHashMap;
 
 /// A name in its parts, in lower case.
 #[derive(Debug, PartialEq, Eq)]
 struct Spelling {
-    /// What stands in front, from left to right: a registry, a provider, an owner.
+    /// The parts in front, from left to right: a registry, a provider, an owner.
     path: Vec<Box<str>>,
     base: Box<str>,
-    /// What stands behind: tags, an adapter, a revision. Those that are a server's default are left out.
+    /// The parts at the end: tags, an adapter, a revision. Servers' defaults are left out.
     tags: Vec<Box<str>>,
 }
 
 impl Spelling {
-    /// `None` for what is no name of anything: it climbs (`..`), or has no base.
+    /// `None` for text that cannot be a name: it has a `..`, or no base.
     fn of(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let (name, revision) = split_revision(&name);
@@ -54,7 +54,7 @@ impl Spelling {
         })
     }
 
-    /// Whether a server may take this for what `rule` names.
+    /// Returns true if a server may read this as the name `rule`.
     fn may_be(&self, rule: &Self) -> bool {
         let mut ends = self.path.iter().rev().zip(rule.path.iter().rev());
         self.base == rule.base
@@ -89,7 +89,7 @@ impl Spellings {
         }
     }
 
-    /// The names that `name` may be another spelling of; `None` where it is no name of anything.
+    /// The names of which `name` may be another spelling. `None` if it cannot be a name.
     pub(super) fn of(&self, name: &str) -> Option<impl Iterator<Item = &str>> {
         let spelling = Spelling::of(name)?;
         let alike = self.0.get(&spelling.base).map_or(&[][..], Vec::as_slice);
@@ -101,7 +101,7 @@ impl Spellings {
     }
 }
 
-/// Whether a name, or what follows a `/` in it, begins with `prefix` in any letter case.
+/// Returns true if a name, or the part after a `/` in it, begins with `prefix` in any letter case.
 pub(super) fn begins_anywhere(name: &str, prefix: &str) -> bool {
     let plain: Vec<&str> = name
         .split('/')

@@ -302,7 +302,7 @@ fn audit_notes_and_open_forgets_who_asks_for_which_model_and_nothing_else() {
     let chat = |model: &str| format!(r#"{{"model":"{model}"}}"#);
     let ambiguous = r#"{"model":"llama-3.1-8b","model":"qwen-3-32b"}"#.to_owned();
     let path = "/v1/chat/completions";
-    // In each row: what enforcing says, and whether the other modes let it pass, with an identity or without.
+    // In each row: the answer of `enforce`, and whether the other modes let it pass, with or without an identity.
     for (name, header, method, path, body, code, passes) in [
         (
             "allowed",

@@ -34,10 +34,10 @@ use crate::operation::{ExtraPath, PathRule, Paths};
 use crate::policy::{Metering, Policy};
 use crate::tenant::{GroupId, GroupSet, Groups, Tenant};
 
-/// Names that metrics use for what has no tenant or model of its own.
+/// Names that metrics use for requests without a tenant or model of their own.
 pub const RESERVED_NAMES: [&str; 3] = [UNKNOWN, ANONYMOUS, OTHER];
 
-/// Where Envoy AI Gateway repeats the model.
+/// The header in which Envoy AI Gateway repeats the model.
 pub(crate) const DEFAULT_MODEL_HEADER: &str = "x-ai-eg-model";
 
 /// Longest name of a tenant, a key or an objective, in bytes.
@@ -46,11 +46,11 @@ pub(crate) const MAX_NAME: usize = 128;
 pub(crate) const MAX_VARIABLE: usize = 100;
 
 /// Reads the plugin configuration. `environment` looks up a variable of the gateway's environment, for the keys that
-/// are kept there.
+/// are stored there.
 ///
 /// # Errors
-/// Every fault that can be told, each with its path. Validity never depends on the time: an expired key is no fault,
-/// because a new gateway must start with it.
+/// Every fault that can be found, each with its path. Validity never depends on the time: an expired key is not a
+/// fault, because a new gateway must start with it.
 pub fn compile(
     text: &[u8],
     environment: &dyn Fn(&str) -> Option<String>,
@@ -96,7 +96,7 @@ impl Compiler<'_> {
         if !metering.strip_accept_encoding && models.may_ask_for_usage(None) {
             self.fault(
                 "metering.stripAcceptEncoding",
-                "an encoded reply would show clients the usage that only the filter asked for; expected `streamUsage: observe` beside `false`, here and in `models`",
+                "encoded replies would show clients usage that only the filter requested; expected `streamUsage: observe` together with `false`, here and in `models`",
             );
         }
         models.hide_denied = config
@@ -127,7 +127,7 @@ impl Compiler<'_> {
         if mode != Mode::Open && (none_tried || sections.iter().all(Option::is_none)) {
             self.fault(
                 "",
-                "nothing identifies anybody: expected at least one entry in `keys`, `keysFrom` or `jwt`, or `trustedHeaders`",
+                "no caller can be identified; expected at least one entry in `keys`, `keysFrom` or `jwt`, or `trustedHeaders`",
             );
         }
         Some(Policy {
@@ -166,7 +166,7 @@ impl Compiler<'_> {
         self.faults.push(Fault::new(path, message));
     }
 
-    /// A variable of the gateway's environment. The name is not repeated in a fault: it may be a key in the wrong place.
+    /// A variable of the gateway's environment. A fault does not repeat the name, which may be a misplaced key.
     fn variable(&mut self, path: &str, name: &str) -> Option<String> {
         let letters = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if name.is_empty() || name.len() > MAX_VARIABLE || !name.bytes().all(letters) {
@@ -187,7 +187,7 @@ impl Compiler<'_> {
         for (name, raw) in self.entries(config.tenants, "tenants") {
             let path = format!("tenants.{name}");
             self.check_name(&path, "the tenant's name", &name);
-            // A faulty tenant is still known by name, so that its keys are not called faulty as well.
+            // A faulty tenant is still known by name, so that its keys are not reported as faulty too.
             let tenant = read::<TenantConfig>(raw, &path, &mut self.faults).unwrap_or_default();
             if let Some(objective) = &tenant.objective {
                 self.check_name(
@@ -225,13 +225,13 @@ impl Compiler<'_> {
         written.unwrap_or_default().compile(&mut self.faults)
     }
 
-    /// The rules; in an open gateway there may be none.
+    /// The rules. In mode `open` there may be none.
     fn models(&mut self, config: &Config<'_>, mode: Mode, default: StreamUsage) -> ModelRules {
         let mut rules = ModelRules::new(default);
         let faults_before = self.faults.len();
         let entries = self.entries(config.models, "models");
         if entries.is_empty() && mode != Mode::Open && self.faults.len() == faults_before {
-            self.fault("models", r#"expected at least one model; to open every model to every identity write "*": {"access": "authenticated"}"#);
+            self.fault("models", r#"expected at least one model; to allow every model for every identified caller, write "*": {"access": "authenticated"}"#);
         }
         for (name, raw) in entries {
             let path = format!("models.{name}");
@@ -268,7 +268,7 @@ impl Compiler<'_> {
                 if config.trusted_headers.is_none() {
                     self.fault(
                         "fairness.from.attribute",
-                        "only `trustedHeaders` has attributes; expected that section too",
+                        "attributes come from `trustedHeaders`; expected that section too",
                     );
                 }
                 Fairness::Attribute(name.into())
@@ -333,7 +333,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The entries of an object; a name that occurs twice is a fault.
+    /// The entries of an object. A name that occurs twice is a fault.
     fn entries<'a>(
         &mut self,
         section: Option<&'a serde_json::value::RawValue>,
@@ -350,7 +350,7 @@ impl Compiler<'_> {
             if !names.insert(name.as_str()) {
                 self.faults.push(Fault::new(
                     format!("{path}.{name}"),
-                    "written twice; expected each name once",
+                    "duplicate name; expected each name once",
                 ));
             }
         }
@@ -399,9 +399,7 @@ impl Compiler<'_> {
         if RESERVED_NAMES.contains(&name) {
             self.fault(
                 path,
-                format!(
-                    "`{name}` is reserved for what has no name of its own; expected another name"
-                ),
+                format!("`{name}` is a reserved name; expected another one"),
             );
         }
     }
@@ -411,8 +409,8 @@ impl Compiler<'_> {
     }
 }
 
-/// Whether this may name a tenant, a key or an objective: it becomes a header value and a metric label. Some names that
-/// may are reserved for what has no name of its own.
+/// Returns true if this is a valid name of a tenant, a key or an objective, which becomes a header value and a metric
+/// label. It may still be one of [`RESERVED_NAMES`].
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     crate::model_name::is_name(text, MAX_NAME)
@@ -424,10 +422,10 @@ fn sorted(mut groups: Vec<GroupId>) -> GroupSet {
     groups.into()
 }
 
-/// What a token holds beside letters and digits.
+/// The characters of a token besides letters and digits.
 pub(crate) const TOKEN_MARKS: &str = "!#$%&'*+.^_`|~-";
 
-/// RFC 9110, section 5.6.2: what a method, a header name and a scheme are made of.
+/// RFC 9110, section 5.6.2: the characters of a method, a header name and a scheme.
 fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text

@@ -1,11 +1,11 @@
-//! What is wrong with a configuration, said so that it can be mended without reading this code.
+//! Faults of a configuration. Each says enough to fix it without reading this code.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// One fault: where it is, what is wrong and what is expected. It never holds a value that could be a secret.
+/// One fault: the place, the problem and what is expected. It never contains a value that could be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     path: String,
@@ -21,13 +21,13 @@ impl Fault {
         }
     }
 
-    /// Where it is, such as `keys[2].keyHash`; empty for the whole.
+    /// The place, such as `keys[2].keyHash`; empty for the whole configuration.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What is wrong and what is expected.
+    /// The problem, and what is expected.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -44,13 +44,13 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Reads one object of the configuration; its fault, if any, is added to `faults` with the full path.
+/// Reads one object of the configuration. Its fault, if any, is added to `faults` with the full path.
 pub(super) fn read<'a, T: Deserialize<'a>>(
     text: &'a str,
     path: &str,
     faults: &mut Vec<Fault>,
 ) -> Option<T> {
-    // serde would take an array for an object whose members stand in order.
+    // serde would accept an array as an object with its members in order.
     if text.trim_start().starts_with('[') {
         faults.push(Fault::new(path, "expected an object"));
         return None;
@@ -75,15 +75,15 @@ fn deserialize<'a, T: Deserialize<'a>>(
     None
 }
 
-/// The fault that serde found at `inner` of what stands at `path`. Not generic, as it would be copied for each type.
+/// The fault that serde found at `inner` below `path`. Not generic, because a copy for each type would be too large.
 fn explain(path: &str, inner: &str, error: &serde_json::Error) -> Fault {
     let message = error.to_string();
-    // The position means nothing in a document of one line.
+    // A position is meaningless in a document of one line.
     let message = message
         .rsplit_once(" at line ")
         .map_or(&*message, |(message, _)| message);
     let inner = match unknown_field(message) {
-        // The path ends with the unknown name, which may be a key in the wrong place.
+        // The path ends with the unknown name, which may be a misplaced key.
         Some(name) => inner
             .strip_suffix(name)
             .map(|container| container.strip_suffix('.').unwrap_or(container))
@@ -98,7 +98,7 @@ fn explain(path: &str, inner: &str, error: &serde_json::Error) -> Fault {
     Fault::new(joined, without_values(message))
 }
 
-/// Reads a list entry by entry, so that every faulty entry is named. Empty where the list itself is no list.
+/// Reads a list entry by entry, so that every faulty entry is named. Returns no entries if the value is not a list.
 pub(super) fn read_list<'a, T: Deserialize<'a>>(
     section: Option<&'a RawValue>,
     path: &str,
@@ -115,7 +115,7 @@ pub(super) fn read_list<'a, T: Deserialize<'a>>(
         .collect()
 }
 
-/// The texts of a list's entries, each to be read by itself.
+/// The raw text of each entry of a list.
 pub(super) fn raw_list<'a>(
     section: Option<&'a RawValue>,
     path: &str,
@@ -127,12 +127,12 @@ pub(super) fn raw_list<'a>(
     entries.into_iter().map(RawValue::get).collect()
 }
 
-/// serde's message without the value it complains about, which may be a key in the wrong place. What serde itself says
-/// comes last, as the value may hold the same words.
+/// serde's message without the offending value, which may be a misplaced key. serde's own words come last, because the
+/// value may contain the same words.
 fn without_values(message: &str) -> String {
     let expected = message.rsplit_once(", expected ").map(|(_, names)| names);
     if let Some(name) = unknown_field(message) {
-        // A field's name is letters; a key that was pasted in its place is hardly ever.
+        // The name of a field has only letters; a key that was pasted in its place hardly ever does.
         let is_name = name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphabetic());
         return match expected {
             _ if is_name => message.to_owned(),
@@ -152,7 +152,7 @@ fn without_values(message: &str) -> String {
     }
 }
 
-/// The name that a message of serde calls unknown.
+/// The name that serde's message calls unknown.
 fn unknown_field(message: &str) -> Option<&str> {
     let named = message.strip_prefix("unknown field `")?;
     let name = named

@@ -1,4 +1,4 @@
-//! What is done to count tokens, whose counts stand in, and what is done with them.
+//! The section `metering`: how tokens are counted, and where the counts go.
 
 use serde::Deserialize;
 
@@ -10,18 +10,18 @@ use crate::policy::Metering;
 /// Longest metadata key of a cost, in bytes.
 pub(crate) const MAX_COST_KEY: usize = 128;
 
-/// What is done about the usage of a stream that the client has not asked for.
+/// The handling of streams whose client has not requested usage.
 #[derive(Clone, Copy, Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum StreamUsageConfig {
-    /// Ask the server for it, and hide the event from the client.
+    /// Request usage from the server, and hide the event from the client.
     Inject,
-    /// Leave the request as it is. Without `usage` in the reply there is an estimate at best.
+    /// Leave the request unchanged. If the reply has no `usage`, its tokens are estimated at best.
     Observe,
 }
 
-/// What is done to count tokens, and with the counts.
+/// How tokens are counted, and where the counts go.
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -29,18 +29,18 @@ pub(crate) struct MeteringConfig {
     /// Write the counts to filter state, for the access log and Envoy's own rate limit.
     #[serde(default)]
     pub(crate) filter_state: bool,
-    /// Whose counts stand in where the server's are not known.
+    /// The filter whose counts are used if the server's are not known.
     #[serde(default)]
     pub(crate) gateway_counts: Option<GatewayCountsConfig>,
-    /// What is done about chat and completion streams whose client has not asked for their usage.
+    /// The handling of chat and completion streams whose client has not requested usage.
     #[serde(default)]
     pub(crate) stream_usage: Option<StreamUsageConfig>,
-    /// Remove `accept-encoding` from requests for inference: an encoded reply cannot be counted. `false` needs
-    /// `streamUsage: observe`, here and in `models`.
+    /// Remove `accept-encoding` from inference requests, because the tokens of an encoded reply cannot be counted.
+    /// `false` requires `streamUsage: observe`, here and in `models`.
     #[serde(default)]
     pub(crate) strip_accept_encoding: Option<bool>,
-    /// Let the Responses API be asked with `"background": true`, although nothing can be counted of an answer that is
-    /// fetched later.
+    /// Allow `"background": true` in the Responses API, although the tokens of a response that is fetched later cannot
+    /// be counted.
     #[serde(default)]
     pub(crate) allow_background: bool,
 }
@@ -50,9 +50,9 @@ pub(crate) struct MeteringConfig {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum GatewayCountsConfig {
-    /// Those of Envoy AI Gateway, by the `metadataKey` of its costs.
+    /// The counts of Envoy AI Gateway, by the `metadataKey` of its costs.
     AiGateway(CostKeys),
-    /// Those of Envoy's own filter of that name.
+    /// The counts of Envoy's own filter of that name.
     AiProtocolManager,
 }
 
@@ -76,7 +76,7 @@ impl From<StreamUsageConfig> for StreamUsage {
 }
 
 impl MeteringConfig {
-    /// What holds for all models, and what is done for those that do not say otherwise.
+    /// The settings for all models, and the default of `streamUsage` for models without their own.
     pub(super) fn compile(self, faults: &mut Vec<Fault>) -> (Metering, StreamUsage, bool) {
         let metering = Metering {
             filter_state: self.filter_state,

@@ -1,9 +1,9 @@
 //! The JSON Schema of the configuration, for editors.
 //!
-//! What serde knows comes from the types that read the configuration: names, kinds, what is required, and the doc
-//! comments as descriptions. The rest is in [`rules`]: patterns, limits and defaults, from the constants that `compile`
-//! uses, and what must stand together. What needs a look at another place of the configuration (tenants that are named,
-//! names that must be unique) or of the environment, no schema can say.
+//! The types that read the configuration give the names, the kinds, the required fields, and the doc comments as
+//! descriptions. [`rules`] adds patterns, limits and defaults, from the constants that `compile` uses, and the fields
+//! that belong together. A schema cannot express rules that depend on another place of the configuration (names of
+//! tenants, unique names) or on the environment.
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -19,8 +19,8 @@ use crate::model_name::{self, NAME_MARKS};
 use crate::operation::Operation;
 use crate::quota::Reserve;
 
-/// The schema, in the dialect of 2020-12. It is stricter than the filter in one thing: null, which the filter takes for
-/// an optional member that is not there, is refused.
+/// The schema, in the dialect of 2020-12. It is stricter than the filter in one case: it refuses null, which the filter
+/// accepts for an absent optional member.
 #[must_use]
 pub fn schema() -> Value {
     let settings =
@@ -38,7 +38,7 @@ pub fn schema() -> Value {
     schema
 }
 
-/// What stands at a path such as `keys[].models[]` or `tenants.NAME.groups`.
+/// The schema at a path such as `keys[].models[]` or `tenants.NAME.groups`.
 fn find<'a>(schema: &'a mut Value, path: &str) -> Option<&'a mut Value> {
     let steps = path.replace("[]", ".[]");
     let mut steps = steps.split('.').filter(|step| !step.is_empty());
@@ -49,7 +49,7 @@ fn find<'a>(schema: &'a mut Value, path: &str) -> Option<&'a mut Value> {
             if schema.get("properties").is_some() {
                 return schema.get_mut("properties")?.get_mut(name);
             }
-            // One of several forms: the one that has such a member.
+            // Of several forms, the one that has such a member.
             let forms = ["anyOf", "oneOf"]
                 .into_iter()
                 .find(|forms| schema.get(forms).is_some())?;
@@ -59,7 +59,7 @@ fn find<'a>(schema: &'a mut Value, path: &str) -> Option<&'a mut Value> {
     })
 }
 
-/// Makes lines of doc comments one, and leaves out null and the formats of Rust's numbers.
+/// Joins the lines of doc comments, and removes null and the formats of Rust's numbers.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -94,7 +94,7 @@ fn without_null(members: &mut Map<String, Value>) {
         let only = std::mem::take(only);
         members.remove("anyOf");
         for (name, value) in only {
-            // What the field says goes before what its type says.
+            // The field takes precedence over its type.
             members.entry(name).or_insert(value);
         }
     }
@@ -133,7 +133,7 @@ fn method() -> Value {
     json!({"pattern": format!("^[A-Z0-9{TOKEN_MARKS}]+$"), "examples": ["GET", "POST"]})
 }
 
-/// As [`is_plain_path`](crate::operation::is_plain_path) has it.
+/// The rule of [`is_plain_path`](crate::operation::is_plain_path).
 fn plain_path() -> Value {
     let segment = r#"(?!\.\.?(?:/|$))[!"$&-.0-:<->@-\[\]-~]+"#;
     json!({"pattern": format!("^/(?:{segment}/)*(?:{segment})?$"), "examples": ["/health"]})
@@ -150,7 +150,7 @@ fn cost_key() -> Value {
     json!({"pattern": format!("^[!-~]{{1,{MAX_COST_KEY}}}$")})
 }
 
-/// What is true of the configuration beyond what its types say, by path.
+/// Rules that the types cannot express, by path.
 fn rules() -> Vec<(&'static str, Value)> {
     let date = || json!({"format": "date-time", "examples": ["2027-01-01T00:00:00Z"]});
     let filled = || json!({"minLength": 1});
@@ -323,7 +323,8 @@ fn limit() -> Value {
     })
 }
 
-/// Whoever is to be identified needs something that identifies, and models; and an encoded reply hides no usage.
+/// Unless `mode` is `open`, a way to identify callers and a model are required. If replies may be encoded, usage must
+/// not be requested.
 fn whole() -> Value {
     let some = |section: &str, least: &str| json!({"required": [section], "properties": {section: {least: 1}}});
     let encoded = json!({

@@ -90,7 +90,7 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             demo_with("/headers", json!({"strip": ["x y"]})),
-            "headers.strip[0]: expected the name of a header, or its beginning and `*`, 64 characters at most",
+            "headers.strip[0]: expected the name of a header, or a prefix and `*`, at most 64 characters",
         ),
         (
             demo_with("/body", json!({"deny": ["Model"]})),
@@ -98,11 +98,11 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             demo_with("/body", json!({"allow": ["priority", ""]})),
-            "body.allow[1]: expected the name of a member, or its beginning and `*`: 1 to 64 visible ASCII characters",
+            "body.allow[1]: expected the name of a member, or a prefix and `*`: 1 to 64 visible ASCII characters",
         ),
         (
             demo_with("/body", json!({"allow": ["*"]})),
-            "body.allow[0]: expected the name of a member, or its beginning and `*`: 1 to 64 visible ASCII characters",
+            "body.allow[0]: expected the name of a member, or a prefix and `*`: 1 to 64 visible ASCII characters",
         ),
         (
             demo_with("/keys/0/keyHash", json!("sha256:abc")),
@@ -110,14 +110,14 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             demo_with("/keys/0/keyHash", json!("sk-plaintext-key")),
-            r#"keys[0].keyHash: expected "sha256:" and 64 hex digits, got 16 bytes that do not begin so"#,
+            r#"keys[0].keyHash: expected "sha256:" and 64 hex digits, got 16 bytes without that prefix"#,
         ),
         (
             demo_with(
                 "/keys/0/keyHash",
                 json!(format!("sha256:{}", "zz".repeat(32))),
             ),
-            r#"keys[0].keyHash: expected "sha256:" and 64 hex digits, got a character that is no hex digit"#,
+            r#"keys[0].keyHash: expected "sha256:" and 64 hex digits, got a character that is not a hex digit"#,
         ),
         (
             demo_with("/keys/0/keyHash", json!("maas:abc")),
@@ -129,7 +129,7 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             demo_with("/keys/1/id", json!("acme-demo")),
-            "keys[1].id: duplicate key id `acme-demo`; expected a name of its own",
+            "keys[1].id: duplicate key id `acme-demo`; expected a unique id",
         ),
         (
             demo_with("/keys/1/tenant", json!("nobody")),
@@ -169,7 +169,7 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             demo_with("/tenants/other", json!({})),
-            "tenants.other: `other` is reserved for what has no name of its own; expected another name",
+            "tenants.other: `other` is a reserved name; expected another one",
         ),
         (
             demo_with("/tenants/a b", json!({})),
@@ -177,7 +177,7 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             demo_with("/models/other", json!({"access": "authenticated"})),
-            "models.other: `other` is reserved for what has no name of its own; expected another name",
+            "models.other: `other` is a reserved name; expected another one",
         ),
         (
             demo_with("/models/m", json!({})),
@@ -189,7 +189,7 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             demo_with("/models", json!({})),
-            r#"models: expected at least one model; to open every model to every identity write "*": {"access": "authenticated"}"#,
+            r#"models: expected at least one model; to allow every model for every identified caller, write "*": {"access": "authenticated"}"#,
         ),
         (
             demo_with("/jwt/0/issuer", json!("")),
@@ -201,7 +201,7 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             demo_with("/jwt/0/groupsSeparator", json!("")),
-            "jwt[0].groupsSeparator: expected what stands between two groups, such as `,`",
+            "jwt[0].groupsSeparator: expected a non-empty separator, such as `,`",
         ),
         (
             demo_with("/jwt/0/groupsClaim", json!([])),
@@ -209,7 +209,7 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             demo_with("/jwt/-", demo()["jwt"][0].clone()),
-            "jwt[1].issuer: the same metadataKey and issuer as an entry before; expected each once",
+            "jwt[1].issuer: the same `metadataKey` and `issuer` as an earlier entry; expected each pair once",
         ),
         (
             demo_with("/credentials", json!({"sources": []})),
@@ -231,7 +231,7 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             json!({"models": {"m": {"access": "anonymous"}}}),
-            "nothing identifies anybody: expected at least one entry in `keys`, `keysFrom` or `jwt`, or `trustedHeaders`",
+            "no caller can be identified; expected at least one entry in `keys`, `keysFrom` or `jwt`, or `trustedHeaders`",
         ),
     ] {
         assert_eq!(faults(&config), [expected]);
@@ -257,7 +257,7 @@ fn lists_all_faults_at_once() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn encoded_replies_and_usage_that_is_hidden_do_not_go_together() {
-    let fault = "metering.stripAcceptEncoding: an encoded reply would show clients the usage that only the filter asked for; expected `streamUsage: observe` beside `false`, here and in `models`";
+    let fault = "metering.stripAcceptEncoding: encoded replies would show clients usage that only the filter requested; expected `streamUsage: observe` together with `false`, here and in `models`";
     for (name, metering, model, expected) in [
         ("the defaults", json!({}), json!(null), None),
         (
@@ -296,7 +296,7 @@ fn refuses_what_is_written_twice() {
         r#"{"mode":"open","models":{"m":{"access":"anonymous"},"m":{"access":"authenticated"}}}"#;
     assert_eq!(
         faults_of(text),
-        ["models.m: written twice; expected each name once"]
+        ["models.m: duplicate name; expected each name once"]
     );
 }
 
@@ -345,7 +345,7 @@ fn never_repeats_what_could_be_a_secret() {
             demo_with("/models/m", json!({"access": secret})),
         ),
         ("as a field's name", named(secret.to_owned())),
-        // What serde writes around a value may stand in the value.
+        // A value may contain the words that serde writes around it.
         (
             "in the name of a field, after a dot",
             named(format!("{secret}.{secret}.x")),
@@ -390,7 +390,7 @@ fn an_audit_needs_what_enforcing_needs() {
         assert_eq!(
             faults(&json!({"mode": mode, "models": {"*": {"access": "authenticated"}}})),
             [
-                "nothing identifies anybody: expected at least one entry in `keys`, `keysFrom` or `jwt`, or `trustedHeaders`"
+                "no caller can be identified; expected at least one entry in `keys`, `keysFrom` or `jwt`, or `trustedHeaders`"
             ],
             "{mode}"
         );

@@ -1,4 +1,4 @@
-//! The section of the gateway in front.
+//! The section `trustedHeaders`, for a gateway in front.
 
 #[cfg(feature = "command")]
 use std::collections::BTreeMap;
@@ -6,51 +6,52 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Identity set in headers by an authenticating gateway in front, such as Models-as-a-Service. With its proof it is the
-/// only identity; without, all these headers are stripped and count for nothing. With it they pass to the upstream, save
-/// the proof, and save names that the filter strips from everybody (`x-gateway-…`).
+/// Identity in headers from an authenticating gateway in front, such as Models-as-a-Service. With a valid proof it is
+/// the only identity, and the headers pass to the server, except the proof and names that the filter always strips
+/// (`x-gateway-…`). Without a proof all these headers are stripped and ignored.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct TrustedHeadersConfig<'a> {
-    /// What proves the gateway in front: a shared secret in a header, known by its hash, or its client certificate.
+    /// The proof of the gateway in front: a shared secret in a header, given by its hash, or a client certificate.
     pub(crate) proof: GatewayProofConfig,
-    /// The header that says who the caller is; without it 401.
+    /// The header that identifies the caller. A request with the proof but without this header gets 401.
     pub(crate) principal_header: String,
-    /// The header with a JSON object from the name of an attribute to its values: a list, or one value.
+    /// The header with a JSON object that maps each attribute to its values: a list, or one value.
     #[serde(default)]
     pub(crate) attributes_header: Option<String>,
-    /// Headers of one attribute each: `{"x-maas-group": "groups"}`. A JSON list, a JSON string, or text that is one
-    /// value. The values follow those of `attributesHeader`.
+    /// Headers that carry one attribute each: `{"x-maas-group": "groups"}`. The header is a JSON list, a JSON string,
+    /// or text that is one value. The values follow those of `attributesHeader`.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "BTreeMap<String, String>"))]
     pub(crate) attribute_headers: Option<&'a RawValue>,
-    /// The attribute whose values are the groups, 64 at most. Omitted means no groups.
+    /// The attribute whose values are the groups, at most 64. Omitted means no groups.
     #[serde(default)]
     pub(crate) groups_attribute: Option<String>,
-    /// The attribute whose one value is the tenant.
+    /// The attribute whose single value is the tenant.
     #[serde(default)]
     pub(crate) tenant_attribute: Option<String>,
-    /// Tenant of callers for whom none is said.
+    /// The tenant of callers without a tenant attribute.
     #[serde(default)]
     pub(crate) default_tenant: Option<String>,
 }
 
-/// What shows that a request comes from the gateway in front: a secret in a header, or a client certificate.
+/// The proof that a request comes from the gateway in front: a secret in a header, or a client certificate.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct GatewayProofConfig {
-    /// The header with the shared secret, which is stripped.
+    /// The header with the shared secret. It is always stripped.
     #[serde(default)]
     pub(crate) header: Option<String>,
     /// `sha256:` and 64 hex digits of the SHA-256 of the secret in `header`.
     #[serde(default)]
     pub(crate) secret_hash: Option<String>,
-    /// Any of these is the first URI (if there is a `://` in it) or the first DNS name of the client certificate.
+    /// Accepted names of the client certificate. A name with `://` is compared with the first URI of the certificate,
+    /// any other with its first DNS name.
     #[serde(default)]
     pub(crate) client_certificate_san: Option<Vec<String>>,
-    /// Your word, `true`, that Envoy lets no unverified client certificate in.
+    /// Set to `true` to confirm that Envoy rejects unverified client certificates.
     #[serde(default)]
     pub(crate) client_certs_verified: bool,
 }

@@ -1,9 +1,9 @@
-//! The codes, and all that is fixed about each, in one row.
+//! The denial codes, one row each with everything that is fixed for it.
 
 use crate::rows::named;
 
-/// A row has what the reference says of the code, its stable name, the status, OpenAI's `param` where the fault lies in
-/// one member, what the client is told unless the denial knows more, and what to do about it, for the reference.
+/// A row has the description for the reference, the stable name, the status, OpenAI's `param` if one member is at
+/// fault, the default message for the client, and the remedy for the reference.
 macro_rules! codes {
     ($(
         $(#[$($about:tt)+])*
@@ -13,17 +13,18 @@ macro_rules! codes {
         }
     )+) => {
         named! {
-            /// Why a request is refused. What each says here stands in the reference, beside its remedy.
+            /// The reason for a refusal. The reference shows each description beside its remedy.
             #[derive(Hash)]
             pub enum Code {
                 $($(#[$($about)+])* $variant = $name,)+
             }
-            /// The stable name, as in `x-tollgate-code`, metrics and logs.
+            /// The stable name, used in `x-tollgate-code`, metrics and logs.
             fn as_str;
         }
 
         impl Code {
-            /// The HTTP status: 401 asks who you are, 403 says not for you, 400 says it cannot be judged.
+            /// The HTTP status: 401 for a missing or failed identity, 403 for missing access, 400 for a request that
+            /// cannot be judged.
             #[must_use]
             pub const fn status(self) -> u32 {
                 match self {
@@ -31,7 +32,7 @@ macro_rules! codes {
                 }
             }
 
-            /// What to do about it, for the reference.
+            /// The remedy, for the reference.
             #[cfg(feature = "command")]
             #[must_use]
             pub const fn remedy(self) -> &'static str {
@@ -40,7 +41,7 @@ macro_rules! codes {
                 }
             }
 
-            /// Where in the request the fault lies, as OpenAI's `param` says it.
+            /// The member of the request that is at fault, for OpenAI's `param`.
             pub(super) const fn param(self) -> Option<&'static str> {
                 match self {
                     $($(Self::$variant => Some($param),)?)+
@@ -48,7 +49,7 @@ macro_rules! codes {
                 }
             }
 
-            /// What the client is told, unless the denial knows more.
+            /// The message for the client, unless the denial has a more specific one.
             pub(super) const fn default_message(self) -> &'static str {
                 match self {
                     $(Self::$variant => $message,)+
@@ -59,15 +60,15 @@ macro_rules! codes {
 }
 
 codes! {
-    // Who is asking.
+    // Identity.
 
-    /// No credential was sent, and the request, its model or its extra path needs one.
+    /// No credential was sent, and the request, its model or its extra path requires one.
     MissingCredential = "missing_credential", status: 401 {
         message: "No API key was sent. Send it as `Authorization: Bearer <key>` or as `x-api-key: <key>`.",
         remedy: "Send a key or a token.",
     }
     /// The key is unknown; the proof of `trustedHeaders` is wrong; the token was not verified; or the header is empty,
-    /// too long or has another scheme.
+    /// is too long or has another scheme.
     InvalidCredential = "invalid_credential", status: 401 {
         message: "The API key or token is not valid.",
         remedy: "Check the key. For a token, check issuer, audience, expiry and signature against what `jwt_authn` expects.",
@@ -80,118 +81,119 @@ codes! {
     /// Two different credentials were sent, or two verified tokens, or a header of `trustedHeaders` twice.
     AmbiguousCredential = "ambiguous_credential", status: 400 {
         message: "Two different credentials were sent. Send one.",
-        remedy: "Send one.",
+        remedy: "Send one credential.",
     }
-    /// The token was verified, but its `iss` is not in `jwt`, or is null.
+    /// The token was verified, but its `iss` is not listed in `jwt`, or is null.
     UnlistedIssuer = "unlisted_issuer", status: 401 {
-        message: "Tokens of this issuer are not accepted here.",
-        remedy: "Add the issuer, or do not let `jwt_authn` accept it.",
+        message: "Tokens from this issuer are not accepted.",
+        remedy: "Add the issuer to `jwt`, or configure `jwt_authn` not to accept it.",
     }
     /// The token was verified, but has no `exp`, and `requireExpiration` of its entry in `jwt` is not `false`.
     MissingExpiration = "missing_expiration", status: 401 {
-        message: "Tokens that never expire are not accepted here.",
-        remedy: "Have the issuer let its tokens expire, or set `requireExpiration: false`.",
+        message: "Tokens without an expiry are not accepted.",
+        remedy: "Configure the issuer to set `exp`, or set `requireExpiration: false`.",
     }
-    /// A claim has more than 64 entries, or the gateway in front names more than 64 groups.
+    /// A claim has more than 64 entries, or the gateway in front sends more than 64 groups.
     TooManyGroups = "too_many_groups", status: 401 {
-        message: "The token has too many groups to be read.",
-        remedy: "Let the identity provider, or the gateway in front, send fewer groups.",
+        message: "The token has too many groups.",
+        remedy: "Configure the identity provider, or the gateway in front, to send at most 64 groups.",
     }
-    /// The token, or the gateway in front, leads to no tenant of the configuration, or its tenant claim is there and is no
-    /// text.
+    /// The token or the gateway in front does not lead to a configured tenant, or the tenant claim is present but is
+    /// not a string.
     UnknownTenant = "unknown_tenant", status: 403 {
-        message: "The token belongs to no tenant that is known here.",
-        remedy: "Add the tenant, or set `defaultTenant` (for tokens `tenantFromGroup` too).",
+        message: "The token does not belong to a known tenant.",
+        remedy: "Add the tenant, or set `defaultTenant` (for tokens, also `tenantFromGroup`).",
     }
-    /// The tenant claim, or `tenantAttribute`, has several names.
+    /// The tenant claim, or `tenantAttribute`, has several values.
     AmbiguousTenant = "ambiguous_tenant", status: 403 {
         message: "The token names more than one tenant.",
-        remedy: "Name one.",
+        remedy: "Name one tenant.",
     }
-    /// The gateway in front has proved itself, and its `principalHeader` is missing or empty.
+    /// The gateway in front sent its proof, but its `principalHeader` is missing or empty.
     MissingPrincipal = "missing_principal", status: 401 {
-        message: "The gateway in front does not say who you are.",
-        remedy: "Mend the gateway in front.",
+        message: "The gateway in front did not identify you.",
+        remedy: "Fix the gateway in front.",
     }
-    /// The gateway in front has proved itself, and its `attributesHeader` is no JSON object, or names an attribute
-    /// twice; or a header is no text.
+    /// The gateway in front sent its proof, but its `attributesHeader` is not a JSON object or repeats an attribute, or
+    /// a header is not valid UTF-8.
     MalformedIdentity = "malformed_identity", status: 401 {
-        message: "What the gateway in front says about you cannot be read.",
-        remedy: "Mend the gateway in front.",
+        message: "The identity headers of the gateway in front cannot be read.",
+        remedy: "Fix the gateway in front.",
     }
 
-    // Which model, and which path.
+    // Model and path.
 
     /// The identity may not use the model, or the model has no rule.
     ModelNotAllowed = "model_not_allowed", status: 403, param: "model" {
         message: "You do not have access to this model.",
-        remedy: "Ask the operator, who checks `models`, groups and the `models` of the key.",
+        remedy: "Ask the operator to check `models`, the caller's groups, and the `models` of the key.",
     }
-    /// The same as `model_not_allowed` with `hideDeniedModels`: the reply alone says so, metrics and logs say
+    /// `model_not_allowed`, with `hideDeniedModels`. Only the reply has this code; metrics and logs have
     /// `model_not_allowed`.
     ModelNotFound = "model_not_found", status: 404, param: "model" {
         message: "The model does not exist.",
-        remedy: "The same.",
+        remedy: "As for `model_not_allowed`.",
     }
-    /// Method and path are not in the table of operations; it is an upgrade; an extra path is for other groups; or the
-    /// model in the path is no model name.
+    /// The method and path are not in the table of operations; the request is an upgrade; the extra path is for other
+    /// groups; or the model in the path is not a valid model name.
     OperationNotAllowed = "operation_not_allowed", status: 403 {
         message: "This method and path are not available to you.",
-        remedy: "Check the path; see `extraPaths`.",
+        remedy: "Check the method and path; see `extraPaths`.",
     }
-    /// The body or a required header names no usable model: absent, empty, no string, over 256 characters, other
-    /// characters than letters, digits and `._:/@+-`.
+    /// The body or a required header does not name a usable model: the name is absent, empty, not a string, longer than
+    /// 256 characters, or has characters other than letters, digits and `._:/@+-`.
     MissingModel = "missing_model", status: 400, param: "model" {
         message: "The request must name its model: one JSON member or form field `model` with a non-empty string.",
         remedy: "Name the model.",
     }
-    /// Header and body disagree; the header is repeated or holds no model name; or the body names the model twice, in
-    /// another letter case or up to a NUL as well, or in a form as a file or between brackets and dots (`model[]`,
+    /// The header and the body disagree; the header is repeated or is not a model name; or the body names the model
+    /// twice, also in another letter case or up to a NUL, or in a form as a file or with brackets or dots (`model[]`,
     /// `[model]`, `model.x`).
     AmbiguousModel = "ambiguous_model", status: 400, param: "model" {
         message: "The model is named more than once, or the body and the model header name different models.",
-        remedy: "Name it once.",
+        remedy: "Name the model once.",
     }
-    /// The query of an operation names a model, in whatever spelling: some servers prefer that one to the body's, which
+    /// The query of an operation names a model, in any spelling. Some servers prefer it to the model in the body, which
     /// is the one that is judged.
     ModelInQuery = "model_in_query", status: 400, param: "model" {
         message: "The query must not name a model. Name it in the body, or, for `GET /v1/models/{model}`, in the path.",
-        remedy: "Name the model in the body alone.",
+        remedy: "Name the model only in the body.",
     }
 
-    // How the request is written, and what else it asks for.
+    // Syntax, and other features of the request.
 
-    /// It is not one complete JSON object in UTF-8, is more than 128 levels deep, or bytes follow it; or, of an upload,
-    /// no complete and plainly written form.
+    /// The body is not one complete JSON object in UTF-8, is nested deeper than 128 levels, or is followed by other
+    /// bytes; or an upload is not one complete form as client libraries write it.
     MalformedBody = "malformed_body", status: 400 {
-        message: "The body must be one complete JSON object in UTF-8 with nothing after it, or, where a file is uploaded, one complete and plainly written multipart form.",
+        message: "The body must be one complete JSON object in UTF-8 with nothing after it, or, for a file upload, one complete multipart form as client libraries write it.",
         remedy: "Send valid JSON, or the form as client libraries write it.",
     }
-    /// There is a `%`, `\`, `;`, an empty or a dot segment in the path.
+    /// The path contains a `%`, `\` or `;`, an empty segment or a dot segment.
     MalformedPath = "malformed_path", status: 400 {
-        message: "The path must be written plainly: no `%`, `\\`, `;`, empty or dot segments.",
-        remedy: "Write the path plainly.",
+        message: "The path must not contain `%`, `\\`, `;`, empty segments or dot segments.",
+        remedy: "Send the path without escapes and without empty or dot segments.",
     }
-    /// A body follows where none belongs: behind a list or a model of it, a preflight, or a path of `publicPaths` or
-    /// `extraPaths` without `body: true`. A server that does not read it would take it for the next request.
+    /// The request has a body, but asks for the list of models or one model, is a preflight, or has a path of
+    /// `publicPaths` or `extraPaths` without `body: true`. A server that does not read the body would take it for the
+    /// next request.
     BodyNotAllowed = "body_not_allowed", status: 400 {
         message: "This method and path take no body. Send the request without one.",
-        remedy: "Send no body; or set `body: true` for the path in `publicPaths` or `extraPaths`.",
+        remedy: "Send no body, or set `body: true` for the path in `publicPaths` or `extraPaths`.",
     }
-    /// Of a chat or completion request whose usage may have to be asked for: `stream` or `include_usage` is neither
-    /// true, false nor null, `stream_options` neither an object nor null, or one of them is there twice or in another
-    /// letter case as well.
+    /// In a chat or completion request for which the filter may request usage, `stream` or `include_usage` is not true,
+    /// false or null; `stream_options` is not an object or null; or one of them occurs twice or also in another letter
+    /// case.
     AmbiguousStream = "ambiguous_stream", status: 400, param: "stream_options" {
-        message: "`stream` and `stream_options.include_usage` must be true, false or null, `stream_options` an object or null, and each must be named once.",
-        remedy: "Send each once, as it is documented.",
+        message: "`stream` and `stream_options.include_usage` must be true, false or null, `stream_options` must be an object or null, and none may be repeated.",
+        remedy: "Send each member once, as the API documents it.",
     }
-    /// The Responses API is asked with `background`, and it is not plainly `false` or null.
+    /// A request to the Responses API has a `background` that is not exactly `false` or null.
     BackgroundNotAllowed = "background_not_allowed", status: 403, param: "background" {
-        message: "Answers in the background are not available here. Leave out `background`.",
-        remedy: "Leave it out; see `metering.allowBackground`.",
+        message: "Background responses are not available here. Leave out `background`.",
+        remedy: "Leave `background` out; see `metering.allowBackground`.",
     }
-    /// The body has a member, or a form a field, by which servers are steered: see [members](#members). Or one that names
-    /// models does not name them plainly.
+    /// The body has a member, or the form a field, that steers servers (see [members](#members)), or a member that
+    /// names models has a value that cannot be read as model names.
     MemberNotAllowed = "member_not_allowed", status: 403 {
         message: "The body has a member that is not available here.",
         remedy: "Leave the member out; see `body.allow`.",
@@ -199,7 +201,7 @@ codes! {
     /// The body has a `content-encoding`.
     UnsupportedEncoding = "unsupported_encoding", status: 415 {
         message: "The body must be sent without content-encoding.",
-        remedy: "Send it as it is.",
+        remedy: "Send the body without an encoding.",
     }
 
     // How much has been used.
@@ -224,15 +226,15 @@ codes! {
         message: "This request may cost more than its limit ever has.",
         remedy: "Ask for fewer tokens with `max_tokens`, or send less text.",
     }
-    /// The limits cannot be read or written, and `onLimitFailure` is `refuse`.
+    /// The counts of a limit with `failure: closed` cannot be read or written.
     LimitsUnavailable = "limits_unavailable", status: 503 {
         message: "The gateway cannot count at the moment.",
-        remedy: "Look at `tollgate_limit_failures_total`.",
+        remedy: "Check `tollgate_limit_failures_total`, or set `failure: open` in the limit.",
     }
 
-    // What is not the client's fault.
+    // Not the client's fault.
 
-    /// Envoy refused a call that the decision depends on; the request stops here, unseen by the server.
+    /// Envoy refused a call that the decision depends on. The request stops here, and the server does not see it.
     Internal = "internal", status: 500 {
         message: "The gateway could not process the request.",
         remedy: "Report it: this should never happen.",

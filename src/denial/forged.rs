@@ -1,9 +1,9 @@
-//! What a server must not say in our name.
+//! Headers that a server must not set, because only refusals have them.
 
 use crate::headers::{HeaderMap, OWN_PREFIX, same_name};
 
-/// The names in a server's headers or trailers that only a refusal of ours may have, each once. Letter case does not
-/// matter, and `_` is read as `-`, as in requests.
+/// The names in a server's headers or trailers that only a refusal may have, each once. Letter case is ignored and `_`
+/// is read as `-`, as in requests.
 pub fn forged(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let names = headers.iter().map(|(name, _)| name);
     names.enumerate().filter_map(move |(index, name)| {

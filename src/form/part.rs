@@ -1,4 +1,4 @@
-//! One part of a form: what its headers say, and the value of the part that names the model.
+//! One part of a form: its headers, and the value if the part names the model.
 
 use crate::denial::Code;
 use crate::members::Members;
@@ -11,15 +11,15 @@ pub(crate) const MAX_FIELD_NAME: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Part {
     is_model: bool,
-    /// What `content-length` said; some readers go by it.
+    /// The value of `content-length`, which some readers use.
     announced: Option<u64>,
     length: u64,
-    /// The value so far, of the model's part alone.
+    /// The value so far, for the model's part only.
     value: Vec<u8>,
 }
 
 impl Part {
-    /// Reads the header lines of a part, without the empty line behind them. A field that `members` refuses goes to
+    /// Reads the header lines of a part, without the empty line after them. A field that `members` refuses goes to
     /// `refused`.
     pub(super) fn parse(
         lines: &[u8],
@@ -94,7 +94,7 @@ impl Part {
         Ok(())
     }
 
-    /// The content is whole. Gives the model if this is its part.
+    /// Ends the content. Returns the model if this is its part.
     pub(super) fn end(&self) -> Result<Option<ModelName>, Code> {
         if self
             .announced
@@ -110,8 +110,8 @@ impl Part {
     }
 }
 
-/// Whether every reader takes content of this type as it stands: no form within the form, and for the model's part
-/// nothing that asks for a decoding.
+/// Returns true if every reader takes content of this type literally: no nested form, and for the model's part no type
+/// that requires decoding.
 fn may_hold(media_type: &str, is_model: bool) -> bool {
     let media_type = media_type.to_ascii_lowercase();
     if is_model {
@@ -122,15 +122,15 @@ fn may_hold(media_type: &str, is_model: bool) -> bool {
     }
 }
 
-/// What `content-disposition` says (RFC 7578, section 4.2).
+/// The parameters of `content-disposition` (RFC 7578, section 4.2).
 struct Field<'a> {
     name: &'a str,
     is_file: bool,
 }
 
 impl<'a> Field<'a> {
-    /// Reads `form-data; name="…"`, with `filename="…"` and `filename*=…` once each at most. Quoted values must not hold
-    /// what only some readers take for an escape, an end or a separator: `\`, `"` and `;`.
+    /// Reads `form-data; name="…"`, with `filename="…"` and `filename*=…` each at most once. Quoted values must not
+    /// contain `\`, `"` or `;`, which some readers treat as an escape, an end or a separator.
     fn parse(value: &'a str) -> Option<Self> {
         let mut rest = value.strip_prefix("form-data")?;
         let (mut name, mut filename, mut extended) = (None, None, None);
@@ -154,7 +154,7 @@ impl<'a> Field<'a> {
             rest = further;
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte);
-        // A field of this name tells HTML5 readers how to decode the others.
+        // HTML5 readers decode the other fields as this field states.
         let fits = |name: &&str| {
             (1..=MAX_FIELD_NAME).contains(&name.len())
                 && name.bytes().all(plain)
@@ -166,15 +166,15 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// The names that readers may take the field's name for, which know lists and objects in it.
+    /// The names that readers with lists and objects in names may read from the field's name.
     fn segments(&self) -> impl Iterator<Item = &'a str> {
         self.name.split(['[', ']', '.'])
     }
 
-    /// Whether this field names the model. One that only some readers take for it is refused: another letter case, a
-    /// file, and any name with `model` before, between or behind its brackets and dots (`model[]`, `[model]`, `model]`,
-    /// `request.model`). Readers that know lists and objects in names strip brackets, end the name at one, or bind what
-    /// stands in them, each in its own way.
+    /// Returns true if this field names the model. A field that only some readers would read as the model is refused:
+    /// another letter case, a file, and any name with `model` before, between or after its brackets and dots
+    /// (`model[]`, `[model]`, `model]`, `request.model`). Readers with lists and objects in names strip brackets, end
+    /// the name at one, or bind their content, each in its own way.
     fn is_model(&self) -> Result<bool, Code> {
         if !self
             .segments()

@@ -6,7 +6,7 @@ mod members;
 mod memory;
 mod names;
 
-/// A form with boundary `b`: `|` stands for a line end.
+/// A form with boundary `b`, where `|` is a line end.
 fn form(text: &str) -> Vec<u8> {
     text.replace('|', "\r\n").into_bytes()
 }

@@ -1,7 +1,7 @@
 //! API keys: looked up by their SHA-256, so that the configuration holds no key.
 //!
-//! Plain SHA-256 is right for random keys of 128 bits and more. The look-up is by digest in a hash map: its timing
-//! tells nothing, because nobody can choose the digest of a key they do not have.
+//! Plain SHA-256 is sufficient for random keys of at least 128 bits. The look-up is by digest in a hash map. Its timing
+//! reveals nothing, because an attacker cannot choose the digest of an unknown key.
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use super::{Identities, Identity, Proof};
 use crate::denial::Code;
 use crate::tenant::{Digest, Key, KeyTerms};
 
-/// What the keys of Models-as-a-Service begin with; the id and, after a `_`, the secret follow.
+/// The prefix of keys of Models-as-a-Service. The id and, after a `_`, the secret follow.
 const MAAS_PREFIX: &[u8] = b"sk-oai-";
 
 /// All keys, found by their hash.
@@ -23,18 +23,18 @@ pub struct Keys {
     maas: FxHashMap<Digest, Key>,
 }
 
-/// The hash of a key, and how it was made.
+/// The hash of a key, by its scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyHash {
     /// SHA-256 of the key's exact bytes (`printf %s "$KEY" | sha256sum`).
     Exact(Digest),
-    /// SHA-256 of the id, a NUL and the secret of a key `sk-oai-{id}_{secret}`: what Models-as-a-Service stores, so that
-    /// its keys can be taken over without being known. The id ends at the first `_`.
+    /// SHA-256 of the id, a NUL and the secret of a key `sk-oai-{id}_{secret}`: the hash that Models-as-a-Service
+    /// stores, so that its keys can be imported without knowing them. The id ends at the first `_`.
     Maas(Digest),
 }
 
 impl KeyHash {
-    /// The hash of a key that is known.
+    /// The hash of a known key.
     #[must_use]
     pub fn of(key: &[u8]) -> Self {
         Self::Exact(Sha256::digest(key).into())
@@ -42,7 +42,7 @@ impl KeyHash {
 }
 
 impl Keys {
-    /// No keys yet, and room for as many as `capacity`.
+    /// No keys, with room for `capacity`.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self {
             exact: FxHashMap::with_capacity_and_hasher(capacity, FxBuildHasher),
@@ -50,7 +50,7 @@ impl Keys {
         }
     }
 
-    /// Adds a key, and gives the one back whose hash it repeats.
+    /// Adds a key. Returns the earlier key with the same hash, if there is one.
     pub(crate) fn insert(&mut self, hash: KeyHash, key: Key) -> Option<Key> {
         match hash {
             KeyHash::Exact(digest) => self.exact.insert(digest, key),
@@ -58,8 +58,8 @@ impl Keys {
         }
     }
 
-    /// The key of these bytes. A second hash is only made for a key that could be one of Models-as-a-Service, and only
-    /// where such keys are configured.
+    /// The key of these bytes. A second hash is only computed for a key that could be one of Models-as-a-Service, and
+    /// only if such keys are configured.
     #[must_use]
     pub fn find(&self, bytes: &[u8]) -> Option<&Key> {
         let exact: Digest = Sha256::digest(bytes).into();
@@ -78,7 +78,7 @@ impl Keys {
         keys.any(|key| *key.id == *id)
     }
 
-    /// When the next key expires, in seconds since the epoch. Expired and disabled keys are over already.
+    /// The next expiry of a key, in seconds since the epoch. Expired and disabled keys are ignored.
     #[must_use]
     pub fn next_expiry(&self, now: i64) -> Option<i64> {
         let keys = self.exact.values().chain(self.maas.values());
@@ -89,20 +89,20 @@ impl Keys {
             .min()
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.exact.len().saturating_add(self.maas.len())
     }
 
-    /// Whether there is no key at all.
+    /// Returns true if there are no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.maas.is_empty()
     }
 }
 
-/// `None` for bytes that are no key of Models-as-a-Service.
+/// `None` for bytes that are not a key of Models-as-a-Service.
 fn maas_digest(bytes: &[u8]) -> Option<Digest> {
     let rest = bytes.strip_prefix(MAAS_PREFIX)?;
     let end = memchr::memchr(b'_', rest)?;
@@ -117,7 +117,7 @@ fn maas_digest(bytes: &[u8]) -> Option<Digest> {
 /// The identity behind a key.
 ///
 /// # Errors
-/// [`Code::InvalidCredential`] for an unknown key, [`Code::ExpiredCredential`] for one that is known but not valid now.
+/// [`Code::InvalidCredential`] for an unknown key, [`Code::ExpiredCredential`] for a known key that is not valid now.
 pub(super) fn identity(
     credential: Credential<'_>,
     identities: &Identities,

@@ -1,13 +1,13 @@
-//! Where clients put their credential: `Authorization: Bearer` (OpenAI, newer Anthropic SDKs), `x-api-key` (older
-//! Anthropic SDKs), `api-key` (Azure).
+//! The headers in which clients send their credential: `Authorization: Bearer` (OpenAI, newer Anthropic SDKs),
+//! `x-api-key` (older Anthropic SDKs), `api-key` (Azure).
 
 use std::rc::Rc;
 
 use crate::denial::Code;
 use crate::headers::{HeaderMap, trimmed};
 
-/// Longest credential that is looked at, in bytes. Real keys are below 200; tokens are longer, but they are verified
-/// by `jwt_authn` and never hashed here.
+/// Longest credential that is checked, in bytes. Real keys are shorter than 200. Tokens are longer, but `jwt_authn`
+/// verifies them, and they are never hashed here.
 pub(crate) const MAX_KEY_LENGTH: usize = 512;
 
 /// A header that may carry a credential.
@@ -21,7 +21,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// The three places that the SDKs use.
+    /// The three headers that SDKs use.
     #[must_use]
     pub fn defaults() -> Vec<Self> {
         vec![
@@ -40,7 +40,7 @@ impl Source {
         ]
     }
 
-    /// The credential in one value of the header.
+    /// The credential in a value of the header.
     fn credential<'a>(&'a self, value: &'a [u8]) -> Result<Credential<'a>, Code> {
         let bare = match &self.scheme {
             None => value,
@@ -65,20 +65,20 @@ impl Source {
     }
 }
 
-/// Whether a client could send these bytes as a key.
+/// Returns true if a client could send these bytes as a key.
 #[must_use]
 pub fn can_be_key(bytes: &[u8]) -> bool {
     is_visible(bytes) && bytes.len() <= MAX_KEY_LENGTH
 }
 
-/// RFC 6750's b64token and every known key format are visible ASCII. A comma or space means that something in front of
-/// us joined several headers into one.
+/// RFC 6750's b64token and every known key format are visible ASCII. A comma or space means that a proxy in front
+/// joined several headers.
 fn is_visible(bytes: &[u8]) -> bool {
     let visible = |byte: &u8| byte.is_ascii_graphic() && *byte != b',';
     !bytes.is_empty() && bytes.iter().all(visible)
 }
 
-/// What the client sent to prove who it is. It has no `Debug`, so that it cannot be logged.
+/// The credential of the client. It has no `Debug`, so that it cannot be logged.
 #[derive(Clone, Copy)]
 pub(super) struct Credential<'a> {
     bytes: &'a [u8],
@@ -91,12 +91,12 @@ impl<'a> Credential<'a> {
         (self.bytes.len() <= MAX_KEY_LENGTH).then_some(self.bytes)
     }
 
-    /// The header that it came in; the first one in the order of the sources, where several carry the same.
+    /// The header that carried it. If several did, the first in the order of the sources.
     pub(super) const fn header(self) -> &'a Rc<str> {
         self.header
     }
 
-    /// Whether it has the three parts of a JWS in compact form (RFC 7515, section 7.1).
+    /// Returns true if it has the three parts of a JWS in compact form (RFC 7515, section 7.1).
     pub(super) fn looks_like_token(self) -> bool {
         self.bytes.iter().filter(|byte| **byte == b'.').count() == 2
     }
@@ -104,10 +104,11 @@ impl<'a> Credential<'a> {
 
 /// The one credential of a request. The same value in several places is one credential.
 ///
-/// An empty header counts as a failed credential, not as none: a client that means to be anonymous sends nothing.
+/// An empty header is a failed credential, not a missing one: an anonymous client sends no header.
 ///
 /// # Errors
-/// [`Code::InvalidCredential`] for what cannot be a credential, [`Code::AmbiguousCredential`] for two different ones.
+/// [`Code::InvalidCredential`] for a value that cannot be a credential, [`Code::AmbiguousCredential`] for two different
+/// credentials.
 pub(super) fn find<'a>(
     headers: &'a HeaderMap,
     sources: &'a [Source],

@@ -1,8 +1,8 @@
-//! Tokens: the payload that Envoy's `jwt_authn` has verified and left in dynamic metadata.
+//! Tokens: the payload that Envoy's `jwt_authn` has verified and stored in dynamic metadata.
 //!
-//! A payload is never parsed from a header: nothing that a client sends can appear in metadata. Envoy's form of a list
-//! cannot be told from a string that a user controls, nor an element of a list from a member `0` of an object: both are
-//! asked for in two ways, whose answers have to fit.
+//! A payload is never parsed from a header, and clients cannot write metadata. Envoy's form of a list cannot be
+//! distinguished from a string that a user controls, nor an element of a list from a member `0` of an object. Both are
+//! read in two ways, and the results must agree.
 
 use std::rc::Rc;
 
@@ -11,46 +11,46 @@ use crate::attribute::Attribute;
 use crate::denial::Code;
 use crate::tenant::{GroupId, Tenant};
 
-/// Groups read from one identity. One with more is refused rather than half read.
+/// Most groups of one identity. An identity with more is refused, because reading only some would be wrong.
 pub(crate) const MAX_GROUPS: usize = 64;
 
-/// Where `jwt_authn` leaves payloads: the path of Envoy's attribute, before the metadata key.
+/// The place of `jwt_authn`'s payloads: the path of Envoy's attribute, before the metadata key.
 pub const METADATA: [&str; 3] = [
     "metadata",
     "filter_metadata",
     "envoy.filters.http.jwt_authn",
 ];
 
-/// One issuer whose tokens are accepted, and what is read from them.
+/// One issuer whose tokens are accepted, and the claims that are read.
 #[derive(Debug)]
 pub struct Issuer {
-    /// Where `jwt_authn` leaves the payload.
+    /// The metadata key of the payload.
     pub metadata_key: String,
     /// The exact `iss` claim.
     pub issuer: String,
     /// Path of the groups claim.
     pub groups_claim: Option<Vec<String>>,
-    /// What stands between the groups of a claim that is a string. `None`: the string is one group.
+    /// The separator of the groups in a claim that is a string. `None`: the string is one group.
     pub groups_separator: Option<String>,
-    /// Whether a token without an expiry is refused.
+    /// True if a token without an expiry is refused.
     pub require_expiration: bool,
     /// Path of the tenant claim.
     pub tenant_claim: Option<Vec<String>>,
     /// Path of the user claim.
     pub user_claim: Option<Vec<String>>,
-    /// Groups that name a tenant, asked in order.
+    /// Groups that map to a tenant, in order.
     pub tenant_from_group: Vec<(GroupId, Rc<Tenant>)>,
-    /// The tenant of tokens that name none.
+    /// The tenant of tokens without one.
     pub default_tenant: Option<Rc<Tenant>>,
-    /// Put before every group.
+    /// The prefix of every group.
     pub group_prefix: String,
 }
 
 /// The issuer of the verified payload, if there is one. `claims` reads below [`METADATA`].
 ///
 /// # Errors
-/// [`Code::UnlistedIssuer`] for a verified token that no entry accepts, [`Code::AmbiguousCredential`] where two
-/// providers each verified a token.
+/// [`Code::UnlistedIssuer`] for a verified token that no entry accepts, [`Code::AmbiguousCredential`] if two providers
+/// each verified a token.
 pub fn verified<'p>(
     issuers: &'p [Issuer],
     claims: &dyn Fn(&[&str]) -> Attribute,
@@ -82,11 +82,11 @@ pub fn verified<'p>(
     Ok(found)
 }
 
-/// The identity that the payload states.
+/// The identity in the payload.
 ///
 /// # Errors
-/// [`Code::MissingExpiration`]; [`Code::TooManyGroups`]; [`Code::UnknownTenant`] where the token leads to no configured
-/// tenant, [`Code::AmbiguousTenant`] where it names several.
+/// [`Code::MissingExpiration`]; [`Code::TooManyGroups`]; [`Code::UnknownTenant`] if the token does not lead to a
+/// configured tenant, [`Code::AmbiguousTenant`] if it names several.
 pub(super) fn identity(
     issuer: &Issuer,
     proof: Proof,
@@ -102,7 +102,7 @@ pub(super) fn identity(
     groups.sort_unstable();
     let named = issuer.texts(issuer.tenant_claim.as_deref(), claims)?;
     let tenant = match named.texts.as_slice() {
-        // Whoever has a tenant claim that says nothing does not belong to the default tenant.
+        // A token with an empty tenant claim does not belong to the default tenant.
         _ if named.unusable => None,
         [] if named.present => None,
         [] => issuer
@@ -131,13 +131,13 @@ pub(super) fn identity(
     })
 }
 
-/// The texts of one claim.
+/// The strings of one claim.
 #[derive(Default)]
 struct Texts {
     texts: Vec<String>,
-    /// The claim is there, whatever is in it.
+    /// The claim is present, with any value.
     present: bool,
-    /// The claim, or an element of it, is no text.
+    /// The claim, or an element of it, is not a string.
     unusable: bool,
     /// The claim is a list.
     is_list: bool,
@@ -153,7 +153,7 @@ impl Texts {
 }
 
 impl Issuer {
-    /// The names of the token's groups, each with the prefix, configured or not.
+    /// The names of the token's groups with the prefix, including groups that are not configured.
     ///
     /// # Errors
     /// [`Code::TooManyGroups`].
@@ -183,7 +183,7 @@ impl Issuer {
     /// The token's user.
     ///
     /// # Errors
-    /// [`Code::Internal`] where Envoy refuses to look.
+    /// [`Code::Internal`] if Envoy refuses the call.
     pub fn user(&self, claims: &dyn Fn(&[&str]) -> Attribute) -> Result<Option<String>, Code> {
         match &self.user_claim {
             Some(path) => self.text(path, claims),
@@ -191,7 +191,7 @@ impl Issuer {
         }
     }
 
-    /// A claim that is one text, whatever is in it: two users whose names begin alike are two users.
+    /// A claim that is one string, read in full: two users whose names begin alike are two users.
     fn text(
         &self,
         path: &[String],
@@ -210,7 +210,7 @@ impl Issuer {
             .collect()
     }
 
-    /// `jwt_authn` takes a token without `exp`, or with 0 there, for one that never expires.
+    /// `jwt_authn` accepts a token without `exp`, or with `exp` 0, forever.
     fn check_expiration(&self, claims: &dyn Fn(&[&str]) -> Attribute) -> Result<(), Code> {
         if !self.require_expiration {
             return Ok(());
@@ -224,7 +224,7 @@ impl Issuer {
         }
     }
 
-    /// The texts of a claim: the elements of a list, or the one string that it is. None where no claim is configured.
+    /// The strings of a claim: the elements of a list, or a single string. Empty if no claim is configured.
     fn texts(
         &self,
         path: Option<&[String]>,
@@ -247,7 +247,7 @@ impl Issuer {
         let element = |index: &str| claims(&[path.as_slice(), &[index]].concat());
         let first = match element("0") {
             Attribute::Unreadable => return Err(Code::Internal),
-            // No list and no object, or one that has no element 0.
+            // Neither a list nor an object, or one without an element 0.
             Attribute::Absent => {
                 found.add(&whole);
                 return Ok(found);
@@ -255,7 +255,7 @@ impl Issuer {
             Attribute::Null => None,
             Attribute::Value(bytes) => Some(bytes),
         };
-        // The member `0` of an object is none of its names, unless both are empty.
+        // The member `0` of an object is not among its names, unless both are empty.
         let elements = elements(&whole).filter(|elements| {
             elements.first().copied() == first.as_deref()
                 && (first.as_ref().is_some_and(|first| !first.is_empty())
@@ -273,7 +273,7 @@ impl Issuer {
     }
 }
 
-/// The texts of a claim that is null or has a null in it, which Envoy hands over neither whole nor in that place.
+/// The strings of a claim that is null or contains a null. Envoy provides neither the whole claim nor that element.
 fn element_by_element(path: &[&str], claims: &dyn Fn(&[&str]) -> Attribute) -> Result<Texts, Code> {
     let mut found = Texts {
         present: true,
@@ -281,7 +281,7 @@ fn element_by_element(path: &[&str], claims: &dyn Fn(&[&str]) -> Attribute) -> R
         ..Texts::default()
     };
     let element = |index: &str| claims(&[path, &[index]].concat());
-    // A list has its first element under every spelling of 0, an object has its members under their names alone.
+    // A list has its first element under every spelling of 0. An object has its members only under their names.
     if element("0") != element("00") {
         return Ok(found);
     }
@@ -301,8 +301,8 @@ fn element_by_element(path: &[&str], claims: &dyn Fn(&[&str]) -> Attribute) -> R
 }
 
 /// The elements of a list in Envoy's form: a count, the lengths of each name and value, and both of each with a NUL
-/// behind it. The elements of a list are names without values, and so `None` for the members of an object, save for
-/// those that are all empty.
+/// after it. The elements of a list are names without values. `None` for the members of an object, except if all are
+/// empty.
 fn elements(bytes: &[u8]) -> Option<Vec<&[u8]>> {
     let word = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).ok();
     let (count, rest) = bytes.split_first_chunk()?;
@@ -324,8 +324,8 @@ fn number(bytes: &[u8]) -> Option<f64> {
     Some(f64::from_le_bytes(bytes.try_into().ok()?))
 }
 
-/// A claim's bytes as text. Numbers, booleans, lists and objects are serialised with control bytes in them, which no
-/// name has.
+/// A claim's bytes as text. Numbers, booleans, lists and objects are serialised with control bytes, which names do not
+/// contain.
 fn plain_text(bytes: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?;
     (!text.is_empty() && !text.chars().any(char::is_control)).then(|| text.to_owned())

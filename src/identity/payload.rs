@@ -1,10 +1,10 @@
-//! A verified payload as `jwt_authn` leaves it, without an Envoy: for tests, and for the operator's command.
+//! A verified payload as `jwt_authn` stores it, without an Envoy, for tests and the operator's command.
 
 use serde_json::Value;
 
 use super::Attribute;
 
-/// What Envoy hands over of the payload at `path`: texts as they are, other values in a form of its own.
+/// Envoy's attribute for the payload at `path`: strings unchanged, other values in Envoy's own form.
 #[must_use]
 pub fn claim(payload: &Value, path: &[&str]) -> Attribute {
     let mut value = payload;
@@ -24,7 +24,7 @@ pub fn claim(payload: &Value, path: &[&str]) -> Attribute {
     }
 }
 
-/// Envoy's form of a value; `None` where there is a null in it.
+/// Envoy's form of a value; `None` if it contains a null.
 fn serialised(value: &Value) -> Option<Vec<u8>> {
     match value {
         Value::Null => None,
@@ -46,7 +46,7 @@ fn serialised(value: &Value) -> Option<Vec<u8>> {
     }
 }
 
-/// What Proxy-Wasm calls a map: how many there are, how long each name and value is, and then these, each with a NUL.
+/// A map of Proxy-Wasm: the count, the length of each name and value, and then these, each with a NUL.
 fn pairs(pairs: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
     let mut bytes = length(pairs.len()).to_vec();

@@ -9,7 +9,7 @@ use crate::policy::Policy;
 
 const NOW: i64 = 1_800_000_000;
 
-/// Who is asking, as `tenant/key` or `anonymous`.
+/// The caller, as `tenant/key` or `anonymous`.
 fn who(
     policy: &Policy,
     headers: &[(&str, &str)],
@@ -393,7 +393,7 @@ fn a_group_prefix_keeps_the_groups_of_two_issuers_apart() {
     );
 }
 
-/// The hash that Models-as-a-Service keeps: `printf 'AAA\0BBB' | sha256sum` and so on.
+/// The hash that Models-as-a-Service stores: `printf 'AAA\0BBB' | sha256sum` and so on.
 const MAAS_HASH: &str = "maas:37172c667c97b4ba06906d20d6a6a6914d1832e167db5075923c2f2670a552b5";
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -1,9 +1,8 @@
-//! Identity that an authenticating gateway in front has established and says in headers, as Models-as-a-Service and OGX
-//! do.
+//! Identity in headers from an authenticating gateway in front, such as Models-as-a-Service or OGX.
 //!
-//! A header proves nothing by itself: every client can send it. What the gateway in front says counts only beside a
-//! proof that it comes from there, and then it is the only identity: other credentials are not looked at. Without the
-//! proof these headers are stripped and count for nothing.
+//! A header alone proves nothing, because every client can send it. The headers are only used together with a proof
+//! that they come from the gateway in front. Then they are the only identity, and other credentials are ignored.
+//! Without the proof they are stripped and ignored.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -25,45 +24,46 @@ pub(crate) const MAX_SECRET_LENGTH: usize = 512;
 /// The headers of the gateway in front, all names in lower case.
 #[derive(Debug)]
 pub struct TrustedHeaders {
-    /// What shows that they come from there.
+    /// The proof that they come from the gateway in front.
     pub proof: GatewayProof,
-    /// Who the caller is. Required.
+    /// The header that identifies the caller. Required.
     pub principal: Box<str>,
-    /// A JSON object from the name of an attribute to its values.
+    /// The header with a JSON object that maps each attribute to its values.
     pub attributes: Option<Box<str>>,
-    /// Headers of one attribute each, with its name. Their values follow those of `attributes`.
+    /// Headers that carry one attribute each, with its name. Their values follow those of `attributes`.
     pub attribute_headers: Vec<(Box<str>, Box<str>)>,
     /// The attribute whose values are the groups. `None`: no groups.
     pub groups: Option<Box<str>>,
     /// The attribute whose value is the tenant.
     pub tenant: Option<Box<str>>,
-    /// The tenant of callers for whom no tenant is said.
+    /// The tenant of callers without a tenant attribute.
     pub default_tenant: Option<Rc<Tenant>>,
 }
 
-/// What shows that a request comes from the gateway in front.
+/// The proof that a request comes from the gateway in front.
 #[derive(Debug)]
 pub enum GatewayProof {
-    /// A shared secret in this header, known by its SHA-256. The header is always stripped.
+    /// A shared secret in this header, compared by its SHA-256. The header is always stripped.
     Secret {
         /// The header's name in lower case.
         header: Box<str>,
         /// SHA-256 of the secret.
         digest: Digest,
     },
-    /// A client certificate that names one of these, which Envoy has verified (the operator's word: Envoy tells the
-    /// names of unverified certificates too). Envoy tells the first URI and the first DNS name of a certificate only.
+    /// A client certificate with one of these names. The operator confirms that Envoy verifies client certificates,
+    /// because Envoy reports the names of unverified certificates too. Envoy only reports the first URI and the first
+    /// DNS name of a certificate.
     Certificate {
-        /// Subject alternative names; those with `://` in them are URIs.
+        /// Subject alternative names; names with `://` are URIs.
         names: Vec<Box<str>>,
     },
 }
 
-/// What the headers say, attribute by attribute. A name may stand there several times: its values are then put together.
+/// The values of the headers by attribute. A name may occur several times; its values are then combined.
 struct Attributes<'a>(Vec<(Cow<'a, str>, Vec<String>)>);
 
 impl TrustedHeaders {
-    /// Every header of the gateway in front but its proof.
+    /// Every header of the gateway in front except its proof.
     pub(crate) fn identity_headers(&self) -> impl Iterator<Item = &str> {
         let attribute_headers = self.attribute_headers.iter().map(|(header, _)| &**header);
         std::iter::once(&*self.principal)
@@ -71,7 +71,7 @@ impl TrustedHeaders {
             .chain(attribute_headers)
     }
 
-    /// The header of the proof, if it is one.
+    /// The header of the proof, if the proof is a header.
     #[must_use]
     pub fn proof_header(&self) -> Option<&str> {
         match &self.proof {
@@ -80,11 +80,11 @@ impl TrustedHeaders {
         }
     }
 
-    /// Whether the request comes from the gateway in front.
+    /// Returns true if the request comes from the gateway in front.
     ///
     /// # Errors
-    /// A secret that is sent and wrong is a failed credential, which never falls through to another one; two secrets are
-    /// ambiguous. A certificate of somebody else proves nothing, and is no fault.
+    /// A wrong secret is a failed credential, and no other credential is tried. Two secrets are ambiguous. A
+    /// certificate with another name proves nothing, and is not an error.
     pub(super) fn proven(
         &self,
         headers: &HeaderMap,
@@ -129,11 +129,11 @@ impl TrustedHeaders {
         }
     }
 
-    /// The identity that the headers state. Only to be asked where [`Self::proven`].
+    /// The identity in the headers. Call it only if [`Self::proven`] returned true.
     ///
     /// # Errors
-    /// [`Code::MissingPrincipal`]; [`Code::AmbiguousCredential`] for a header that is repeated, since which copy the
-    /// gateway in front has written cannot be known; [`Code::MalformedIdentity`] for what cannot be read;
+    /// [`Code::MissingPrincipal`]; [`Code::AmbiguousCredential`] for a repeated header, because it is not known which
+    /// copy the gateway in front has set; [`Code::MalformedIdentity`] for a header that cannot be read;
     /// [`Code::TooManyGroups`], [`Code::UnknownTenant`] and [`Code::AmbiguousTenant`] as for tokens.
     pub(super) fn identity(
         &self,
@@ -157,7 +157,7 @@ impl TrustedHeaders {
             .collect();
         groups.sort_unstable();
         let tenant = match values_of(&self.tenant).as_slice() {
-            // Whoever is said to have no tenant does not belong to the default one.
+            // A caller with an empty tenant attribute does not belong to the default tenant.
             [] if self
                 .tenant
                 .as_deref()
@@ -166,7 +166,7 @@ impl TrustedHeaders {
                 None
             }
             [] => self.default_tenant.as_ref(),
-            // The attribute may come in both headers; one tenant said twice is one.
+            // The attribute may be in both headers. The same tenant twice is one tenant.
             [name, others @ ..] if others.iter().all(|other| other == name) => {
                 identities.tenants.get(*name)
             }
@@ -196,7 +196,7 @@ impl TrustedHeaders {
             let malformed = || Denial::of_header(Code::MalformedIdentity, header);
             let Entries(entries) = serde_json::from_str(text).map_err(|_| malformed())?;
             for (name, value) in entries {
-                // Two readers of such an object may take two different values.
+                // Two readers of such an object may use different values.
                 if attributes.iter().any(|(other, _)| *other == name) {
                     return Err(malformed());
                 }
@@ -223,7 +223,7 @@ impl Attributes<'_> {
     }
 }
 
-/// The text of a header that must not be repeated. An empty one is none.
+/// The text of a header that must not be repeated. An empty header counts as absent.
 fn single<'a>(headers: &'a HeaderMap, header: &str) -> Result<Option<&'a str>, Denial> {
     match headers.unique(header) {
         Occurrence::Absent => Ok(None),
@@ -236,8 +236,8 @@ fn single<'a>(headers: &'a HeaderMap, header: &str) -> Result<Option<&'a str>, D
     }
 }
 
-/// The values in one text: the elements of a JSON list, a JSON string, or else the text as it is, so that `a,b` is one
-/// value and so is `123`.
+/// The values in one text: the elements of a JSON list, a JSON string, or else the text itself, so that `a,b` and `123`
+/// are each one value.
 fn texts(text: &str) -> Vec<String> {
     let one = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| text.to_owned());
     if text.starts_with('[')
@@ -248,7 +248,7 @@ fn texts(text: &str) -> Vec<String> {
     vec![one(text)]
 }
 
-/// Compares in a time that does not tell how much of it agrees.
+/// Compares in a time that does not depend on the number of equal bytes.
 fn same(found: &Digest, expected: &Digest) -> bool {
     let differences = found.iter().zip(expected).map(|(a, b)| a ^ b);
     differences.fold(0, |all, one| all | one) == 0

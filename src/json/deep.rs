@@ -1,10 +1,10 @@
-//! What lies too deep to remember: its brackets are counted, and nothing of it is read.
+//! Levels below the depth limit: their brackets are counted, and nothing else is read.
 
 use memchr::memchr2;
 
 use super::{Found, Scanner, State};
 
-/// Where a byte stands within a value that was opened at [`MAX_DEPTH`](super::MAX_DEPTH).
+/// The position of a byte in a value that was opened at [`MAX_DEPTH`](super::MAX_DEPTH).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Text {
     Outside,
@@ -14,7 +14,7 @@ pub(super) enum Text {
 }
 
 impl Scanner {
-    /// Reads on from `at` to the end of the deep value or of the push. Gives the offset to go on at.
+    /// Reads from `at` to the end of the deep value or of the push. Returns the next offset.
     pub(super) fn step_over(
         &mut self,
         mut text: Text,

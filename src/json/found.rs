@@ -1,27 +1,27 @@
-//! What is asked of a scanner, and what it answers.
+//! The requests to a scanner, and its results.
 
 /// A member to look for, such as `{"usage": …}` (`["usage"]`) or each `index` in `choices` (`["choices", "[]", "index"]`).
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted {
-    /// Member names from the top of the document, at most [`MAX_PATH`](super::MAX_PATH); `"[]"` stands for every element of an array
-    /// (and never for a member that is called `[]`). A name is at most 32 bytes, so that its lookalikes fit as well.
+    /// Member names from the top of the document, at most [`MAX_PATH`](super::MAX_PATH); `"[]"` means every element of
+    /// an array (and never a member named `[]`). A name has at most 32 bytes, so that its lookalikes fit too.
     pub path: &'static [&'static str],
-    /// How many bytes of the raw value are kept; a longer value sets [`Found::overflow`] and keeps none.
+    /// The most bytes of the raw value that are kept. A longer value sets [`Found::overflow`], and none are kept.
     pub cap: usize,
 }
 
-/// How much is forgiven.
+/// The tolerance for faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grammar {
     /// RFC 8259 to the letter, in UTF-8 without byte order mark, an object at the top and only white space after it.
     Strict,
     /// Any top, `NaN` and other bare words, any number, invalid UTF-8, control bytes and unknown escapes in strings, a
-    /// byte order mark before the document and anything after it. Any depth; below [`MAX_DEPTH`](super::MAX_DEPTH) nothing
-    /// but strings and the number of open brackets is looked at.
+    /// byte order mark before the document and anything after it. Any depth; below [`MAX_DEPTH`](super::MAX_DEPTH) only
+    /// strings and the number of open brackets are tracked.
     Lenient,
 }
 
-/// Where a scan stands after a push.
+/// The state of a scan after a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// The document is not closed yet.
@@ -33,10 +33,10 @@ pub enum Progress {
     },
 }
 
-/// Why a scan was given up. It is final: every later push returns the same fault.
+/// The reason why a scan failed. It is final: every later push returns the same fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Strict: the top of the document is a value, but no object.
+    /// Strict: the top of the document is a value, but not an object.
     NotAnObject,
     /// The bytes do not follow the grammar.
     Malformed,
@@ -48,14 +48,14 @@ pub enum Fault {
     InvalidUtf8,
 }
 
-/// What is known of one wanted member.
+/// The state of one wanted member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// How often the member occurred, names compared after unescaping (for `"[]"`: elements). Saturates.
+    /// The occurrences of the member, with names compared after unescaping (for `"[]"`: elements). Saturates.
     pub exact: u32,
-    /// How often a name on the path was equal only after case folding: ASCII letters, U+017F as `s` and U+212A as `k`,
-    /// the way Go's `encoding/json` reads names; or up to a NUL, where C ends a string.
-    /// Saturates. Counted in [`Grammar::Strict`] only.
+    /// The occurrences of a name on the path that was equal only after case folding: ASCII letters, U+017F as `s` and
+    /// U+212A as `k`, the way Go's `encoding/json` reads names; or up to a NUL, which ends a string in C. Saturates.
+    /// Counted in [`Grammar::Strict`] only.
     pub lookalikes: u32,
     /// Raw JSON text of the last value, without white space around it; empty while [`Found::overflow`] is set.
     pub raw: Vec<u8>,
@@ -63,24 +63,24 @@ pub struct Found {
     pub overflow: bool,
     /// The last value has been read to its end.
     pub complete: bool,
-    /// Bytes of the last value's text after unescaping, if it is a string; else 0.
+    /// The unescaped length of the last value in bytes, if it is a string; else 0.
     pub text: u64,
     /// The last value is an object without members or an array without elements.
     pub empty: bool,
-    /// The first byte of the last value, which tells its kind.
+    /// The first byte of the last value, which shows its kind.
     pub first: u8,
-    /// Which name of a [`NameSet`](super::NameSet) the last one was, where one is looked for.
+    /// The index of the last name in the [`NameSet`](super::NameSet), if one is used.
     pub name: u16,
 }
 
 impl Found {
-    /// The raw text of the last value, if it has been read to its end and fits. A member that occurs more than once
-    /// gives its last value, as Python and `serde_json::Value` do; who cares checks [`Found::exact`].
+    /// The raw text of the last value, if it has been read to its end and fits. For a repeated member it is the last
+    /// value, as in Python and `serde_json::Value`. Use [`Found::exact`] to detect repetition.
     pub fn value(&self) -> Option<&[u8]> {
         (self.complete && !self.overflow).then_some(self.raw.as_slice())
     }
 
-    /// The last value, unescaped, if it is a string that fits. A lone surrogate (`"\ud800"`) gives `None`.
+    /// The last value, unescaped, if it is a string that fits. `None` for a lone surrogate (`"\ud800"`).
     pub fn string(&self) -> Option<String> {
         self.value().and_then(decode_string)
     }
@@ -95,8 +95,8 @@ impl Found {
     }
 }
 
-/// Unescapes the raw text of a JSON string such as `"caf\u00e9"`, quotes included. `None` if it is anything else, or
-/// holds a lone surrogate.
+/// Unescapes the raw text of a JSON string such as `"caf\u00e9"`, quotes included. `None` if it is anything else or
+/// contains a lone surrogate.
 pub fn decode_string(raw: &[u8]) -> Option<String> {
     serde_json::from_slice(raw).ok()
 }

@@ -1,7 +1,7 @@
-//! One member name, unescaped, and the two ways to compare it.
+//! One unescaped member name, and two ways to compare it.
 
-/// Of a longer name only the beginning is kept, and it equals nothing. Three times the longest wanted name: a lookalike
-/// may write each letter with the three bytes of U+212A.
+/// Of a longer name only the beginning is kept, and it is equal to no name. Three times the longest wanted name: a
+/// lookalike may use the three bytes of U+212A for each letter.
 pub(super) const CAP: usize = 96;
 
 #[derive(Debug)]
@@ -10,9 +10,9 @@ pub(super) struct Name {
     /// Invariant: at most `CAP`, unless `too_long`.
     length: usize,
     too_long: bool,
-    /// The name holds a NUL, at which a reader with C strings would end it; what follows is not kept.
+    /// The name contains a NUL, at which a reader with C strings would end it. The rest is not kept.
     cut: bool,
-    /// The first half of a surrogate pair, while its second half may still come.
+    /// The first half of a surrogate pair whose second half may follow.
     high_surrogate: Option<u16>,
 }
 
@@ -36,7 +36,7 @@ impl Name {
         self.high_surrogate = None;
     }
 
-    /// Adds text that needs no more unescaping.
+    /// Adds unescaped text.
     pub(super) fn push(&mut self, text: &[u8]) {
         if !text.is_empty() {
             self.end();
@@ -44,7 +44,7 @@ impl Name {
         }
     }
 
-    /// Adds one UTF-16 unit from a `\u` escape. Half a pair alone becomes U+FFFD, which equals no wanted name.
+    /// Adds one UTF-16 unit from a `\u` escape. Half a pair alone becomes U+FFFD, which is in no wanted name.
     pub(super) fn push_unit(&mut self, unit: u16) {
         match (self.high_surrogate.take(), unit) {
             (Some(high), 0xDC00..=0xDFFF) => {
@@ -65,7 +65,7 @@ impl Name {
         }
     }
 
-    /// No more of the name comes, or nothing that could be the second half of a pair.
+    /// Ends the name, or at least any pending surrogate pair.
     pub(super) fn end(&mut self) {
         if self.high_surrogate.take().is_some() {
             self.append_char(char::REPLACEMENT_CHARACTER);
@@ -76,17 +76,17 @@ impl Name {
         self.length == 0 && !self.too_long && !self.cut && self.high_surrogate.is_none()
     }
 
-    /// Whether [`Name::kept`] is only what stands before a NUL.
+    /// Returns true if [`Name::kept`] is only the part before a NUL.
     pub(super) fn is_cut(&self) -> bool {
         self.cut
     }
 
-    /// Whether [`Name::kept`] is only the beginning of a name that is longer than any that is wanted.
+    /// Returns true if [`Name::kept`] is only the beginning of a name that is longer than any wanted name.
     pub(super) fn is_too_long(&self) -> bool {
         self.too_long
     }
 
-    /// The name, or as much of it as is kept.
+    /// The name, or the kept part of it.
     pub(super) fn kept(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
@@ -108,7 +108,7 @@ impl Name {
     }
 }
 
-/// The name after case folding, in `room`: as much of it as fits. Of what is not UTF-8 only ASCII letters are folded.
+/// The name after case folding, in `room`, as far as it fits. In text that is not UTF-8, only ASCII letters are folded.
 pub(super) fn fold<'a>(name: &[u8], room: &'a mut [u8; CAP]) -> &'a [u8] {
     let mut length = 0_usize;
     let mut append = |bytes: &[u8]| {
@@ -146,12 +146,12 @@ const fn fold_letter(letter: char) -> char {
     }
 }
 
-/// Whether `name` is equal to a wanted name in ASCII after case folding.
+/// Returns true if `name` is equal to a wanted ASCII name after case folding.
 pub(super) fn is_like(name: &[u8], wanted: &str) -> bool {
     if name.len() == wanted.len() {
         return name.eq_ignore_ascii_case(wanted.as_bytes());
     }
-    // What else folds to ASCII takes more bytes.
+    // Other characters that fold to ASCII have more bytes.
     let longer = (wanted.len()..=CAP).contains(&name.len()) && !name.is_ascii();
     let Some(name) = std::str::from_utf8(name).ok().filter(|_| longer) else {
         return false;

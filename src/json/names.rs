@@ -1,24 +1,24 @@
-//! A set of member names, compared as the most forgiving reader compares them.
+//! A set of member names, compared as the most lenient reader does.
 
 use rustc_hash::FxHashMap;
 
 use super::name::{CAP, fold};
 
-/// Names, and beginnings of names that end in `*`. Two names are equal if they are after case folding: ASCII letters,
-/// U+017F as `s` and U+212A as `k`, the way Go's `encoding/json` reads names.
+/// Names, and prefixes that end in `*`. Names are equal if they are equal after case folding: ASCII letters, U+017F as
+/// `s` and U+212A as `k`, the way Go's `encoding/json` reads names.
 #[derive(Debug)]
 pub struct NameSet {
     exact: FxHashMap<Box<[u8]>, u16>,
-    /// In their order; none begins with another.
+    /// In order; none begins with another.
     prefixes: Vec<(Box<[u8]>, u16)>,
-    /// For each kind of beginning the lengths of the names that begin so, as bits; [`ANY_LENGTH`] where a prefix does.
-    /// Most names are told apart by it.
+    /// For each kind of beginning, the lengths of its names as bits; [`ANY_LENGTH`] for a prefix. This rules out most
+    /// names.
     lengths: [u32; KINDS],
     /// The first letters of prefixes that are too short to have a kind, as bits.
     short: u32,
 }
 
-/// How many kinds of beginnings are told apart, by the bytes at 0, 2 and 3.
+/// The number of kinds of beginnings, by the bytes at 0, 2 and 3.
 const KINDS: usize = 256;
 const KIND_LENGTH: usize = 4;
 /// No name has the length zero.
@@ -36,7 +36,7 @@ impl Default for NameSet {
 }
 
 impl NameSet {
-    /// Adds a name, or the beginning of names in front of a `*`, under a number.
+    /// Adds a name, or a prefix and `*`, with a number.
     pub fn insert(&mut self, pattern: &str, number: u16) {
         let mut room = [0; CAP];
         let (text, is_prefix) = match pattern.strip_suffix('*') {
@@ -61,7 +61,7 @@ impl NameSet {
         }
     }
 
-    /// A beginning of a beginning is enough: so no other one but the last in order can be that of a name.
+    /// A prefix covers longer ones, so only the last entry in order can be a prefix of a name.
     fn insert_prefix(&mut self, prefix: Box<[u8]>, number: u16) {
         let mut known = self.prefixes.iter();
         if known.any(|(shorter, _)| prefix.starts_with(shorter)) {
@@ -75,7 +75,7 @@ impl NameSet {
         self.prefixes.insert(at, (prefix, number));
     }
 
-    /// The number of the name, or of a beginning of it.
+    /// The number of the name, or of a prefix of it.
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<u16> {
         let lengths = self.lengths.get(kind(name)).copied().unwrap_or_default();
@@ -103,20 +103,20 @@ impl NameSet {
     }
 }
 
-/// The place in `lengths` for names that begin like this one, in any case.
+/// The index in `lengths` for names that begin like this one, in any case.
 fn kind(name: &[u8]) -> usize {
     let byte = |at: usize| name.get(at).map_or(0, |byte| usize::from(*byte | 0x20));
     let mixed = byte(0) ^ (byte(2) << 2) ^ (byte(3) << 4);
     mixed % KINDS
 }
 
-/// First letters that differ in case only are one.
+/// First letters that differ only in case are equal.
 fn letter_bit(name: &[u8]) -> u32 {
     let first = name.first().copied().unwrap_or_default();
     1 << (first % 32)
 }
 
-/// Names of 31 bytes and more are not told apart.
+/// All names of 31 bytes and more have the same bit.
 fn length_bit(length: usize) -> u32 {
     1 << length.min(31)
 }

@@ -23,7 +23,7 @@ impl Number {
         }
     }
 
-    /// The state after one more byte; `None` if the byte is no part of the number.
+    /// The state after one more byte; `None` if the byte is not part of the number.
     pub(super) fn step(self, byte: u8) -> Option<Self> {
         match (self, byte) {
             (Self::Minus, b'0') => Some(Self::Zero),
@@ -39,7 +39,7 @@ impl Number {
         }
     }
 
-    /// Whether what has been read is a whole number.
+    /// Returns true if the number is complete.
     pub(super) fn may_end(self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! The paths of the wanted members as a tree, so that a name is compared with few others, whatever is wanted.
+//! The paths of the wanted members as a tree, so that each name is compared with few others.
 
 use std::borrow::Cow;
 
@@ -7,36 +7,36 @@ use super::{NameSet, Wanted, bit};
 /// The most segments that the path of a [`Wanted`] may have; a longer path never matches.
 pub const MAX_PATH: usize = 8;
 
-/// The most members that one scanner can look for; those after it are never found.
+/// The most members that one scanner can look for. Members after that are never found.
 pub const MAX_WANTED: usize = 64;
 
-/// Stands for every element of an array.
+/// Means every element of an array.
 const ELEMENT: &str = "[]";
 
-/// A place in [`Paths`], small because each node holds many.
+/// A place in [`Paths`]. It is small because each node has many.
 pub(super) type Place = u16;
 
 /// The top of a document.
 pub(super) const ROOT: Place = 0;
-/// No wanted path comes here; every look-up of it gives `None`.
+/// A place on no wanted path. Look-ups return `None`.
 pub(super) const NOWHERE: Place = Place::MAX;
 
-/// Children are told apart by this many bits before their names are compared.
+/// The bits by which children are distinguished before their names are compared.
 const BUCKETS: usize = 32;
 
 /// A segment of one or more paths.
 #[derive(Debug)]
 pub(super) struct Node {
     name: &'static str,
-    /// Which members end here.
+    /// The members that end here.
     pub(super) ends: u64,
-    /// Which members end here or further on.
+    /// The members that end here or below.
     pub(super) within: u64,
-    /// The elements, if what stands here is an array.
+    /// The elements, if the value here is an array.
     pub(super) element: Place,
-    /// The members, if what stands here is an object.
+    /// The members, if the value here is an object.
     children: Vec<Place>,
-    /// Whether each of its members is looked up in the set of names.
+    /// True if each of its members is looked up in the set of names.
     is_watched: bool,
     /// The last child of each bucket, and for each child the one before it in its bucket.
     buckets: [Place; BUCKETS],
@@ -48,12 +48,12 @@ pub(super) struct Node {
 pub struct Paths {
     pub(super) wanted: Cow<'static, [Wanted]>,
     nodes: Vec<Node>,
-    /// Where the value of a member stands whose name is in the set, and the set.
+    /// The place of a member whose name is in the set, and the set.
     watch: Option<(Place, NameSet)>,
 }
 
 impl Paths {
-    /// Makes the tree. At most [`MAX_WANTED`] members of at most [`MAX_PATH`] segments are taken.
+    /// Makes the tree, from at most [`MAX_WANTED`] members of at most [`MAX_PATH`] segments.
     pub fn new(wanted: &'static [Wanted]) -> Self {
         debug_assert!(wanted.len() <= MAX_WANTED, "too many wanted members");
         let wanted = wanted.get(..MAX_WANTED).unwrap_or(wanted);
@@ -85,9 +85,10 @@ impl Paths {
         paths
     }
 
-    /// Also looks for every member of the objects at these places that is in the set of names, in any spelling. Its index
-    /// is the one after those of the wanted members; [`Found::name`](super::Found::name) says which it is, and so many
-    /// bytes of its value are kept. Strict documents only. A member that is wanted as well is found in the set alone.
+    /// Also looks for every member of the objects at these places that is in the set of names, in any spelling. Its
+    /// index is the one after those of the wanted members; [`Found::name`](super::Found::name) has the name, and that
+    /// many bytes of its value are kept. For strict documents only. A member that is wanted too is only found in the
+    /// set.
     #[must_use]
     pub fn watching(mut self, places: &[&[&'static str]], names: NameSet, cap: usize) -> Self {
         let index = self.wanted.len();
@@ -110,12 +111,12 @@ impl Paths {
         self
     }
 
-    /// How many members can be found.
+    /// The number of members that can be found.
     pub(super) fn len(&self) -> usize {
         self.wanted.len()
     }
 
-    /// Where the value of this member of the object at `place` stands if the set of names has it, and its number there.
+    /// The place of this member of the object at `place` if the set of names has it, and its number there.
     pub(super) fn watched(&self, place: Place, name: &[u8]) -> Option<(Place, u16)> {
         let (watched, names) = self.watch.as_ref()?;
         self.node(place).filter(|node| node.is_watched)?;
@@ -141,7 +142,7 @@ impl Paths {
         child
     }
 
-    /// Which members lie within the members of the object at `place` whose name passes.
+    /// The wanted members below those members of the object at `place` whose name passes.
     pub(super) fn within(&self, place: Place, pass: impl Fn(&str) -> bool) -> u64 {
         let children = self.node(place).map_or(&[][..], |node| &node.children);
         children
@@ -197,7 +198,7 @@ impl Node {
     }
 }
 
-/// The same for equal names, and mostly another for others.
+/// Equal for equal names, and mostly different for others.
 fn bucket(name: &[u8]) -> usize {
     let first = name.first().copied().map_or(0, usize::from);
     let last = name.last().copied().map_or(0, usize::from);

@@ -55,10 +55,10 @@ impl Scanner {
         Ok(end.wrapping_add(1))
     }
 
-    /// Reads a name of which `at` is the first byte.
+    /// Reads a name that begins at `at`.
     ///
-    /// Most members of a reply are of no interest, plainly written and whole in this push: as many as there are of them
-    /// are stepped over at once.
+    /// Most members of a reply are not wanted, have no escapes and are complete in this push. All of these in a row are
+    /// skipped at once.
     pub(super) fn begin_name(&mut self, bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
         if self.grammar == Grammar::Lenient {
             let container = self.container();
@@ -85,8 +85,8 @@ impl Scanner {
         self.name_run(bytes, at)
     }
 
-    /// Steps over elements of an array that nobody wants, in the way of [`Self::begin_name`]. `at` is where one may begin;
-    /// gives the offset just past the last one, if there was any.
+    /// Skips unwanted elements of an array, as [`Self::begin_name`] does. `at` is where one may begin. Returns the
+    /// offset just past the last one, if there was any.
     pub(super) fn skip_elements(&self, bytes: &[u8], at: usize) -> Option<usize> {
         if self.grammar == Grammar::Strict || self.place != NOWHERE || self.in_object() {
             return None;
@@ -98,14 +98,14 @@ impl Scanner {
         Some(bytes.len().wrapping_sub(rest.len()))
     }
 
-    /// The bytes up to the next quote or backslash, and which of them it is. `None` is the end of the push.
+    /// The bytes up to the next quote or backslash, and that byte. `None` is the end of the push.
     fn run<'a>(&mut self, bytes: &'a [u8], at: usize) -> Result<(&'a [u8], Option<u8>), Fault> {
         let rest = bytes.get(at..).unwrap_or_default();
         let length = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
         let (run, rest) = rest.split_at_checked(length).unwrap_or((rest, b""));
         let stop = rest.first().copied();
         if self.grammar == Grammar::Strict {
-            // No early exit: this way it is compiled to vector instructions.
+            // Without an early exit, this compiles to vector instructions.
             if run
                 .iter()
                 .fold(false, |control, &byte| control | (byte < 0x20))
@@ -170,7 +170,7 @@ impl Scanner {
         } else {
             self.text = self.text.saturating_add(match unit {
                 0..0x80 => 1,
-                // Half of a surrogate pair, which makes four bytes of UTF-8.
+                // Half of a surrogate pair, which is four bytes in UTF-8.
                 0x80..0x800 | 0xD800..0xE000 => 2,
                 _ => 3,
             });
@@ -179,7 +179,7 @@ impl Scanner {
         Ok(())
     }
 
-    /// The name is over; `run` is the last part of it.
+    /// Ends the name. `run` is its last part.
     fn end_name(&mut self, run: &[u8]) {
         let container = self.container();
         self.place = NOWHERE;
@@ -199,7 +199,7 @@ impl Scanner {
         } else {
             self.paths.child(container, name)
         };
-        // Only a verdict asks for lookalikes; for each name of a reply they would cost more than all the rest.
+        // Only a verdict needs lookalikes. For each name of a reply they would cost more than all other steps.
         if self.grammar == Grammar::Strict && !self.name.is_too_long() {
             let plain = name.is_ascii();
             let alike = self.paths.within(container, |wanted| {
@@ -229,13 +229,13 @@ impl Scanner {
         }
     }
 
-    /// The value that comes next stands at `place`.
+    /// Sets the place of the next value.
     fn enter(&mut self, place: Place) {
         self.place = place;
         let Some(node) = self.paths.node(place) else {
             return;
         };
-        // The last one of equal names wins, and with it what it holds or lacks.
+        // The last of equal names wins, including the members that it has or lacks.
         for index in bits(node.within & !node.ends & self.touched) {
             if let Some(found) = self.found.get_mut(index) {
                 found.forget_value();
@@ -258,8 +258,8 @@ fn plain_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((text, rest.strip_prefix(b"\"")?))
 }
 
-/// Steps over a string, number or word, and gives what comes after it. `None` if it is anything else, or may go on in the
-/// next push.
+/// Skips a string, number or word, and returns the rest. `None` if it is anything else or may continue in the next
+/// push.
 fn plain_value(bytes: &[u8]) -> Option<&[u8]> {
     match bytes {
         [b'"', text @ ..] => plain_string(text).map(|(_, rest)| rest),

@@ -1,11 +1,11 @@
-//! The members that one reader wants, each with what it means to the reader.
+//! The members that one reader wants, each with its meaning for the reader.
 
 use super::Wanted;
 
-/// Rows in any order: a reader goes by the tag of a row and never by its place, so that a row can be put in anywhere.
+/// Rows in any order. A reader uses the tag of a row and never its position, so a row can be inserted anywhere.
 #[derive(Debug)]
 pub(crate) struct Table<Tag: 'static, const ROWS: usize> {
-    /// What [`Paths`](super::Paths) are made of.
+    /// The wanted members for [`Paths`](super::Paths).
     pub(crate) wanted: [Wanted; ROWS],
     tags: [Tag; ROWS],
 }
@@ -30,18 +30,18 @@ impl<Tag: Copy, const ROWS: usize> Table<Tag, ROWS> {
         table
     }
 
-    /// What the member means that a scanner gives this index.
+    /// The meaning of the member to which a scanner gives this index.
     #[inline]
     pub(crate) fn tag(&self, index: usize) -> Option<Tag> {
         self.tags.get(index).copied()
     }
 
-    /// All tags, each at the index of its member.
+    /// All tags, in the order of their members.
     pub(crate) const fn tags(&self) -> &[Tag; ROWS] {
         &self.tags
     }
 
-    /// The last row first, for tests of what must not depend on the order.
+    /// The rows in reverse order, for tests that results do not depend on the order.
     #[cfg(test)]
     pub(crate) fn reversed(&self) -> &'static Self {
         let (mut wanted, mut tags) = (self.wanted, self.tags);

@@ -33,7 +33,7 @@ const INDEX: usize = 2;
 const STREAM_OPTIONS: usize = 3;
 const CHOICE: usize = 4;
 
-/// Everything a scan tells, so that scans in different chunks can be compared.
+/// Everything that a scan reports, to compare scans of different chunks.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     verdict: Result<bool, Fault>,
@@ -69,7 +69,7 @@ fn scan<'a>(grammar: Grammar, chunks: impl IntoIterator<Item = &'a [u8]>) -> Out
     }
     let found = match verdict {
         Ok(_) => scanner.found.clone(),
-        // How far the values of a broken document were read depends on the chunks.
+        // How much of a broken document's values was read depends on the chunks.
         Err(_) => Vec::new(),
     };
     if verdict.is_err() {
@@ -97,7 +97,7 @@ fn value(outcome: &Outcome, index: usize) -> Option<&str> {
         .map(|raw| std::str::from_utf8(raw).unwrap())
 }
 
-/// Values that are JSON, each put at the place of a member's value.
+/// Valid values, each in the place of a member's value.
 const GOOD: &[(&str, &[u8])] = &[
     ("null", b"null"),
     ("true", b"true"),
@@ -145,7 +145,7 @@ const GOOD: &[(&str, &[u8])] = &[
     ),
 ];
 
-/// What may stand at no member's value.
+/// Invalid values of a member.
 const BAD: &[(&str, &[u8])] = &[
     ("nothing", b""),
     ("capital literal", b"True"),
@@ -227,7 +227,7 @@ fn member(value: &[u8]) -> Vec<u8> {
     [br#"{"first":0,"model":"#, value, br#","last":[]}"#].concat()
 }
 
-/// What `serde_json` says of a document whose top is an object.
+/// The verdict of `serde_json` on a document whose top is an object.
 fn judge(document: &[u8]) -> bool {
     std::str::from_utf8(document).is_ok() && serde_json::from_slice::<IgnoredAny>(document).is_ok()
 }

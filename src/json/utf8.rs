@@ -9,7 +9,7 @@ pub(super) struct Utf8 {
 }
 
 impl Utf8 {
-    /// Whether `run` continues valid text; `ends` says that no further byte belongs to it. `None` if it is invalid.
+    /// Checks that `run` continues valid text. With `ends`, no further byte belongs to it. `None` if it is invalid.
     pub(super) fn check(&mut self, mut run: &[u8], ends: bool) -> Option<()> {
         while self.length > 0 {
             let Some((&byte, rest)) = run.split_first() else {

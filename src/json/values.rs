@@ -1,4 +1,4 @@
-//! The part of the scanner that begins and ends values, and keeps those that are wanted.
+//! The part of the scanner that begins and ends values, and keeps the wanted ones.
 
 use super::number::Number;
 use super::words::is_bare;

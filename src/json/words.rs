@@ -1,11 +1,11 @@
-//! What single bytes can be.
+//! The classes of single bytes.
 
 /// RFC 8259 section 2.
 pub(super) const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// What numbers and bare words are made of. A table, because an embedding is a megabyte of numbers.
+/// The bytes of numbers and bare words. A table, because an embedding is a megabyte of numbers.
 #[allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,

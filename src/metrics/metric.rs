@@ -1,36 +1,36 @@
-//! The metrics, and all that is fixed about each, in one row.
+//! The metrics, one row each with everything that is fixed for it.
 
 use crate::rows::named;
 
-/// How Envoy keeps a metric.
+/// The type of a metric in Envoy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Only grows.
+    /// It only grows.
     Counter,
-    /// Is set.
+    /// It is set.
     Gauge,
-    /// Takes observations.
+    /// It collects observations.
     Histogram,
 }
 
-/// A row has what the reference says of the metric, its name, how Envoy keeps it, and its labels in their order.
+/// A row has the description for the reference, the name, the type, and the labels in their order.
 macro_rules! metrics {
     ($(
         $(#[$($about:tt)+])*
         $variant:ident = $name:literal, $kind:ident [$($label:literal),*];
     )+) => {
         named! {
-            /// A metric. What each says here, when it moves and by what, stands in the reference.
+            /// A metric. The reference shows each description.
             #[derive(Hash)]
             pub enum Metric {
                 $($(#[$($about)+])* $variant = $name,)+
             }
-            /// The name that Prometheus shows.
+            /// The name in Prometheus.
             fn name;
         }
 
         impl Metric {
-            /// How Envoy keeps it.
+            /// The type in Envoy.
             #[must_use]
             pub const fn kind(self) -> Kind {
                 match self {
@@ -38,7 +38,7 @@ macro_rules! metrics {
                 }
             }
 
-            /// The names of its labels, in their order.
+            /// The names of the labels, in their order.
             #[cfg(feature = "command")]
             #[must_use]
             pub const fn labels(self) -> &'static [&'static str] {
@@ -51,26 +51,26 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// At the end of each request.
+    /// Finished requests.
     Requests = "tollgate_requests_total", Counter ["tenant", "model", "operation", "outcome"];
-    /// By what the server reported, lower bounds included, or else another filter (`usage_source` `reported`, `partial`
-    /// or `gateway`). `type` is `input`, which contains cached tokens, or `output`, which contains reasoning.
+    /// Tokens that the server reported, including lower bounds, or else another filter (`usage_source` `reported`,
+    /// `partial` or `gateway`). `type` is `input`, which includes cached tokens, or `output`, which includes reasoning.
     Tokens = "tollgate_tokens_total", Counter ["tenant", "model", "type"];
-    /// By the parts of the above that the server tells. `type` is `cached_input`, `cache_creation_input` or
+    /// Parts of the above that the server reported separately. `type` is `cached_input`, `cache_creation_input` or
     /// `reasoning`.
     TokenDetails = "tollgate_token_details_total", Counter ["tenant", "model", "type"];
-    /// By a guess from the text that passed, where a generating request has no final numbers; for charts, not for
-    /// bills. With `partial` both this and `tollgate_tokens_total` move, so do not add them up. `type` is `output`.
+    /// Tokens estimated from the text of the reply, for generating requests without final numbers. Use them for charts,
+    /// not for bills. With `partial`, both this and `tollgate_tokens_total` increase, so do not add them up. `type` is
+    /// `output`.
     EstimatedTokens = "tollgate_estimated_tokens_total", Counter ["tenant", "model", "type"];
-    /// With each generating request answered 2xx without final numbers.
+    /// Generating requests that were answered with 2xx but without final numbers.
     UsageMissing = "tollgate_usage_missing_total", Counter ["tenant", "model", "reason"];
-    /// With each request of which the server reported one count and another filter found another one; the server's is
-    /// used.
+    /// Requests for which the server and another filter reported different counts. The server's is used.
     UsageDisagreements = "tollgate_usage_disagreements_total", Counter ["tenant", "model"];
-    /// With each request that names a model and that Envoy sent to a server more than once. Only the last attempt's
-    /// tokens are seen.
+    /// Requests with a model that Envoy sent to a server more than once. Only the tokens of the last attempt are
+    /// counted.
     RetriedRequests = "tollgate_retried_requests_total", Counter ["tenant", "model"];
-    /// With each denial; with `mode: audit`, with each that would have been one.
+    /// Denials. With `mode: audit`, denials that would have happened.
     Denials = "tollgate_denials_total", Counter ["tenant", "code"];
     /// When a request is over: what its tenant has used of a limit that is kept for each tenant alone, in the current window.
     LimitUsed = "tollgate_limit_used", Gauge ["limit", "tenant"];
@@ -91,26 +91,25 @@ metrics! {
     LimitConflicts = "tollgate_limit_conflicts_total", Counter [];
     /// With each request that could not be counted.
     LimitFailures = "tollgate_limit_failures_total", Counter [];
-    /// With the first generated text of a streamed reply: the time since the request's headers.
+    /// Time from the request's headers to the first generated text of a streamed reply.
     TimeToFirstToken = "tollgate_time_to_first_token_milliseconds", Histogram ["tenant", "model"];
-    /// At the end of each request that was not denied and names a model in its body: the time since its headers.
+    /// Time from the request's headers to its end, for requests that were not denied and name a model in their body.
     RequestDuration = "tollgate_request_duration_milliseconds", Histogram ["tenant", "model"];
-    /// The time from the first text of a streamed reply to its end, over the output tokens but one, where they are
+    /// Time from the first text of a streamed reply to its end, divided by one less than the output tokens, if they are
     /// known.
     TimePerOutputToken = "tollgate_time_per_output_token_milliseconds", Histogram ["tenant", "model"];
-    /// With each request whose model was folded into `other`. `label` is `model`.
+    /// Requests whose model has the label `other` because there were too many models. `label` is `model`.
     LabelOverflow = "tollgate_label_overflow_total", Counter ["label"];
-    /// With each configuration.
+    /// Keys in the configuration.
     ConfiguredKeys = "tollgate_configured_keys", Gauge [];
-    /// With each configuration.
+    /// Tenants in the configuration.
     ConfiguredTenants = "tollgate_configured_tenants", Gauge [];
-    /// With each configuration: the first 32 bits of its SHA-256, equal on all gateways that run the same one.
+    /// The first 32 bits of the configuration's SHA-256. It is equal on all gateways with the same configuration.
     ConfigHash = "tollgate_config_hash", Gauge [];
-    /// With each configuration: the soonest `expiresAt`, in seconds since the epoch, that lay ahead when the
-    /// configuration was taken up; 0 if no key expires. `tollgate_next_key_expiry_seconds - time()` is the time that is
-    /// left; once it is negative, that key has expired, and the one after it shows with the next configuration.
-    /// Disabled keys do not count.
+    /// The earliest `expiresAt` that was still ahead when the configuration was loaded, in seconds since the epoch; 0
+    /// if no key expires. `tollgate_next_key_expiry_seconds - time()` is the remaining time. If it is negative, that
+    /// key has expired; the next expiry appears with the next configuration. Disabled keys are ignored.
     NextKeyExpiry = "tollgate_next_key_expiry_seconds", Gauge [];
-    /// With each configuration: 0 `enforce`, 1 `audit`, 2 `open`.
+    /// The mode: 0 `enforce`, 1 `audit`, 2 `open`.
     Mode = "tollgate_mode", Gauge [];
 }

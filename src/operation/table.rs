@@ -1,10 +1,10 @@
-//! The closed table: the operations, and all that is fixed about each, its paths included, in one row.
+//! The closed table of operations, one row each with everything that is fixed for it, including its paths.
 
 use crate::meter;
 use crate::rows::named;
 
-/// What a body is written in. Fixed by the path alone: were it the content type's to say, a body could be JSON here and a
-/// form to a server that goes by the path.
+/// The format of a body. Only the path determines it: if the content type did, a body could be JSON here and a form to
+/// a server that goes by the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelIn {
     /// The member `model` of a JSON object.
@@ -13,11 +13,11 @@ pub enum ModelIn {
     Form,
 }
 
-/// Prefixes under which gateways serve the same APIs.
+/// Prefixes with which gateways serve the same APIs.
 pub(crate) const PREFIXES: [&str; 3] = ["/openai", "/anthropic", "/cohere"];
 
-/// A row has what the reference says of the operation, its label value, what its reply is metered as, what the body that
-/// must name a model is written in, whether anybody is asked who they are, and its paths.
+/// A row has the description for the reference, the label value, the metering of the reply, the format of the body that
+/// must name a model, whether an identity is required, and the paths.
 macro_rules! operations {
     ($(
         $(#[$($about:tt)+])*
@@ -27,7 +27,7 @@ macro_rules! operations {
         }
     )+) => {
         named! {
-            /// What a request may ask an inference server for, as the `operation` label says it.
+            /// The operations of an inference server, with the values of the `operation` label.
             #[derive(Hash)]
             pub enum Operation {
                 $($(#[$($about)+])* $variant = $name,)+
@@ -50,7 +50,7 @@ macro_rules! operations {
                 }
             }
 
-            /// Whether anybody is asked who they are.
+            /// Returns true if the operation requires an identity check.
             #[must_use]
             pub const fn needs_identity(self) -> bool {
                 match self {
@@ -58,7 +58,7 @@ macro_rules! operations {
                 }
             }
 
-            /// What its reply is metered as.
+            /// The kind of work for which the reply is metered.
             #[must_use]
             pub const fn metered(self) -> meter::Work {
                 match self {
@@ -66,7 +66,7 @@ macro_rules! operations {
                 }
             }
 
-            /// What the body that must name a model is written in; `None` where no model is named there.
+            /// The format of the body that must name a model; `None` if the body names no model.
             #[must_use]
             pub const fn model_in(self) -> Option<ModelIn> {
                 use ModelIn::{Form, Json};
@@ -75,17 +75,16 @@ macro_rules! operations {
                 }
             }
 
-            /// Whether the body must name a model, which is then judged.
+            /// Returns true if the body must name a model, which is then judged.
             #[must_use]
             pub const fn names_model(self) -> bool {
                 self.model_in().is_some()
             }
         }
 
-        /// Path suffixes of the inference APIs that vLLM, SGLang, llama.cpp and TGI serve, all asked with `POST`: those
-        /// whose body names the model that is to work. Native routes that name none (`/generate`, `/completion`,
-        /// `/infill`) serve whatever model runs there, so no rule for a model could be held against them; an operator
-        /// may list them in `extraPaths`.
+        /// Path suffixes of the inference APIs of vLLM, SGLang, llama.cpp and TGI, all for `POST`, whose body names the
+        /// model. Native routes without a model (`/generate`, `/completion`, `/infill`) serve the model that runs
+        /// there, so no model rule could apply to them. An operator may list them in `extraPaths`.
         pub(crate) const INFERENCE: &[(&str, Operation)] = &[
             $($(($path, Operation::$variant),)*)+
         ];
@@ -182,7 +181,7 @@ operations! {
         paths: ["/v1/audio/translations"],
     }
 
-    // What has no path of its own in this table: `target` says how it is known.
+    // Operations without a path in this table. `target` recognises them.
 
     /// The list of models.
     ListModels = "list_models" {

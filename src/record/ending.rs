@@ -1,8 +1,8 @@
-//! How Envoy says that a request ended ▶ the `outcome` label.
+//! Envoy's account of how a request ended ▶ the `outcome` label.
 
 use crate::rows::named;
 
-/// Envoy's response flags that tell how a request ended (`%RESPONSE_FLAGS%`; source/common/stream_info in Envoy).
+/// Envoy's response flags that show how a request ended (`%RESPONSE_FLAGS%`; source/common/stream_info in Envoy).
 mod flag {
     pub(super) const UPSTREAM_REQUEST_TIMEOUT: u64 = 0x4;
     pub(super) const LOCAL_RESET: u64 = 0x8;
@@ -30,45 +30,45 @@ mod flag {
 }
 
 named! {
-    /// How a request ended, as the `outcome` label says it.
+    /// How a request ended: the values of the `outcome` label.
     #[derive(Hash)]
     pub enum Outcome {
-        /// The reply went out whole.
+        /// The whole reply was sent.
         Ok = "ok",
         /// Refused by this filter.
         Denied = "denied",
-        /// The client went away first.
+        /// The client disconnected first.
         ClientAborted = "client_aborted",
-        /// The reply is a 4xx, also where Envoy itself or another filter answered.
+        /// The reply has a 4xx status, also if Envoy or another filter answered.
         Upstream4xx = "upstream_4xx",
-        /// The reply is a 5xx, also where Envoy itself or another filter answered.
+        /// The reply has a 5xx status, also if Envoy or another filter answered.
         Upstream5xx = "upstream_5xx",
-        /// The connection to the server broke.
+        /// The connection to the server failed.
         UpstreamReset = "upstream_reset",
-        /// A timeout of Envoy's ended it.
+        /// A timeout of Envoy ended the request.
         Timeout = "timeout",
-        /// The inference scheduler dropped it, and said so in `x-llm-d-request-dropped-reason`.
+        /// The inference scheduler dropped the request and sent `x-llm-d-request-dropped-reason`.
         DroppedByScheduler = "dropped_by_scheduler",
     }
     /// The label value.
     fn as_str;
 }
 
-/// What Envoy knows at the end of a request that was not denied.
+/// Envoy's data at the end of a request that was not denied.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ending {
-    /// The reply's status; `None` where none was sent.
+    /// The reply's status; `None` if none was sent.
     pub status: Option<u64>,
     /// Envoy's response flags.
     pub flags: u64,
-    /// Whether the scheduler's reply says that it dropped the request.
+    /// True if the scheduler's reply shows that it dropped the request.
     pub dropped_by_scheduler: bool,
-    /// How often Envoy sent the request to the upstream. Only the last attempt's reply reaches a filter.
+    /// The number of times Envoy sent the request to the upstream. Filters see only the reply to the last attempt.
     pub attempts: u64,
 }
 
 impl Ending {
-    /// The outcome. What broke off the exchange tells more than the status that had been sent by then.
+    /// The outcome. The reason for an early end takes precedence over the status that had already been sent.
     #[must_use]
     pub const fn outcome(self) -> Outcome {
         if self.dropped_by_scheduler {

@@ -5,7 +5,7 @@ use crate::denial::Code;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// A chat request of acme's to a configured model, started at second 1, first token at 1.5, ended at 3.5.
+/// A chat request of acme for a configured model, started at second 1, first token at 1.5, ended at 3.5.
 fn chat(reply: Option<&str>, ending: Ending, denial: Option<Denial>) -> Record {
     let meter = reply.map(|reply| {
         let mut meter = Meter::new(Work::Generate, Some(b"application/json"), None, 200);
@@ -308,7 +308,7 @@ fn what_is_only_noted_counts_as_a_denial_of_a_request_that_passed() {
     assert!(state.iter().all(|(name, _)| *name != "tollgate.denial"));
 }
 
-/// The movements and the filter state of a chat request beside these counts of another filter.
+/// The updates and the filter state of a chat request, with these counts of another filter.
 fn beside(
     reply: Option<&str>,
     denial: Option<Denial>,

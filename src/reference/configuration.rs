@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{code, codes, table};
 use crate::config::schema;
 
-/// Where a field is explained further.
+/// Further explanations of fields.
 const FURTHER: [(&str, &str); 5] = [
     ("mode", "See [modes](#modes)."),
     (
@@ -35,7 +35,7 @@ struct Field {
     meaning: String,
 }
 
-/// A table of the sections, and one for each section with fields of its own.
+/// A table of the sections, and a table for each section with fields.
 pub(super) fn tables() -> String {
     let schema = schema();
     let mut further = FURTHER.to_vec();
@@ -58,7 +58,7 @@ pub(super) fn tables() -> String {
     for (section, inner) in &all {
         if !inner.is_empty() {
             text.push_str(&format!("\n### `{}`\n\n", section.path));
-            // What one of several entries is; of a section that is an object, the table above says it.
+            // The description of an entry. For a section that is an object, the table above has it.
             let entry = ["items", "additionalProperties"]
                 .map(|entry| &schema["properties"][&section.path][entry]);
             for description in entry
@@ -90,7 +90,7 @@ fn fields(schema: &Value, path: &str, found: &mut Vec<Field>) {
     for place in [schema].into_iter().chain(forms(schema)) {
         for (name, member) in members(place) {
             let path = format!("{path}.{name}");
-            // The name of a variant has its meaning in the row of the field.
+            // The row of the field explains its variants.
             if ptr::eq(place, schema) || member.get("description").is_some() {
                 found.push(field(place, name, path.clone()));
             }
@@ -108,7 +108,7 @@ fn members(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     schema["properties"].as_object().into_iter().flatten()
 }
 
-/// What a value may be, where that is one of several things; not what only says which members go together.
+/// The alternatives of a value, without those that only state which members belong together.
 fn forms(schema: &Value) -> Vec<&Value> {
     let forms = ["anyOf", "oneOf"]
         .into_iter()
@@ -120,7 +120,7 @@ fn forms(schema: &Value) -> Vec<&Value> {
     forms.collect()
 }
 
-/// What the schema says of one member of an object.
+/// The row of one member of an object.
 fn field(parent: &Value, name: &str, path: String) -> Field {
     let schema = &parent["properties"][name];
     let (mut meaning, omitted) = described(schema);
@@ -141,7 +141,7 @@ fn field(parent: &Value, name: &str, path: String) -> Field {
     }
 }
 
-/// The description, and what it says of a field that is left out.
+/// The description, and its statement about an omitted field.
 fn described(schema: &Value) -> (String, Option<String>) {
     let text = schema["description"].as_str().unwrap();
     match text.split_once(" Omitted means ") {
@@ -153,7 +153,7 @@ fn described(schema: &Value) -> (String, Option<String>) {
     }
 }
 
-/// A value as it is written, with dots for what is up to the operator.
+/// A value as written, with dots for the operator's choice.
 fn shape(schema: &Value) -> String {
     match (schema.get("const"), schema.get("properties")) {
         (Some(Value::String(word)), _) => word.clone(),

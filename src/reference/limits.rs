@@ -1,4 +1,4 @@
-//! The limits, from the constants that hold them.
+//! The limits, from their constants.
 
 use super::table;
 use crate::config::compile::{MAX_NAME, MAX_VARIABLE};
@@ -38,7 +38,7 @@ pub(super) fn limits() -> String {
             "`too_many_groups`",
         ),
         (
-            "name of a variable in `keysFrom` and `credentials.forward`",
+            "name of an environment variable",
             format!("{MAX_VARIABLE} letters, digits and `_`"),
             REFUSED,
         ),
@@ -67,7 +67,7 @@ pub(super) fn limits() -> String {
         ),
         (
             "nesting of a reply's JSON",
-            "none: what is deeper is only counted".to_owned(),
+            "none: deeper levels are only counted".to_owned(),
             "",
         ),
         (
@@ -76,9 +76,9 @@ pub(super) fn limits() -> String {
             "",
         ),
         (
-            "an event with usage that is to be hidden",
+            "an event with usage to hide",
             size(MAX_HELD),
-            "the client sees it",
+            "the event reaches the client",
         ),
         ("list of models", size(MAX_LIST), "an empty list"),
         (
@@ -97,9 +97,9 @@ pub(super) fn limits() -> String {
             "`malformed_body`",
         ),
         (
-            "labels for models that only a `prefix*` or `*` allows",
+            "labels of models that only a `prefix*` or `*` allows",
             format!(
-                "{MAX_FURTHER_MODELS} for each tenant, {} for all; {RESERVED_MODELS} for each also beyond that; in each worker of Envoy",
+                "{MAX_FURTHER_MODELS} for each tenant, {} for all; beyond that, {RESERVED_MODELS} for each tenant; in each worker of Envoy",
                 grouped(MAX_FURTHER_LABELS as u64)
             ),
             "label `other`",
@@ -107,23 +107,27 @@ pub(super) fn limits() -> String {
         (
             "a usage object in a reply",
             format!(
-                "{}, in a part of the reply {}",
+                "{}; in a part of the reply, {}",
                 size(USAGE_CAP),
                 size(PART_CAP)
             ),
             "`usage_missing`, reason `too_large`",
         ),
         (
-            "choices of a reply that are told apart",
+            "choices of a reply that are counted separately",
             MAX_CHOICES.to_string(),
-            "what is reported is a lower bound",
+            "the counts are a lower bound",
         ),
         (
             "the `metadata` header of embeddings as bytes",
             size(MAX_METADATA),
             "not read",
         ),
-        ("one token count", grouped(MAX_COUNT), "taken for that"),
+        (
+            "one token count",
+            grouped(MAX_COUNT),
+            "larger counts are read as this",
+        ),
         (
             "memory of the meter for one reply",
             size(MAX_MEMORY),
@@ -136,7 +140,7 @@ pub(super) fn limits() -> String {
     )
 }
 
-/// Bytes as people say them; all limits are whole KiB.
+/// A readable size. All limits are whole KiB.
 fn size(bytes: usize) -> String {
     match bytes / 1024 {
         kibibytes @ 1024.. => format!("{} MiB", kibibytes / 1024),

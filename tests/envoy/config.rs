@@ -36,7 +36,7 @@ fn every_fault_is_told_in_a_line_of_its_own_with_its_path() {
         [
             r#"keys[0].keyHash: expected "sha256:" and 64 hex digits, got 3 characters"#,
             "keys[1].tenant: expected one of the names in `tenants`",
-            r#"keys[1].keyHash: expected "sha256:" and 64 hex digits, got 21 bytes that do not begin so"#,
+            r#"keys[1].keyHash: expected "sha256:" and 64 hex digits, got 21 bytes without that prefix"#,
             "models.llama-3.1-8b: expected either `groups` or `access`",
             "publicPaths[0].path: expected an exact path that starts with `/`, without `%`, `?`, `;`, `\\`, empty or dot segments",
         ]
@@ -121,7 +121,7 @@ fn a_configuration_that_identifies_nobody_is_refused() {
         assert_eq!(
             faults(&lines),
             [
-                "nothing identifies anybody: expected at least one entry in `keys`, `keysFrom` or `jwt`, or `trustedHeaders`"
+                "no caller can be identified; expected at least one entry in `keys`, `keysFrom` or `jwt`, or `trustedHeaders`"
             ]
         );
     }

@@ -73,7 +73,7 @@ fn envoy_does_not_start_without_the_variable_and_logs_nothing_of_a_bad_one() {
         ),
         (
             Some(r#""sk-one-0123456789-secret""#),
-            "keysFrom[0].env[0]: expected a key, got one with quotes around it",
+            "keysFrom[0].env[0]: expected a key, got a key in quotes",
         ),
     ] {
         let mut builder = Gateway::builder().config(config_from("plain"));

@@ -1,4 +1,4 @@
-//! `tollgate check`: whether the filter will take a configuration, by the very code of the filter.
+//! `tollgate check`: finds out whether the filter will accept a configuration, with the filter's own code.
 
 pub(crate) mod environment;
 mod placement;
@@ -21,23 +21,23 @@ use crate::moment::{self, Days};
 use crate::output::{Failure, Output, Verdict};
 use crate::source::{Configuration, File};
 
-/// Say whether the filter will take the configurations in some files, and what is wrong with them.
+/// Check whether the filter will accept the configurations in some files, and show their faults.
 ///
-/// A file may be a configuration as YAML or JSON, an Istio WasmPlugin, an EnvoyExtensionPolicy, a bootstrap, listener or
-/// extension of Envoy, or anything that holds one of these. Each fault is one line, `FILE:LINE: path: what is wrong`, and
-/// never repeats a value.
+/// A file may be a configuration in YAML or JSON, an Istio WasmPlugin, an EnvoyExtensionPolicy, an Envoy bootstrap,
+/// listener or extension, or anything that contains one of these. Each fault is one line, `FILE:LINE: path: what is
+/// wrong`, and never repeats a value.
 ///
-/// Variables of the gateway's environment (`keysFrom`, `credentials.forward`) are taken as set where the manifest passes
-/// them on, since their values are the gateway's secrets.
+/// Variables of the gateway's environment (`keysFrom`, `credentials.forward`) are assumed to be set if the manifest
+/// passes them on, since their values are secrets of the gateway.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// What to look at; `-` is standard input
+    /// The files to check; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Exit with 1 for warnings too
     #[arg(long)]
     strict: bool,
-    /// Warn about keys that expire within so many days
+    /// Warn about keys that expire within this many days
     #[arg(long, value_name = "DAYS", default_value = "30d")]
     expiring_within: Days,
     #[command(flatten)]
@@ -61,13 +61,13 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
         }
     }
     let locks = Locks::of(&files);
-    // A policy beside a configuration is looked at with it.
+    // A policy is checked together with a configuration.
     let holds_one = |file: &File| !file.configurations.is_empty() || !file.flaws.is_empty();
     let is_any = files.iter().any(holds_one);
     for file in &files {
         let is_beside_one = is_any && file.policies > 0;
         if !holds_one(file) && !is_beside_one {
-            let message = format!("{}: holds no configuration of Tollgate", file.name);
+            let message = format!("{}: contains no configuration of Tollgate", file.name);
             failures.push(Failure::new(message));
         }
         report.add(file, findings(file, &locks, &gateway, clock));
@@ -89,7 +89,7 @@ fn findings(file: &File, locks: &Locks<'_>, gateway: &Gateway, clock: Clock) -> 
         for (line, path, message) in placement::warnings(configuration) {
             findings.push(Finding::new(Severity::Warning, file, line, path, message));
         }
-        // What is wrong would be warned about once more.
+        // Warnings would repeat the faults.
         if is_refused {
             continue;
         }
@@ -103,20 +103,19 @@ fn findings(file: &File, locks: &Locks<'_>, gateway: &Gateway, clock: Clock) -> 
         }
         for path in gateway.assumes(configuration) {
             let message =
-                "taken as set, its value is not looked at; see `--env-file` and `--environment`";
+                "assumed to be set, its value is not checked; see `--env-file` and `--environment`";
             let line = configuration.line_of(&path);
             findings.push(Finding::new(Severity::Note, file, line, path, message));
         }
     }
     for (line, name) in &file.others {
-        let message =
-            format!("the WebAssembly filter `{name}` is none of Tollgate's; not looked at");
+        let message = format!("the WebAssembly filter `{name}` is not Tollgate's; not checked");
         findings.push(Finding::new(Severity::Note, file, *line, "", message));
     }
     findings
 }
 
-/// What keeps a file from being read.
+/// The problems that keep a file from being read.
 pub(crate) fn flaws(file: &File) -> Vec<Finding> {
     let flaws = file.flaws.iter();
     flaws
@@ -124,7 +123,7 @@ pub(crate) fn flaws(file: &File) -> Vec<Finding> {
         .collect()
 }
 
-/// What the filter makes of a configuration in this file, or all that is wrong with it.
+/// The filter's policy for a configuration in this file, or all faults of the configuration.
 pub(crate) fn compiled(
     file: &File,
     configuration: &Configuration,

@@ -1,4 +1,4 @@
-//! `tollgate completions`: what a shell needs to complete this command.
+//! `tollgate completions`: prints the completions of this command for a shell.
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;

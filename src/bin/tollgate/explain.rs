@@ -1,7 +1,7 @@
-//! `tollgate explain`: what the filter would do with a request, and why.
+//! `tollgate explain`: shows what the filter would do with a request, and why.
 //!
-//! The request passes through the filter's own functions, in their order. What is said beside their verdict is looked up
-//! in the same policy, so that nothing here decides anything.
+//! The request passes through the filter's own functions, in their order. The reasons shown with their verdict come
+//! from the same policy, so nothing is decided here.
 
 mod advice;
 mod model;
@@ -32,9 +32,9 @@ use crate::key;
 use crate::output::{Failure, Output, Verdict};
 use crate::source::File;
 
-/// Say what the filter does with a request, and why.
+/// Explain what the filter does with a request, and why.
 ///
-/// Exits with 0 if the request passes, 1 if it is denied, and 2 if that cannot be told.
+/// Exits with 0 if the request passes, 1 if it is denied, and 2 if that cannot be determined.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -42,19 +42,19 @@ Examples:
   tollgate explain wasmplugin.yaml --claims payload.json --model llama-3.1-8b
   tollgate explain wasmplugin.yaml --method GET --path /v1/models --key-stdin < key")]
 pub(crate) struct Arguments {
-    /// The file with the configuration, as `check` reads it; `-` is standard input
+    /// The file with the configuration, in any form that `check` reads; `-` is standard input
     pub(crate) file: PathBuf,
     /// Read the caller's key from standard input.
     ///
-    /// A key is never an argument: other users of the machine could see it there
+    /// A key cannot be an argument, because other users of the machine could see it
     #[arg(long, conflicts_with = "proof_stdin")]
     pub(crate) key_stdin: bool,
-    /// The payload of the caller's token, as JSON. It is taken as verified: no signature is looked at
+    /// The payload of the caller's token, as JSON. It is treated as verified: the signature is not checked
     #[arg(long, value_name = "FILE")]
     pub(crate) claims: Option<PathBuf>,
-    /// Where `jwt_authn` leaves the payload (`payload_in_metadata`).
+    /// The key under which `jwt_authn` stores the payload (`payload_in_metadata`).
     ///
-    /// Omitted: where the configuration looks for this issuer
+    /// Default: the key that the configuration has for this issuer
     #[arg(long, value_name = "KEY", requires = "claims")]
     pub(crate) metadata_key: Option<String>,
     /// Read the secret of the gateway in front (`trustedHeaders.proof`) from standard input
@@ -63,7 +63,7 @@ pub(crate) struct Arguments {
     /// A name in the caller's verified client certificate (`trustedHeaders.proof`)
     #[arg(long, value_name = "NAME")]
     pub(crate) certificate_name: Option<String>,
-    /// The model that the body names
+    /// The model in the body
     #[arg(long, conflicts_with = "body")]
     pub(crate) model: Option<String>,
     /// The path, with its query
@@ -72,24 +72,24 @@ pub(crate) struct Arguments {
     /// The method
     #[arg(long, default_value = "POST")]
     pub(crate) method: String,
-    /// A further header, `name: value`; may be given several times
+    /// A further header, `name: value`; can be repeated
     #[arg(long = "header", value_name = "HEADER")]
     pub(crate) headers: Vec<String>,
-    /// A file with the whole body, in place of one with nothing but the model
+    /// A file with the whole body, instead of a body with only the model
     #[arg(long, value_name = "FILE")]
     pub(crate) body: Option<PathBuf>,
-    /// The body asks for a stream
+    /// The body requests a stream
     #[arg(long, conflicts_with = "body")]
     pub(crate) stream: bool,
-    /// The moment of the request (RFC 3339). Omitted means now
+    /// The time of the request (RFC 3339). Default: now
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
     #[command(flatten)]
     variables: Variables,
-    /// Taken only to be refused without being repeated
+    /// Accepted only to be refused without repeating the value
     #[arg(long, hide = true)]
     pub(crate) key: Option<OsString>,
-    /// Taken only to be refused without being repeated
+    /// Accepted only to be refused without repeating the value
     #[arg(hide = true)]
     pub(crate) others: Vec<OsString>,
 }
@@ -112,7 +112,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     let (policy, assumed) = policy(&file, &gateway)?;
     for path in assumed {
         output.warn(&format!(
-            "{path}: what the gateway has in this variable is not known here; see `--env-file` and `--environment`"
+            "{path}: the gateway's value of this variable is not known here; see `--env-file` and `--environment`"
         ));
     }
     let (report, secrets) = answer(arguments, policy, &key::from_stdin)?;
@@ -125,9 +125,9 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     Ok(verdict)
 }
 
-/// The policy of the one configuration in a file, and the paths that name a variable whose value is not known.
+/// The policy of the single configuration in a file, and the paths that name a variable with an unknown value.
 ///
-/// Fails with what `check` calls faults.
+/// Fails if `check` would find faults.
 fn policy(file: &File, gateway: &Gateway) -> Result<(Policy, Vec<String>), Failure> {
     let name = &file.name;
     let refused = |faults: Vec<Finding>| {
@@ -150,7 +150,7 @@ fn policy(file: &File, gateway: &Gateway) -> Result<(Policy, Vec<String>), Failu
     Ok((policy, gateway.assumes(configuration)))
 }
 
-/// The answer, and the secrets that must not be printed with it. `secret` reads the one on standard input.
+/// The answer, and the secrets that must not be printed with it. `secret` reads the secret on standard input.
 fn answer(
     arguments: &Arguments,
     policy: Policy,
@@ -161,12 +161,12 @@ fn answer(
     Ok((report, request.into_secrets()))
 }
 
-/// What became of a request.
+/// The outcome of a request.
 struct Passage {
     operation: Option<Operation>,
-    /// The model that the request was allowed, or refused.
+    /// The model for which the request was allowed or refused.
     model: Option<ModelName>,
-    /// Whether the server is asked for usage that the client does not see.
+    /// True if the filter requests usage from the server and hides it from the client.
     hides_usage: bool,
     headers: report::Headers,
     /// What is set aside with each limit.
@@ -178,7 +178,7 @@ fn explain(request: &Request, policy: Policy) -> Report {
     let mode = policy.access.mode;
     let mut policy = Rc::new(policy);
     let passage = pass(request, &policy);
-    // What the other modes let pass is what this one refuses. No exchange holds the policy any more.
+    // This mode refuses what the other modes let pass. No exchange uses the policy any more.
     if let Some(policy) = Rc::get_mut(&mut policy) {
         policy.access.mode = Mode::Enforce;
     }

@@ -16,26 +16,26 @@ use tollgate::key_format::doubt;
 use crate::key;
 use crate::output::{Failure, Output, Verdict};
 
-/// The tenant of a list that names no users.
+/// The tenant of a list without users.
 const EVERYBODY: &str = "everybody";
 
-/// What is as long hardly is a name.
+/// A user of this length is hardly a name.
 const LONG: usize = 20;
 
-/// Leaves room for a number behind a name.
+/// Leaves room for a number after a name.
 const LONGEST_NAME: usize = 100;
 
-/// Turn the keys of another system into a configuration.
+/// Convert the keys of another system to a configuration.
 ///
-/// What is printed holds the hashes of the keys and never a key. What is to be known beside it is said on standard error.
-/// If anything is wrong, nothing is printed but that, by its place, and the exit code is 1.
+/// The output contains the hashes of the keys and never a key. Remarks go to standard error. If there is a fault, only
+/// the faults are printed, each with its place, and the exit code is 1.
 #[derive(Subcommand)]
 pub(crate) enum Task {
     /// Lines `KEY,USER`, as in llm-d's proof of concept.
     ///
     /// Each user becomes a tenant. Empty lines and lines that begin with `#` are skipped.
     KeysUsers(Source),
-    /// A key list of vLLM or its production stack: separated by commas or ends of lines, or a JSON list.
+    /// A key list of vLLM or its production stack: separated by commas or line ends, or a JSON list.
     ///
     /// For a Secret, give its decoded value:
     /// kubectl get secret NAME -o jsonpath='{.data.KEY}' | base64 -d | tollgate import vllm
@@ -47,26 +47,26 @@ pub(crate) struct Source {
     /// The file; `-` is standard input.
     #[arg(default_value = "-")]
     file: PathBuf,
-    /// Put all keys into this one tenant. Omitted, a key list without users belongs to `everybody`.
+    /// Put all keys into this tenant. Default: for a key list without users, `everybody`.
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
 }
 
-/// A key that was found.
+/// A key in the input.
 struct Found<'t> {
-    /// Where, as it is said.
+    /// Its place, as shown in messages.
     place: String,
     key: Cow<'t, str>,
-    /// Whose it is, where that is said.
+    /// Its user, if the input names one.
     user: Option<&'t str>,
 }
 
-/// What is made of the keys.
+/// The result for the keys.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(super) struct Imported(Value);
 
-/// The configuration, laid out as people write it: an entry on each line.
+/// The configuration, formatted as people write it, with an entry on each line.
 impl fmt::Display for Imported {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entries = |section: &str| {
@@ -100,7 +100,7 @@ pub(crate) fn run(task: &Task, output: &mut Output) -> Result<Verdict, Failure> 
         return Ok(Verdict::Bad);
     }
     let imported = import.configuration();
-    // What the filter would refuse must not be handed out.
+    // A configuration that the filter would refuse must not be printed.
     if let Err(faults) = config::compile(imported.0.to_string().as_bytes(), &|_| None) {
         for fault in faults {
             output.fault(&fault.to_string());
@@ -121,7 +121,7 @@ fn read(file: &Path) -> Result<String, Failure> {
     text.map_err(|error| Failure::new(format!("{}: {error}", file.display())))
 }
 
-/// What came of reading a list.
+/// The result of reading a list.
 #[derive(Default)]
 pub(super) struct Import {
     /// Tenant, id and hash of each key.
@@ -139,12 +139,12 @@ impl Import {
             import.list(text)
         };
         if found.is_empty() && import.faults.is_empty() {
-            import.faults.push("there is no key in it".to_owned());
+            import.faults.push("it contains no key".to_owned());
         }
         import.add(&found, tenant);
-        import.remarks.push(
-            "`models` lets every key use every model; narrow it where that is too much".to_owned(),
-        );
+        import
+            .remarks
+            .push("`models` allows every model for every key; restrict it if necessary".to_owned());
         import
     }
 
@@ -182,11 +182,11 @@ impl Import {
             {
                 [key, user] if looks_swapped(key, user) => self.fault(
                     &place,
-                    "what stands after the comma looks like a key; expected `KEY,USER`",
+                    "the text after the comma looks like a key; expected `KEY,USER`",
                 ),
                 [_, user] if user.starts_with(['"', '\'']) => self.fault(
                     &place,
-                    "there are quotes around the user; expected `KEY,USER` without",
+                    "the user is in quotes; expected `KEY,USER` without quotes",
                 ),
                 [key, user] if !user.is_empty() => found.push(Found {
                     place,
@@ -199,7 +199,7 @@ impl Import {
         found
     }
 
-    /// A list of keys, as `keysFrom` reads one.
+    /// A list of keys, in the format of `keysFrom`.
     fn list<'t>(&mut self, text: &'t str) -> Vec<Found<'t>> {
         if text.lines().any(|line| line.starts_with("apiVersion:")) {
             self.faults
@@ -208,7 +208,7 @@ impl Import {
         }
         let Some(entries) = list_entries(text) else {
             self.faults
-                .push("it begins with `[` but is no JSON list of strings".to_owned());
+                .push("it begins with `[` but is not a JSON list of strings".to_owned());
             return Vec::new();
         };
         let found = entries.into_iter().zip(1_usize..);
@@ -223,7 +223,7 @@ impl Import {
 
     fn add(&mut self, found: &[Found<'_>], tenant: Option<&str>) {
         let mut names = Names::default();
-        // Who has a good name already keeps it.
+        // Users with a valid name keep it.
         let users = found.iter().filter_map(|found| found.user);
         for user in users.filter(|user| plain(user) == *user) {
             names.of(user);
@@ -259,7 +259,7 @@ impl Import {
             if *count == 1 && user.is_some_and(|user| *user != owner) {
                 self.remark(
                     place,
-                    &format!("the user cannot be a name as it is written, and becomes `{owner}`"),
+                    &format!("the user is not a valid name, and becomes `{owner}`"),
                 );
             }
             let id = format!("{owner}-{count}");
@@ -277,7 +277,7 @@ impl Import {
     }
 }
 
-/// The names that users get, each of its own.
+/// The unique names that users get.
 #[derive(Default)]
 struct Names {
     of_user: HashMap<String, String>,
@@ -301,7 +301,7 @@ impl Names {
     }
 }
 
-/// A name that a tenant may have, as near as can be to this text.
+/// The valid name of a tenant that is closest to this text.
 fn plain(user: &str) -> String {
     let letter = |letter: char| {
         let mut buffer = [0; 4];
@@ -319,7 +319,7 @@ fn plain(user: &str) -> String {
     }
 }
 
-/// Whether the columns may stand the other way round. Keys must not become names, which are printed.
+/// Returns true if the columns may be swapped. Keys must not become names, which are printed.
 fn looks_swapped(key: &str, user: &str) -> bool {
     user.starts_with("sk-") || (user.len() >= LONG && user.len() > key.len() && !user.contains('@'))
 }

@@ -1,4 +1,4 @@
-//! `tollgate key`: keys, and the hashes that are configured of them.
+//! `tollgate key`: creates and hashes keys.
 
 mod format;
 mod new;
@@ -14,19 +14,19 @@ use tollgate::key_format::{Doubt, doubt};
 
 use crate::output::{Failure, Output, Verdict};
 
-/// Longer keys are refused by the filter.
+/// The filter refuses longer keys.
 const LONGEST_KEY: u64 = 512;
 
-/// Make keys, and hash them.
+/// Create and hash keys.
 #[derive(Subcommand)]
 pub(crate) enum Task {
     New(new::Arguments),
-    /// Read a key from standard input, and print the `keyHash` that is configured of it.
+    /// Read a key from standard input, and print its `keyHash`.
     ///
-    /// A key is never an argument: other users of the machine could see it there. The hash of what looks like no key is
-    /// printed too, with exit code 1: the key is cut or mistyped, or has quotes or `Bearer` around it.
+    /// A key cannot be an argument, because other users of the machine could see it. If the input does not look like a
+    /// key, the hash is printed with exit code 1: the key is cut or mistyped, or has quotes or `Bearer` around it.
     Hash {
-        /// Taken only to be refused without being repeated.
+        /// Accepted only to be refused without repeating the value.
         #[arg(hide = true)]
         arguments: Vec<OsString>,
     },
@@ -36,7 +36,7 @@ pub(crate) enum Task {
 #[serde(rename_all = "camelCase")]
 struct Hash {
     key_hash: String,
-    /// What speaks against the key.
+    /// The objection to the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<Doubt>,
 }
@@ -51,7 +51,7 @@ pub(crate) fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
     match task {
         Task::New(arguments) => new::run(arguments, output),
         Task::Hash { arguments } if !arguments.is_empty() => Err(Failure::new(
-            "expected the key on standard input; other users of the machine can see an argument",
+            "expected the key on standard input; other users of the machine can see arguments",
         )),
         Task::Hash { .. } => {
             let key = from_stdin()?;

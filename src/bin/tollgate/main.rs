@@ -1,6 +1,6 @@
-//! `tollgate`: what an operator does beside the gateway.
+//! `tollgate`: the operator's command.
 //!
-//! It exits with 0 if all is well, with 1 if what it looked at is not, and with 2 if it could not look.
+//! It exits with 0 on success, with 1 if the input is faulty, and with 2 if the input could not be checked.
 
 mod check;
 mod completions;
@@ -22,15 +22,15 @@ use self::output::{Failure, Output, Verdict};
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  All is well
-  1  What was looked at is not: a fault, a denial, a key with a wrong checksum; with --strict, a warning
-  2  It could not be looked at: wrong arguments, a file that cannot be read or holds nothing to look at";
+  0  Success
+  1  The input is faulty: a fault, a denial, a key with a wrong checksum; with --strict, a warning
+  2  The input could not be checked: wrong arguments, a file that cannot be read or contains nothing to check";
 
-/// Keys and configurations of Tollgate, the Envoy filter for LLM inference.
+/// Manage keys and check configurations of Tollgate, the Envoy filter for LLM inference.
 #[derive(Parser)]
 #[command(name = "tollgate", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Arguments {
-    /// Write JSON, for programs.
+    /// Print JSON, for programs.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says what is wrong with the arguments, without a long one: it may be a key in the wrong place.
+/// Prints the problem with the arguments. Long values are left out, because they may be misplaced keys.
 fn refuse(error: &clap::Error) -> ExitCode {
     let values = std::env::args().skip(1).filter_map(|argument| {
         if argument.starts_with('-') {
@@ -84,7 +84,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
     } else {
         write!(io::stdout(), "{text}")
     };
-    // Who does not listen has the exit code.
+    // Without a reader, the exit code is enough.
     drop(written);
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }

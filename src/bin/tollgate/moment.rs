@@ -1,4 +1,4 @@
-//! Points in time as an operator writes them: RFC 3339, or a number of days.
+//! Times as an operator writes them: RFC 3339, or a number of days.
 
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,14 +16,14 @@ pub(crate) fn now() -> i64 {
     })
 }
 
-/// The moment of an RFC 3339 text.
+/// Parses RFC 3339.
 pub(crate) fn parse(text: &str) -> Option<i64> {
     OffsetDateTime::parse(text, &Rfc3339)
         .ok()
         .map(OffsetDateTime::unix_timestamp)
 }
 
-/// As RFC 3339, in UTC.
+/// Formats as RFC 3339, in UTC.
 pub(crate) fn format(moment: i64) -> Option<String> {
     let moment = OffsetDateTime::from_unix_timestamp(moment).ok()?;
     moment.format(&Rfc3339).ok()
@@ -51,7 +51,7 @@ impl FromStr for Days {
     }
 }
 
-/// When a key is to end.
+/// The expiry of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     After(Days),

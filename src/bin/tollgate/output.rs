@@ -1,18 +1,18 @@
-//! What the command says, and how it ends.
+//! The output of the command, and its result.
 
 use std::fmt;
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-/// What came of looking at something.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Good,
     Bad,
 }
 
-/// Why the command could not do its work. It never holds a key.
+/// The reason why the command could not do its work. It never contains a key.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 
@@ -21,13 +21,13 @@ impl Failure {
         Self(message.into())
     }
 
-    /// Several as one; `None` for none.
+    /// Joins several failures; `None` for none.
     pub(crate) fn all(failures: Vec<Self>) -> Option<Self> {
         let messages: Vec<String> = failures.into_iter().map(|failure| failure.0).collect();
         (!messages.is_empty()).then(|| Self(messages.join("\ntollgate: ")))
     }
 
-    /// Says it on standard error. If that cannot be written to, the exit code has to do.
+    /// Prints it to standard error. If that fails, the exit code must be enough.
     pub(crate) fn report(&self) {
         let _ = writeln!(io::stderr(), "tollgate: {}", self.0);
     }
@@ -43,7 +43,7 @@ impl Output {
         Self { json }
     }
 
-    /// Writes one answer: `answer` as JSON where that is asked for, else as its text.
+    /// Writes one answer, as JSON if requested, else as text.
     pub(crate) fn say<T: Serialize + fmt::Display>(&mut self, answer: &T) -> Result<(), Failure> {
         let text = if self.json {
             serde_json::to_string(answer).map_err(|error| Failure::new(error.to_string()))?
@@ -56,14 +56,14 @@ impl Output {
         self.write(&format!("{text}\n"))
     }
 
-    /// Writes a text that is meant for no program of ours.
+    /// Writes text that is never JSON.
     #[expect(
         clippy::unused_self,
-        reason = "whoever writes has been given the output"
+        reason = "the only place that writes to standard output"
     )]
     pub(crate) fn write(&mut self, text: &str) -> Result<(), Failure> {
         match io::stdout().write_all(text.as_bytes()) {
-            // Who closes the pipe has read enough.
+            // A closed pipe means that the reader has enough.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!(
                 "cannot write to standard output: {error}"
             ))),
@@ -71,21 +71,21 @@ impl Output {
         }
     }
 
-    /// Writes a key to standard error, so that no file that takes the answer takes it too.
+    /// Writes a key to standard error, so that it is not in a file with the answer.
     pub(crate) fn confide(&mut self, key: &str) -> Result<(), Failure> {
         writeln!(
             io::stderr(),
-            "The key, which is kept nowhere and not shown again:\n{key}"
+            "The key, which is not stored and not shown again:\n{key}"
         )
         .map_err(|error| Failure::new(format!("cannot write to standard error: {error}")))
     }
 
-    /// Says on standard error why there is no answer.
+    /// Prints to standard error why there is no answer.
     pub(crate) fn fault(&mut self, message: &str) {
         let _ = writeln!(io::stderr(), "tollgate: {message}");
     }
 
-    /// Says on standard error what does not change the answer.
+    /// Prints a remark to standard error.
     pub(crate) fn warn(&mut self, message: &str) {
         let _ = writeln!(io::stderr(), "tollgate: warning: {message}");
     }

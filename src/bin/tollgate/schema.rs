@@ -8,7 +8,7 @@ use tollgate::config::schema;
 
 use crate::output::{Failure, Output, Verdict};
 
-/// In lines, for a file that people may look into; with `--json` in one line.
+/// Indented, for people; with `--json` in one line.
 #[derive(Serialize)]
 struct Schema(Value);
 

@@ -1,6 +1,6 @@
-//! A file ▶ every configuration of the filter in it, as the filter would get it, with the lines it stands on.
+//! A file ▶ every configuration of the filter in it, as the filter would get it, with its lines.
 //!
-//! A file may be a configuration itself, or hold some: an Istio WasmPlugin, an EnvoyExtensionPolicy, a bootstrap, a
+//! A file may be a configuration itself, or contain some: an Istio WasmPlugin, an EnvoyExtensionPolicy, a bootstrap, a
 //! listener or an extension of Envoy, anything that embeds one of these, and lists and streams of them.
 
 mod found;
@@ -18,23 +18,23 @@ pub(crate) use self::lock::Lock;
 use crate::output::Failure;
 use crate::yaml::{self, Flaw, Node, Value};
 
-/// Nothing that configures a gateway is larger.
+/// No configuration of a gateway is larger.
 const LARGEST: u64 = 64 << 20;
 
-/// A text in a text may hold a filter; one that is its own content would go on for ever.
+/// A text within a text may contain a filter. The limit stops endless nesting.
 const DEEPEST: usize = 3;
 
-/// What was found in a file.
+/// The contents of a file.
 #[derive(Debug)]
 pub(crate) struct File {
-    /// As it was given; standard input is `<stdin>`.
+    /// The name as given; `<stdin>` for standard input.
     pub(crate) name: String,
     pub(crate) configurations: Vec<Configuration>,
-    /// What is wrong with the file as such: syntax, and names written twice.
+    /// Problems with the file itself: syntax, and duplicate names.
     pub(crate) flaws: Vec<Flaw>,
-    /// WebAssembly filters that are other people's: their lines and names.
+    /// WebAssembly filters that are not Tollgate: their lines and names.
     pub(crate) others: Vec<(usize, String)>,
-    /// How many policies there are that could refuse what does not carry a header, and which do.
+    /// The number of policies that could refuse requests without a header, and those that do.
     pub(crate) policies: usize,
     pub(crate) locks: Vec<Lock>,
 }
@@ -42,33 +42,34 @@ pub(crate) struct File {
 /// One configuration of the filter.
 #[derive(Debug)]
 pub(crate) struct Configuration {
-    /// What holds it: `WasmPlugin istio-system/tollgate`, `filter tollgate`, or `configuration` for one by itself.
+    /// The object that contains it: `WasmPlugin istio-system/tollgate`, `filter tollgate`, or `configuration` for one
+    /// by itself.
     pub(crate) origin: String,
     /// The JSON text that the filter gets.
     pub(crate) text: String,
     pub(crate) carrier: Carrier,
-    /// The Kubernetes resource or the document that it is in.
+    /// The Kubernetes resource or the document that contains it.
     pub(crate) document: Rc<Node>,
-    /// The object that loads the filter, in `lines`; for a configuration by itself, that itself.
+    /// The object that loads the filter, in `lines`; a configuration by itself is its own.
     pub(crate) plugin: Rc<Node>,
-    /// Where `plugin` stands.
+    /// The lines of `plugin`.
     pub(crate) lines: Lines,
-    /// The configuration itself, if it can be read, and where it stands.
+    /// The configuration itself, if it can be read, and its lines.
     tree: Option<Rc<Node>>,
     tree_lines: Lines,
-    /// Where it begins.
+    /// Its first line.
     line: usize,
-    /// Where a text stops being JSON.
+    /// The line at which a text is no longer valid JSON.
     broken: Option<usize>,
 }
 
-/// What brings a configuration to the filter.
+/// The kind of object that carries a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Carrier {
     Bare,
     /// Istio's.
     WasmPlugin,
-    /// What takes its place in Istio 1.31: the same, with the module in `spec.wasm`.
+    /// Its replacement in Istio 1.31: the same, with the module in `spec.wasm`.
     TrafficExtension,
     /// Envoy Gateway's.
     ExtensionPolicy,
@@ -78,7 +79,7 @@ pub(crate) enum Carrier {
 /// The lines of a text within texts, as lines of the file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lines {
-    /// What holds the text; the innermost is the last.
+    /// The nodes that contain the text; the innermost is last.
     holders: Vec<Rc<Node>>,
 }
 
@@ -100,12 +101,12 @@ impl Lines {
 }
 
 impl Configuration {
-    /// Whether the text is no JSON.
+    /// Returns true if the text is not JSON.
     pub(crate) fn is_broken(&self) -> bool {
         self.broken.is_some()
     }
 
-    /// The line of the file where a fault with this path stands.
+    /// The line of a fault with this path.
     pub(crate) fn line_of(&self, path: &str) -> usize {
         self.broken.unwrap_or_else(|| {
             let line = self.tree.as_ref().and_then(|tree| tree.line_of(path));
@@ -211,7 +212,9 @@ impl File {
                 self.flaws.push(Flaw {
                     line: lines.in_file(document.line_of("kind").unwrap_or(document.line)),
                     path: "kind".to_owned(),
-                    message: format!("nothing reads the filter in this; expected {expected}"),
+                    message: format!(
+                        "this kind of resource does not load the filter; expected {expected}"
+                    ),
                 });
             }
             _ if kind.is_none() && sections(document) > 0 => {
@@ -325,7 +328,7 @@ impl File {
         };
         if let Some(written) = written {
             configuration.line = lines.in_file(written.line);
-            // Only Envoy takes the text for what is written in it.
+            // Only Envoy reads the text as JSON.
             if let (Carrier::Envoy, Some(text)) = (carrier, written.text()) {
                 configuration.text = text.to_owned();
                 configuration.tree_lines = lines.within(written);
@@ -358,7 +361,7 @@ fn may_hold_a_filter(text: &str) -> bool {
     loads_one.iter().any(|name| text.contains(name))
 }
 
-/// What a resource is meant to be that holds a configuration where one of the known kinds does.
+/// The likely kind of a resource that has a configuration in the place where a known kind has it.
 fn meant(document: &Node) -> Option<&'static str> {
     let spec = document.member("spec")?;
     let ours = |config: Option<&Node>| config.is_some_and(|config| sections(config) > 0);

@@ -1,5 +1,6 @@
-//! YAML and JSON as trees that know their lines. Plain scalars mean what they mean to `kubectl` (sigs.k8s.io/yaml, which
-//! is YAML 1.1: `yes` is true, a date stays a string), and what two readers take differently is a fault.
+//! YAML and JSON as trees with line numbers. Plain scalars have the same meaning as in `kubectl` (sigs.k8s.io/yaml,
+//! which is YAML 1.1: `yes` is true, a date stays a string). A construct that two readers may read differently is a
+//! fault.
 
 mod scalar;
 
@@ -10,12 +11,12 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use self::scalar::{name, scalar};
 
-/// Nothing that is written for Envoy or Kubernetes is nested deeper.
+/// No file for Envoy or Kubernetes is nested deeper.
 const DEEPEST: usize = 100;
-/// A tree with its aliases written out; a small file can be made to explode.
+/// The limit for a tree with its aliases expanded. A small file can expand to a huge one.
 const LARGEST: usize = 4_000_000;
 
-/// What is wrong with a file as such. It repeats names, never a value.
+/// A problem with the file itself. It repeats names, never a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Flaw {
     pub(crate) line: usize,
@@ -28,7 +29,7 @@ pub(crate) struct Node {
     /// Counted from 1.
     pub(crate) line: usize,
     pub(crate) value: Value,
-    /// How many nodes it is with all its aliases written out.
+    /// The number of nodes with all aliases expanded.
     size: usize,
 }
 
@@ -105,8 +106,8 @@ impl Node {
         }
     }
 
-    /// The line of the file on which line `line` (from 1) of this text stands. Only a literal block keeps its lines; the
-    /// parser says where its first line that is not blank is.
+    /// The line of the file for line `line` (from 1) of this text. Only a literal block keeps its lines; the parser
+    /// gives the position of its first line that is not blank.
     pub(crate) fn line_within(&self, line: usize) -> usize {
         match &self.value {
             Value::Text(text) if text.style == ScalarStyle::Literal => {
@@ -118,8 +119,8 @@ impl Node {
         }
     }
 
-    /// The line of what a path such as `keys[2].keyHash` or `models.llama-3.1-8b` names, or of the innermost part of it
-    /// that is there. Names may hold dots, so the longest that fits is taken.
+    /// The line of a path such as `keys[2].keyHash` or `models.llama-3.1-8b`, or of the innermost part of it that
+    /// exists. Names may contain dots, so the longest match is used.
     pub(crate) fn line_of(&self, path: &str) -> Option<usize> {
         let path = path.strip_prefix('.').unwrap_or(path);
         if let Some((index, rest)) = path.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -158,7 +159,7 @@ impl Serialize for Node {
     }
 }
 
-/// All documents of a text, and what is wrong with it. After a syntax error there is nothing more to read.
+/// All documents of a text, and its problems. Reading stops at a syntax error.
 pub(crate) fn read(text: &str) -> (Vec<Rc<Node>>, Vec<Flaw>) {
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
@@ -175,7 +176,7 @@ pub(crate) fn read(text: &str) -> (Vec<Rc<Node>>, Vec<Flaw>) {
 
 struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
-    /// By the number that the parser gives them.
+    /// By the parser's numbers.
     anchors: Vec<(usize, Rc<Node>)>,
     /// Names with their punctuation: `keys`, `[2]`, `.keyHash`.
     path: Vec<String>,
@@ -240,7 +241,7 @@ impl<'t> Reader<'t> {
                 // An anchor that is still being read would contain itself.
                 return match known {
                     Some((_, node)) => Ok(Rc::clone(node)),
-                    None => Err(self.flaw(line, "an alias within what it stands for")),
+                    None => Err(self.flaw(line, "an alias within its own anchor")),
                 };
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -253,7 +254,7 @@ impl<'t> Reader<'t> {
         };
         let node = Rc::new(Node::new(line, value));
         if node.size > LARGEST {
-            return Err(self.flaw(line, "too large with its aliases written out"));
+            return Err(self.flaw(line, "too large with its aliases expanded"));
         }
         if anchor != 0 {
             self.anchors.push((anchor, Rc::clone(&node)));
@@ -276,7 +277,7 @@ impl<'t> Reader<'t> {
 
     fn map(&mut self) -> Result<Value, Flaw> {
         let mut entries: Vec<Entry> = Vec::new();
-        // Found by name without a walk, as a map may have 100,000 entries.
+        // An index by name, because a map may have 100,000 entries.
         let mut places = std::collections::HashMap::new();
         loop {
             let (event, span) = self.next()?;
@@ -295,7 +296,7 @@ impl<'t> Reader<'t> {
             let Some(name) = name else {
                 return Err(self.flaw(
                     line,
-                    "expected a name before `:`, no list, object, alias or null",
+                    "expected a name before `:`, not a list, object, alias or null",
                 ));
             };
             let (event, span) = self.next()?;
@@ -320,7 +321,7 @@ impl<'t> Reader<'t> {
                 Some(earlier) => {
                     if !earlier.merged {
                         self.flaws
-                            .push(self.flaw(line, "written twice; expected each name once"));
+                            .push(self.flaw(line, "duplicate name; expected each name once"));
                     }
                     *earlier = entry;
                 }
@@ -333,7 +334,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// `<<`: the members of one map, or of each in a list, of which the first wins.
+    /// `<<`: the members of one map, or of each in a list, where the first wins.
     fn merge(
         &mut self,
         line: usize,
@@ -353,7 +354,7 @@ impl<'t> Reader<'t> {
             match places.get(&entry.name).and_then(|at| entries.get(*at)) {
                 Some(own) if !own.merged => {
                     self.path.push(segment(&entry.name));
-                    self.flaws.push(self.flaw(line, "written before a `<<` that has it too, where kubectl takes the other value; expected after it"));
+                    self.flaws.push(self.flaw(line, "a name before a `<<` that contains it too, of which kubectl takes the other value; expected it after the `<<`"));
                     self.path.pop();
                 }
                 Some(_) => {}
@@ -371,7 +372,7 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// A name as a part of a path. One of a field is letters; what is not may be a key in the wrong place.
+/// A name as a part of a path. The name of a field has only letters; other text may be a misplaced key.
 fn segment(name: &str) -> String {
     let is_field = name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphabetic());
     format!(".{}", if is_field { name } else { "…" })

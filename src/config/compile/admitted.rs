@@ -1,4 +1,4 @@
-//! `admittedHeader`: what every admitted request carries.
+//! `admittedHeader`: the header on every admitted request.
 
 use std::rc::Rc;
 
@@ -11,11 +11,11 @@ use crate::headers::same_name;
 use crate::identity::{Source, TrustedHeaders, can_be_key};
 use crate::policy::{Secret, SecretHeader};
 
-/// What the value may be. It stays out of a fault.
+/// The rule for the value. A fault never repeats the value.
 const CHARACTERS: &str = "1 to 512 visible ASCII characters without commas";
 
 impl Compiler<'_> {
-    /// `sources`, `model_header` and `trusted` are headers with a meaning of their own.
+    /// `sources`, `model_header` and `trusted` are headers that already have a meaning.
     pub(super) fn admitted_header(
         &mut self,
         config: &Config<'_>,
@@ -40,7 +40,7 @@ impl Compiler<'_> {
         {
             self.fault(
                 "admittedHeader.name",
-                "a header with a meaning of its own; expected another one, such as `x-tollgate-admitted`",
+                "this header already has a meaning; expected another one, such as `x-tollgate-admitted`",
             );
         }
         let value = match (written.value, written.env) {

@@ -1,4 +1,4 @@
-//! `body`: which members of a body are refused.
+//! `body`: the members of a body that are refused.
 
 use std::rc::Rc;
 
@@ -24,7 +24,7 @@ impl Compiler<'_> {
                 if !fits {
                     self.fault(
                         format!("body.{list}[{index}]"),
-                        "expected the name of a member, or its beginning and `*`: 1 to 64 visible ASCII characters",
+                        "expected the name of a member, or a prefix and `*`: 1 to 64 visible ASCII characters",
                     );
                 }
                 if list == "deny" && OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) {

@@ -1,4 +1,4 @@
-//! `credentials`: where they are looked for, and what the upstream gets of them.
+//! `credentials`: the headers that may carry one, and the credential that the server gets.
 
 use std::rc::Rc;
 
@@ -36,7 +36,7 @@ impl Compiler<'_> {
         let path = "credentials.forward.env";
         let key = self.variable(path, &variable).unwrap_or_default();
         let key = key.trim();
-        // An unset variable has been named already. What the server takes for a key is up to it.
+        // An unset variable is reported already. The format of the server's key is up to the server.
         match doubt(key.as_bytes()) {
             _ if key.is_empty() => {}
             Some(doubt @ (Doubt::Quoted | Doubt::Scheme)) => self.fault(path, doubt.to_string()),
@@ -73,7 +73,7 @@ impl Compiler<'_> {
             if sources.iter().any(|other| *other.header == *header) {
                 self.fault(
                     format!("{path}.header"),
-                    "the same header as a source before; expected each once",
+                    "the same header as an earlier source; expected each header once",
                 );
             }
             sources.push(Source {

@@ -1,4 +1,4 @@
-//! `headers`: which headers are removed.
+//! `headers`: the headers that are removed.
 
 use super::{Compiler, is_token};
 use crate::config::faults::read;
@@ -18,7 +18,7 @@ impl Compiler<'_> {
                 if !is_token(text) || text.contains('*') || text.len() > MAX_HEADER {
                     self.fault(
                         format!("headers.{list}[{index}]"),
-                        "expected the name of a header, or its beginning and `*`, 64 characters at most",
+                        "expected the name of a header, or a prefix and `*`, at most 64 characters",
                     );
                 }
                 if list == "allow" && may_be_ours(name) {

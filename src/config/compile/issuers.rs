@@ -24,7 +24,7 @@ impl Compiler<'_> {
             if issuers.iter().any(known) {
                 self.fault(
                     format!("{path}.issuer"),
-                    "the same metadataKey and issuer as an entry before; expected each once",
+                    "the same `metadataKey` and `issuer` as an earlier entry; expected each pair once",
                 );
             }
             let tenant_from_group = entry.tenant_from_group.iter().enumerate();
@@ -44,7 +44,7 @@ impl Compiler<'_> {
             if entry.groups_separator.as_deref() == Some("") {
                 self.fault(
                     format!("{path}.groupsSeparator"),
-                    "expected what stands between two groups, such as `,`",
+                    "expected a non-empty separator, such as `,`",
                 );
             }
             issuers.push(Issuer {
@@ -85,7 +85,7 @@ impl Compiler<'_> {
     }
 }
 
-/// Scopes are words between spaces, as RFC 6749, section 3.3, has them; Entra calls the claim `scp`.
+/// Scopes are separated by spaces (RFC 6749, section 3.3). Entra calls the claim `scp`.
 fn default_separator(claim: Option<&[String]>) -> Option<String> {
     let name = claim?.last()?;
     matches!(name.as_str(), "scope" | "scp").then(|| " ".to_owned())

@@ -1,4 +1,4 @@
-//! `keys` and `keysFrom`: every key that is accepted, known by its hash alone.
+//! `keys` and `keysFrom`: every accepted key, identified only by its hash.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::key_format::{Doubt, SHORTEST_LISTED, doubt};
 use crate::model_name::ModelLimit;
 use crate::tenant::{Digest, GroupSet, Key, KeyTerms, Tenant};
 
-/// The keys that are already known, for what the next one must not repeat.
+/// The keys so far, which the next key must not repeat.
 struct Known {
     keys: Keys,
     ids: FxHashSet<Rc<str>>,
@@ -44,7 +44,7 @@ impl Compiler<'_> {
         known.keys
     }
 
-    /// The keys of one variable. Faults name the place in it, `keysFrom[0].env[2]`, and nothing of what stands there.
+    /// The keys of one variable. Faults name the place in it, `keysFrom[0].env[2]`, and never its content.
     fn keys_from(&mut self, path: &str, from: &KeysFromConfig, known: &mut Known) {
         let tenant = self.tenant(&format_args!("{path}.tenant"), &from.tenant);
         let path = format!("{path}.env");
@@ -54,7 +54,7 @@ impl Compiler<'_> {
         let Some(entries) = list_entries(&text) else {
             self.fault(
                 path,
-                "the variable begins with `[` but is no JSON list of strings",
+                "the variable begins with `[` but is not a JSON list of strings",
             );
             return;
         };
@@ -134,7 +134,7 @@ impl Compiler<'_> {
         if !known.ids.insert(Rc::clone(&id)) {
             self.fault(
                 path,
-                format!("duplicate key id `{id}`; expected a name of its own"),
+                format!("duplicate key id `{id}`; expected a unique id"),
             );
         }
         id
@@ -206,7 +206,7 @@ impl Compiler<'_> {
     pub(super) fn digest(&mut self, path: &dyn fmt::Display, text: &str) -> Option<Digest> {
         let Some(digits) = text.strip_prefix("sha256:") else {
             let length = text.len();
-            self.fault(path, format!(r#"expected "sha256:" and 64 hex digits, got {length} bytes that do not begin so"#));
+            self.fault(path, format!(r#"expected "sha256:" and 64 hex digits, got {length} bytes without that prefix"#));
             return None;
         };
         self.hex_digest(path, "sha256:", digits)
@@ -224,7 +224,7 @@ impl Compiler<'_> {
         }
         let count = digits.len();
         let found = if count == 64 {
-            "a character that is no hex digit".to_owned()
+            "a character that is not a hex digit".to_owned()
         } else {
             format!("{count} characters")
         };
@@ -236,16 +236,16 @@ impl Compiler<'_> {
     }
 }
 
-/// What is wrong with an entry that is to be a key.
+/// The problem with an entry that should be a key.
 fn no_key(entry: &str) -> Option<String> {
     match doubt(entry.as_bytes()) {
         Some(Doubt::Hash) => Some(format!(
-            "{}; hashes are read with `format: hashes`",
+            "{}; for hashes, use `format: hashes`",
             Doubt::Hash
         )),
         Some(Doubt::Guessable) | None => (entry.len() < SHORTEST_LISTED).then(|| {
             format!(
-                "expected a key of {SHORTEST_LISTED} characters or more, got {}; a shorter one that is in use is configured by its hash",
+                "expected a key of {SHORTEST_LISTED} characters or more, got {}; configure a shorter key by its hash",
                 entry.len()
             )
         }),
@@ -253,7 +253,7 @@ fn no_key(entry: &str) -> Option<String> {
     }
 }
 
-/// The entries of a variable; `None` for what begins as a JSON list of strings and is none.
+/// The entries of a variable. `None` if it begins like a JSON list of strings but is not one.
 #[must_use]
 pub fn list_entries(text: &str) -> Option<Vec<Cow<'_, str>>> {
     let text = text.trim();

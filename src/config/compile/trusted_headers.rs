@@ -1,4 +1,4 @@
-//! `trustedHeaders`: the gateway in front, what proves it, and what it may say.
+//! `trustedHeaders`: the gateway in front, its proof, and its identity headers.
 
 use super::Compiler;
 use crate::access::ModelHeader;
@@ -9,7 +9,7 @@ use crate::headers::same_name;
 use crate::identity::{GatewayProof, Source, TrustedHeaders};
 
 impl Compiler<'_> {
-    /// `sources` and `model_header` are headers with a meaning of their own.
+    /// `sources` and `model_header` are headers that already have a meaning.
     pub(super) fn trusted_headers(
         &mut self,
         config: &Config<'_>,
@@ -25,13 +25,16 @@ impl Compiler<'_> {
             let name = compiler.header_name(path, name);
             let is = |other: &str| same_name(name.as_bytes(), other);
             if names.iter().any(|other| is(other)) {
-                compiler.fault(path, "the same header as one before; expected each once");
+                compiler.fault(
+                    path,
+                    "the same header as an earlier one; expected each header once",
+                );
             }
             let taken = is(&model_header.name) || sources.iter().any(|source| is(&source.header));
             if taken || is_ours(&name) {
                 compiler.fault(
                     path,
-                    "a credential source, the model header or a header that the filter sets; expected another one",
+                    "this header is a credential source, the model header or set by the filter; expected another one",
                 );
             }
             names.push(name.clone());
@@ -54,10 +57,10 @@ impl Compiler<'_> {
         {
             let path = format!("trustedHeaders.attributeHeaders.{name}");
             let name = header(self, &path, &name);
-            // The path is known, so the value is read without one of its own.
+            // The path is known, so serde need not report one.
             match serde_json::from_str::<String>(text) {
                 Ok(attribute) => attribute_headers.push((name, attribute.into())),
-                Err(_) => self.fault(path, "expected the name of an attribute, a string"),
+                Err(_) => self.fault(path, "expected the name of an attribute as a string"),
             }
         }
         let mut attribute = |path: &str, name: Option<String>| {
@@ -76,7 +79,7 @@ impl Compiler<'_> {
         if tenant.is_none() && written.default_tenant.is_none() {
             self.fault(
                 "trustedHeaders",
-                "expected `tenantAttribute`, `defaultTenant` or both; nobody would have a tenant",
+                "no caller would have a tenant; expected `tenantAttribute`, `defaultTenant` or both",
             );
         }
         let default_tenant = written
@@ -114,7 +117,7 @@ impl Compiler<'_> {
                 if !written.client_certs_verified {
                     self.fault(
                         format!("{PATH}.clientCertsVerified"),
-                        "expected `true`, your word that Envoy lets no unverified client certificate in; it tells the names of those too",
+                        "expected `true` to confirm that Envoy rejects unverified client certificates, whose names it reports too",
                     );
                 }
                 let names = names.iter().map(|name| name.as_str().into());

@@ -1,4 +1,4 @@
-//! The schema against the filter itself: what one accepts the other accepts, save what [`UNSEEN`] lists.
+//! Compares the schema with the filter: both accept the same configurations, except for the faults in [`UNSEEN`].
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use super::*;
 use crate::config::{Fault, compile};
 use crate::fixtures::demo;
 
-/// Faults that a schema cannot see, by what their messages say: it looks at one place of one JSON value, and at neither
-/// other places, the environment, nor what is written twice.
+/// Faults that a schema cannot find, by parts of their messages. A schema checks one place of one JSON value. It cannot
+/// check other places, the environment or duplicate names.
 const UNSEEN: &[&str] = &[
     "duplicate key id ",
     "expected `id=hash`",
@@ -23,17 +23,17 @@ const UNSEEN: &[&str] = &[
     "expected one of the names in `tenants`",
     "expected one of the ids in `keys`",
     "three decimals",
-    "got 18 bytes that do not begin so", // in a variable
+    "got 18 bytes without that prefix", // in a variable
     "no header carries this attribute",
-    "only `trustedHeaders` has attributes",
+    "attributes come from `trustedHeaders`",
     "the same ",
     "the variable ",
-    "a header with a meaning of its own",
+    "this header already has a meaning",
     "the filter reads this member itself",
     "the filter sets a header of this name itself",
-    "a credential source, the model header or a header that the filter sets",
+    "this header is a credential source",
     "duplicate field ",
-    "written twice",
+    "duplicate name",
 ];
 
 static VALIDATOR: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
@@ -48,7 +48,7 @@ fn errors(config: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Holds the schema against what `compile` made of this text: called for every configuration that the tests compile.
+/// Compares the schema with the result of `compile`, for every configuration that the tests compile.
 pub(crate) fn agrees(text: &[u8], faults: &[Fault]) {
     let Ok(mut config) = serde_json::from_slice(text) else {
         return;
@@ -67,7 +67,7 @@ fn is_unseen(fault: &str) -> bool {
     UNSEEN.iter().any(|unseen| fault.contains(unseen))
 }
 
-/// The one thing in which the schema is stricter.
+/// Removes nulls, in which the schema is stricter.
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -156,7 +156,7 @@ fn a_default_is_what_is_meant_by_nothing() {
     defaults(&schema(), &[], &mut all);
     assert_eq!(all.len(), 36, "{all:?}");
     for (path, default) in all {
-        // A configuration with all that the member stands in.
+        // A configuration with all parents of the member.
         let mut config = demo();
         config["keysFrom"] = json!([{"env": "TEAM_KEYS", "format": "plain", "tenant": "acme"}]);
         config["modelHeader"] = json!({"name": "x-ai-eg-model"});
@@ -217,8 +217,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Whether any line of a text, whatever surrounds it, begins a configuration that the filter accepts. The schema is held
-/// against each.
+/// Returns true if any line of a text begins a configuration that the filter accepts. Each is checked with the schema.
 fn has_configuration(text: &str) -> bool {
     let lines: Vec<&str> = text.lines().collect();
     let mut found = false;

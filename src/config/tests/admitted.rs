@@ -28,7 +28,7 @@ fn takes_a_value_or_a_variable() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn each_fault_of_the_header_says_what_to_do_and_shows_no_value() {
-    const TAKEN: &str = "admittedHeader.name: a header with a meaning of its own; expected another one, such as `x-tollgate-admitted`";
+    const TAKEN: &str = "admittedHeader.name: this header already has a meaning; expected another one, such as `x-tollgate-admitted`";
     const EITHER: &str = "admittedHeader: expected either `value` or `env`";
     const CHARACTERS: &str = "1 to 512 visible ASCII characters without commas";
     let named = |name: &str| json!({"name": name, "value": "yes"});

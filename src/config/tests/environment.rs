@@ -3,7 +3,7 @@
 use super::*;
 use crate::fixtures::{GLOBEX_KEY, policy_in};
 
-/// The demo without keys of its own, and `TEAM_KEYS` in this format for tenant `acme`.
+/// The demo without `keys`, and with `TEAM_KEYS` in this format for tenant `acme`.
 fn demo_from(format: &str) -> Value {
     let mut config = demo();
     config["keys"] = json!([]);
@@ -23,7 +23,7 @@ fn faults_in(config: &Value, text: &str) -> Vec<String> {
     faults.iter().map(Fault::to_string).collect()
 }
 
-/// The ids of the keys that are known, in the order asked for; `-` for one that is not.
+/// The ids of the known keys in this order; `-` for an unknown key.
 fn ids(config: &Value, text: &str, keys: &[&str]) -> Vec<String> {
     let policy = policy_in(config, &environment(text));
     let id = |key: &&str| {
@@ -157,7 +157,7 @@ fn a_variable_that_is_no_good_is_told_by_its_place_and_never_by_its_text() {
         (
             demo_from("plain"),
             "[\"sk-team-one-Xq81mz\", 2]",
-            vec!["keysFrom[0].env: the variable begins with `[` but is no JSON list of strings"],
+            vec!["keysFrom[0].env: the variable begins with `[` but is not a JSON list of strings"],
         ),
         (
             demo_from("plain"),
@@ -178,7 +178,7 @@ fn a_variable_that_is_no_good_is_told_by_its_place_and_never_by_its_text() {
             demo_from("plain"),
             &hashed,
             vec![
-                "keysFrom[0].env[0]: expected a key, got what looks like its hash; hashes are read with `format: hashes`",
+                "keysFrom[0].env[0]: expected a key, got a value that looks like a hash; for hashes, use `format: hashes`",
             ],
         ),
         (
@@ -205,13 +205,13 @@ fn a_variable_that_is_no_good_is_told_by_its_place_and_never_by_its_text() {
             demo_from("hashes"),
             "a=sk-live-0123456789",
             vec![
-                r#"keysFrom[0].env[0]: expected "sha256:" and 64 hex digits, got 18 bytes that do not begin so"#,
+                r#"keysFrom[0].env[0]: expected "sha256:" and 64 hex digits, got 18 bytes without that prefix"#,
             ],
         ),
         (
             same_id.clone(),
             &again,
-            vec!["keysFrom[0].env[0]: duplicate key id `acme-demo`; expected a name of its own"],
+            vec!["keysFrom[0].env[0]: duplicate key id `acme-demo`; expected a unique id"],
         ),
         (
             same_id,
@@ -241,35 +241,35 @@ fn what_is_no_plausible_key_is_a_fault_and_never_a_key() {
     for (entries, expected) in [
         (
             format!("{KEY},alice"),
-            "[1]: expected a key of 16 characters or more, got 5; a shorter one that is in use is configured by its hash",
+            "[1]: expected a key of 16 characters or more, got 5; configure a shorter key by its hash",
         ),
         (
             format!("KEY,USER\n{KEY}"),
-            "[0]: expected a key, got what stands for one that is to be put there",
+            "[0]: expected a key, got a placeholder",
         ),
         (
             format!(r#""{KEY}""#),
-            "[0]: expected a key, got one with quotes around it",
+            "[0]: expected a key, got a key in quotes",
         ),
         (
             format!("Authorization: Bearer {KEY}"),
-            "[0]: expected a key, got one with a header or a scheme such as `Bearer` in front of it",
+            "[0]: expected a key, got a key after a header name or a scheme such as `Bearer`",
         ),
         (
             format!("alice={KEY}"),
-            "[0]: expected a key, got one with a name in front of it",
+            "[0]: expected a key, got a key after a name",
         ),
         (
             format!("{KEY},alice.smith@example.com"),
-            "[1]: expected a key, got what looks like somebody's address",
+            "[1]: expected a key, got a value that looks like an e-mail address",
         ),
         (
             "${VLLM_API_KEYS_OF_TEAM}".to_owned(),
-            "[0]: expected a key, got what stands for one that is to be put there",
+            "[0]: expected a key, got a placeholder",
         ),
         (
             r#"["'sk-team-one-Xq81mz'"]"#.to_owned(),
-            "[0]: expected a key, got one with quotes around it",
+            "[0]: expected a key, got a key in quotes",
         ),
         (
             "sk-acme-k3v9x2mq_tg_0123456789ABC".to_owned(),
@@ -313,12 +313,12 @@ fn the_upstreams_key_must_be_there_and_be_one_key() {
         (
             &from_variable,
             "Bearer key1",
-            "credentials.forward.env: expected a key, got one with a header or a scheme such as `Bearer` in front of it",
+            "credentials.forward.env: expected a key, got a key after a header name or a scheme such as `Bearer`",
         ),
         (
             &from_variable,
             "'key1'",
-            "credentials.forward.env: expected a key, got one with quotes around it",
+            "credentials.forward.env: expected a key, got a key in quotes",
         ),
         (
             &from_variable,

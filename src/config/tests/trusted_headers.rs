@@ -45,7 +45,7 @@ fn accepts_each_proof_and_the_section_alone() {
 #[wasm_bindgen_test(unsupported = test)]
 fn each_fault_has_its_path() {
     const PROOF: &str = "trustedHeaders.proof: expected either `header` and `secretHash`, or `clientCertificateSan` and `clientCertsVerified`";
-    const TAKEN: &str = "a credential source, the model header or a header that the filter sets; expected another one";
+    const TAKEN: &str = "this header is a credential source, the model header or set by the filter; expected another one";
     let mut no_section = demo();
     no_section["fairness"] = json!({"from": {"attribute": "teams"}});
     for (config, expected) in [
@@ -57,11 +57,11 @@ fn each_fault_has_its_path() {
         ),
         (
             with("/proof/secretHash", json!("sk-live-0123456789abcdef")),
-            r#"trustedHeaders.proof.secretHash: expected "sha256:" and 64 hex digits, got 24 bytes that do not begin so"#.to_owned(),
+            r#"trustedHeaders.proof.secretHash: expected "sha256:" and 64 hex digits, got 24 bytes without that prefix"#.to_owned(),
         ),
         (
             with("/proof", json!({"clientCertificateSan": ["a"]})),
-            "trustedHeaders.proof.clientCertsVerified: expected `true`, your word that Envoy lets no unverified client certificate in; it tells the names of those too".to_owned(),
+            "trustedHeaders.proof.clientCertsVerified: expected `true` to confirm that Envoy rejects unverified client certificates, whose names it reports too".to_owned(),
         ),
         (
             with("/proof", json!({"clientCertificateSan": [], "clientCertsVerified": true})),
@@ -85,15 +85,15 @@ fn each_fault_has_its_path() {
         ),
         (
             with("/attributesHeader", json!("X_MaaS_Username")),
-            "trustedHeaders.attributesHeader: the same header as one before; expected each once".to_owned(),
+            "trustedHeaders.attributesHeader: the same header as an earlier one; expected each header once".to_owned(),
         ),
         (
             with("/attributeHeaders/x-gateway-proof", json!("teams")),
-            "trustedHeaders.attributeHeaders.x-gateway-proof: the same header as one before; expected each once".to_owned(),
+            "trustedHeaders.attributeHeaders.x-gateway-proof: the same header as an earlier one; expected each header once".to_owned(),
         ),
         (
             with("/attributeHeaders/x-other", json!(["teams"])),
-            "trustedHeaders.attributeHeaders.x-other: expected the name of an attribute, a string".to_owned(),
+            "trustedHeaders.attributeHeaders.x-other: expected the name of an attribute as a string".to_owned(),
         ),
         (
             with("/groupsAttribute", json!("groups")),
@@ -101,7 +101,7 @@ fn each_fault_has_its_path() {
         ),
         (
             with("/defaultTenant", Value::Null),
-            "trustedHeaders: expected `tenantAttribute`, `defaultTenant` or both; nobody would have a tenant".to_owned(),
+            "trustedHeaders: no caller would have a tenant; expected `tenantAttribute`, `defaultTenant` or both".to_owned(),
         ),
         (
             with("/defaultTenant", json!("nobody")),
@@ -109,7 +109,7 @@ fn each_fault_has_its_path() {
         ),
         (
             no_section,
-            "fairness.from.attribute: only `trustedHeaders` has attributes; expected that section too".to_owned(),
+            "fairness.from.attribute: attributes come from `trustedHeaders`; expected that section too".to_owned(),
         ),
     ] {
         assert_eq!(faults(&config), [expected]);

@@ -1,4 +1,4 @@
-//! Fields by which servers are steered.
+//! Fields that steer servers.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What an open form keeps, and that no cut changes what is read.
+//! The memory of an open form, and that no cut changes the result.
 
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -6,7 +6,7 @@ use super::*;
 
 const FILE_HEADERS: &str = "--b|Content-Disposition: form-data; name=\"file\"; filename=\"a\"||";
 
-/// A part whose headers are so long, without their end.
+/// A part whose headers have this length, without their end.
 fn headers(length: usize) -> String {
     let start = "Content-Disposition: form-data; name=\"file\"; filename=\"";
     format!("{start}{}\"", "x".repeat(length - start.len() - 1))

@@ -1,4 +1,4 @@
-//! Names of fields that some reader takes for `model`.
+//! Names of fields that some readers treat as `model`.
 
 use wasm_bindgen_test::wasm_bindgen_test;
 

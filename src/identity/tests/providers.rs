@@ -1,11 +1,11 @@
-//! The payloads that well-known identity providers write, read as Envoy hands them over.
+//! The payloads of well-known identity providers, in Envoy's form.
 
 use serde_json::{Value, json};
 
 use super::*;
 use crate::policy::Policy;
 
-/// Groups that the models of these tests are open to; no others can matter.
+/// The groups that may use the models of these tests. Other groups have no effect.
 const GROUPS: [&str; 9] = [
     "research",
     "sales",
@@ -18,7 +18,7 @@ const GROUPS: [&str; 9] = [
     "true",
 ];
 
-/// The demo with this entry of `jwt`, and a model that is open to all [`GROUPS`].
+/// The demo with this entry of `jwt`, and a model for all [`GROUPS`].
 fn policy_of(entry: &Value) -> Rc<Policy> {
     let mut config = fixtures::demo();
     config["tenants"]["vllm"] = json!({});
@@ -33,7 +33,7 @@ fn policy_of(entry: &Value) -> Rc<Policy> {
     fixtures::policy(&config)
 }
 
-/// Tenant and groups that a token comes to under this entry of `jwt`.
+/// The tenant and groups of a token with this entry of `jwt`.
 fn found(entry: &Value, payload: &Value) -> Result<(String, Vec<&'static str>), Code> {
     let policy = policy_of(entry);
     let mut payload = payload.clone();

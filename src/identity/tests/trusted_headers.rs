@@ -11,7 +11,7 @@ const ALICE: (&str, &str) = ("x-maas-username", "alice@example.com");
 const ACME: (&str, &str) = ("x-maas-subscription", "acme");
 const SPIFFE: &str = "spiffe://cluster.local/ns/gateway/sa/front";
 
-/// The demo behind a gateway that says who asks, with these further members of `trustedHeaders`.
+/// The demo behind a gateway that identifies callers, with these further members of `trustedHeaders`.
 fn config(members: &Value) -> Value {
     let mut config = fixtures::demo();
     config["fairness"] = json!({"from": {"attribute": "namespaces"}});
@@ -43,7 +43,7 @@ fn ask(
     })
 }
 
-/// Headers, and the tenant, groups and attribute for the fairness id that they come to.
+/// Headers, and the resulting tenant, groups and attribute for the fairness id.
 type Row<'a> = (
     &'a str,
     Vec<(&'a str, &'a str)>,
@@ -269,7 +269,7 @@ fn a_missing_principal_is_named() {
             ask(&policy, &headers, &no_token).err(),
             Some((
                 Code::MissingPrincipal,
-                "The header `x-maas-username`, which says who you are, is missing or empty."
+                "The header `x-maas-username`, which identifies the caller, is missing or empty."
                     .to_owned()
             )),
             "{principal:?}"
@@ -475,7 +475,7 @@ fn a_tenant_that_is_said_and_is_none_is_never_the_default_tenant() {
             ("x-attributes", &attributes),
         ] {
             let refused = found(&policy, &[header]);
-            // An attribute in the JSON object has to be JSON.
+            // An attribute in the JSON object must be JSON.
             let expected = match header {
                 ("x-attributes", _) if value.contains(' ') => Code::MalformedIdentity,
                 _ => Code::UnknownTenant,

@@ -1,10 +1,10 @@
-//! Replies that are nested deeper than the scanner remembers bit by bit.
+//! Replies that are nested deeper than the scanner's limit.
 
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
-/// What stands around and within the deep part of a document.
+/// The text around and within the deep part of a document.
 struct Shape {
     name: &'static str,
     open: &'static str,
@@ -55,7 +55,7 @@ fn deep(shape: &Shape, depth: usize) -> Vec<u8> {
     below(0, shape, depth)
 }
 
-/// The shape so often, below so many arrays.
+/// The shape, repeated this often, below this many arrays.
 fn below(arrays: usize, shape: &Shape, depth: usize) -> Vec<u8> {
     [
         br#"{"model":"a","x":"#.as_slice(),

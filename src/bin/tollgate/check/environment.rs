@@ -1,5 +1,5 @@
 //! The environment that the filter would have. Values are the gateway's secrets and are not known here, so a variable
-//! that the gateway passes on counts as set, to something that can be read.
+//! that the gateway passes on is assumed to have a valid value.
 
 #![expect(
     clippy::indexing_slicing,
@@ -20,7 +20,7 @@ use crate::output::Failure;
 use crate::source::{Carrier, Configuration};
 use crate::yaml::Node;
 
-/// Where the values of the gateway's variables come from.
+/// The source of the values of the gateway's variables.
 #[derive(Args)]
 pub(crate) struct Variables {
     /// Take the gateway's variables from a file with lines `NAME=value`
@@ -43,9 +43,9 @@ impl Variables {
 
 /// The variables of the gateway.
 pub(crate) enum Gateway {
-    /// Each that is asked for is set, to something that can be read.
+    /// Each variable is assumed to have a valid value.
     Assumed,
-    /// Those that were given, and no others.
+    /// Only the given variables are set.
     Known(HashMap<String, String>),
 }
 
@@ -67,7 +67,7 @@ impl Gateway {
         Ok(Self::Known(variables.collect::<Result<_, Failure>>()?))
     }
 
-    /// Those of this process.
+    /// The variables of this process.
     fn of_process() -> Self {
         let variables = env::vars_os();
         let readable = |(name, value): (OsString, OsString)| {
@@ -76,7 +76,7 @@ impl Gateway {
         Self::Known(variables.filter_map(readable).collect())
     }
 
-    /// What the filter gets for a variable. A manifest that does not pass it on makes it unset.
+    /// The value that the filter gets for a variable. A variable that the manifest does not pass on is unset.
     pub(crate) fn seen_by(&self, configuration: &Configuration) -> impl Fn(&str) -> Option<String> {
         let hashed = hash_lists(&configuration.text);
         move |name| match (passed_on(configuration, name), self) {
@@ -89,7 +89,7 @@ impl Gateway {
                     hex::encode(Sha256::digest(name))
                 ))
             }
-            // As good as a random key, and another one for each variable.
+            // As good as a random key, and different for each variable.
             (Passed::FromGateway, Self::Assumed) => Some(hex::encode(Sha256::digest(name))),
         }
     }
@@ -107,7 +107,7 @@ impl Gateway {
     }
 }
 
-/// What is expected of the manifest, where it does not pass the variable on that `path` names.
+/// The fault of a manifest that does not pass on the variable that `path` names.
 pub(crate) fn missing(configuration: &Configuration, path: &str) -> Option<&'static str> {
     let variables = variables(&configuration.text);
     let (_, name) = variables.iter().find(|(other, _)| other == path)?;
@@ -131,7 +131,7 @@ pub(crate) fn missing(configuration: &Configuration, path: &str) -> Option<&'sta
     }
 }
 
-/// Path and name of each variable that a configuration asks for.
+/// Path and name of each variable that a configuration needs.
 fn variables(text: &str) -> Vec<(String, String)> {
     let parsed: Value = serde_json::from_str(text).unwrap_or_default();
     let keys = parsed["keysFrom"]
@@ -153,7 +153,7 @@ fn variables(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Where the filter gets a variable from.
+/// The source of a variable of the filter.
 pub(crate) enum Passed {
     Not,
     As(String),
@@ -213,7 +213,7 @@ fn text(node: Option<&Node>) -> String {
     node.and_then(Node::text).unwrap_or_default().to_owned()
 }
 
-/// The variables that hold `id=hash`; in others stand keys.
+/// The variables that contain `id=hash`. The others contain keys.
 fn hash_lists(text: &str) -> Vec<String> {
     let configuration: Value = serde_json::from_str(text).unwrap_or_default();
     let sources = configuration.get("keysFrom").and_then(Value::as_array);

@@ -1,4 +1,4 @@
-//! How a manifest brings the filter into the gateway: what would let requests pass by it, or tokens not reach it.
+//! Warnings about how a manifest loads the filter: ways for requests to bypass it, or for tokens not to reach it.
 
 #![expect(
     clippy::indexing_slicing,
@@ -41,7 +41,7 @@ struct Placement<'c> {
 const PASSES: &str = "where the filter cannot run, every request passes; expected";
 
 impl Placement<'_> {
-    /// Warns about what `path` names in `node`, which `prefix` leads to.
+    /// Warns about `path` in `node`, which is at `prefix`.
     fn warn(&mut self, node: &Node, prefix: &str, path: &str, message: impl Into<String>) {
         let line = node.line_of(path).unwrap_or(node.line);
         let line = self.configuration.lines.in_file(line);
@@ -49,7 +49,7 @@ impl Placement<'_> {
             .push((line, format!("{prefix}{path}"), message.into()));
     }
 
-    /// A resource of Istio, which has the plugin under `prefix`.
+    /// Checks a resource of Istio, which has the plugin under `prefix`.
     fn of_istio(&mut self, prefix: &str) {
         let (document, plugin) = (&self.configuration.document, &self.configuration.plugin);
         let spec = document.member("spec").map_or(document, |spec| spec);
@@ -76,7 +76,7 @@ impl Placement<'_> {
                 spec,
                 "spec.",
                 "match",
-                "what does not match passes by the filter; expected none",
+                "requests that do not match bypass the filter; expected none",
             );
         }
         for (path, target) in targets(spec) {
@@ -86,7 +86,7 @@ impl Placement<'_> {
                     spec,
                     "spec.",
                     &format!("{path}.kind"),
-                    "no gateway has the filter by this; expected `Gateway`",
+                    "this does not load the filter in a gateway; expected `Gateway`",
                 );
             }
         }
@@ -99,7 +99,7 @@ impl Placement<'_> {
                 plugin,
                 prefix,
                 "url",
-                "nothing pins the code; expected `sha256`",
+                "the code is not pinned; expected `sha256`",
             );
         }
     }
@@ -117,11 +117,16 @@ impl Placement<'_> {
                     spec,
                     "spec.",
                     &format!("{path}.kind"),
-                    "other routes of the gateway lead around the filter; expected `Gateway`",
+                    "other routes of the gateway bypass the filter; expected `Gateway`",
                 );
             }
             if target.member("sectionName").is_some() {
-                self.warn(spec, "spec.", &format!("{path}.sectionName"), "other listeners of the gateway lead around the filter; expected the whole Gateway");
+                self.warn(
+                    spec,
+                    "spec.",
+                    &format!("{path}.sectionName"),
+                    "other listeners of the gateway bypass the filter; expected the whole Gateway",
+                );
             }
         }
         if truth(plugin, "failOpen") {
@@ -140,7 +145,7 @@ impl Placement<'_> {
                     plugin,
                     &prefix,
                     &format!("code.{source}"),
-                    "nothing pins the code; expected `sha256`",
+                    "the code is not pinned; expected `sha256`",
                 );
             }
         }
@@ -176,7 +181,7 @@ impl Placement<'_> {
         }
     }
 
-    /// Istio writes every payload under one name; what Envoy writes stands beside the filter, if it is in the file.
+    /// Istio writes every payload under one name. Envoy's names are in the chain of filters, if it is in the file.
     fn metadata_keys(&mut self) {
         let configuration = self.configuration;
         let mut written = Vec::new();
@@ -207,7 +212,7 @@ impl Placement<'_> {
     }
 }
 
-/// What a policy is attached to, with the paths within its `spec`.
+/// The targets of a policy, with their paths in its `spec`.
 fn targets(spec: &Node) -> Vec<(String, &Rc<Node>)> {
     let single = spec
         .member("targetRef")
@@ -229,20 +234,20 @@ fn truth(node: &Node, name: &str) -> bool {
     )
 }
 
-/// Whether it is a filter that Envoy discovers by itself (ECDS), apart from its listener.
+/// Returns true for a filter that Envoy discovers separately from its listener (ECDS).
 fn is_discovered(document: &Node) -> bool {
     let kind = document.member("@type").and_then(|kind| kind.text());
     kind.is_some_and(|kind| kind.ends_with("/envoy.config.core.v3.TypedExtensionConfig"))
         || below(document).any(is_discovered)
 }
 
-/// The items of a list, and what the members of an object hold.
+/// The items of a list, or the values of an object.
 pub(super) fn below(node: &Node) -> impl Iterator<Item = &Node> {
     let members = node.entries().iter().map(|entry| &entry.node);
     node.items().iter().chain(members).map(Rc::as_ref)
 }
 
-/// What `jwt_authn` is told to write payloads to.
+/// The keys under which `jwt_authn` writes payloads.
 fn payload_names<'n>(node: &'n Node, names: &mut Vec<&'n str>) {
     for name in ["payload_in_metadata", "payloadInMetadata"] {
         names.extend(node.member(name).and_then(|name| name.text()));

@@ -1,4 +1,4 @@
-//! What `check` found, for people and for programs.
+//! The findings of `check`, for people and for programs.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use crate::source::File;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Severity {
-    /// The filter will not take it.
+    /// The filter will refuse the configuration.
     Fault,
-    /// It will, and it may not be what is meant.
+    /// The filter will accept the configuration, but it may not be what was intended.
     Warning,
-    /// What was not looked at.
+    /// Something was not checked.
     Note,
 }
 
@@ -21,7 +21,7 @@ pub(crate) enum Severity {
 pub(crate) struct Finding {
     pub(crate) file: String,
     pub(crate) line: usize,
-    /// Within the configuration, or within the document that holds it; empty for the whole.
+    /// The path in the configuration, or in the document that contains it; empty for the whole.
     pub(crate) path: String,
     pub(crate) severity: Severity,
     pub(crate) message: String,
@@ -33,7 +33,7 @@ pub(crate) struct Report {
     findings: Vec<Finding>,
 }
 
-/// One file that was looked at.
+/// One checked file.
 #[derive(Debug, Serialize)]
 struct Looked {
     file: String,
@@ -64,7 +64,7 @@ impl Report {
         self.findings.append(&mut findings);
     }
 
-    /// Without faults; if `strict`, without warnings too.
+    /// Returns true if there are no faults and, if `strict`, no warnings.
     pub(crate) fn is_good(&self, strict: bool) -> bool {
         let good = |file: &Looked| file.faults == 0 && !(strict && file.warnings > 0);
         self.files.iter().all(good)
@@ -114,7 +114,7 @@ impl fmt::Display for Report {
 }
 
 impl Looked {
-    /// Whether there was nothing to look at.
+    /// Returns true if there was nothing to check.
     fn is_empty(&self) -> bool {
         self.configurations.is_empty() && self.faults == 0
     }

@@ -1,4 +1,4 @@
-//! Whether what stands behind the filter refuses what the filter has not admitted.
+//! Checks whether a policy behind the filter refuses requests that the filter has not admitted.
 
 #![expect(
     clippy::indexing_slicing,
@@ -14,9 +14,9 @@ use super::report::Severity;
 use crate::source::{Carrier, Configuration, File, Lock};
 use crate::yaml::Node;
 
-/// What all the files say of it.
+/// The policies of all files.
 pub(crate) struct Locks<'f> {
-    /// How many policies there are that could be one.
+    /// The number of policies that could be a second lock.
     policies: usize,
     locks: Vec<&'f Lock>,
 }
@@ -31,7 +31,7 @@ impl<'f> Locks<'f> {
         }
     }
 
-    /// What there is to say of a configuration that the filter takes: how grave, where, and what.
+    /// The finding for a configuration that the filter accepts: severity, path and message.
     pub(crate) fn findings(
         &self,
         configuration: &Configuration,
@@ -44,7 +44,7 @@ impl<'f> Locks<'f> {
             return is_placed.then_some((
                 Severity::Warning,
                 PATH,
-                "where the filter is skipped, every request passes; expected this section, and behind the filter what refuses requests without the header",
+                "where the filter is skipped, every request passes; expected this section, and a policy behind the filter that refuses requests without the header",
             ));
         };
         match configuration.carrier {
@@ -76,7 +76,7 @@ impl<'f> Locks<'f> {
         if self.policies == 0 {
             return Some((
                 Severity::Note,
-                "whether anything refuses requests without the header is not in these files; check the policy together with them",
+                "these files do not show whether requests without the header are refused; check the policy together with them",
             ));
         }
         if locks.peek().is_none() {
@@ -88,12 +88,12 @@ impl<'f> Locks<'f> {
         let fits = |lock: &&&Lock| value.is_none_or(|value| lock.opens_with(value));
         (!locks.all(|lock| fits(&lock))).then_some((
             Severity::Warning,
-            "the policy wants another value, so every request would be refused; expected the same in both",
+            "the policy requires another value, so it would refuse every request; expected the same value in both",
         ))
     }
 }
 
-/// The filters that come after the one that holds `plugin`, if it stands in a list of HTTP filters.
+/// The filters after the one that contains `plugin`, if it is in a list of HTTP filters.
 fn filters_behind<'n>(node: &'n Node, plugin: &Rc<Node>) -> Option<&'n [Rc<Node>]> {
     for name in ["http_filters", "httpFilters"] {
         let filters = node.member(name).map_or(&[][..], |filters| filters.items());
@@ -113,7 +113,7 @@ fn holds(node: &Rc<Node>, plugin: &Rc<Node>) -> bool {
             .any(|entry| holds(&entry.node, plugin))
 }
 
-/// Whether a filter is Envoy's own for roles, and has a rule for this header.
+/// Returns true for Envoy's RBAC filter with a rule for this header.
 fn is_lock(filter: &Node, header: &str) -> bool {
     let kind = ["typed_config", "typedConfig"]
         .iter()

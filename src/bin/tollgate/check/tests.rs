@@ -10,7 +10,7 @@ const CLOCK: Clock = Clock {
     soon: 1_769_817_600,
 };
 
-/// A configuration that nothing is to be said about, with some members replaced.
+/// A configuration without findings, with some members replaced.
 fn with(changes: &Value) -> String {
     let mut configuration = json!({
         "tenants": {"acme": {"groups": ["research"]}},
@@ -45,7 +45,7 @@ fn findings_in(text: &str, gateway: &Gateway) -> Vec<String> {
         .collect()
 }
 
-/// What is said of a bare configuration on one line.
+/// The findings for a bare configuration on one line.
 fn said(text: &str) -> Vec<String> {
     let findings = findings_in(text, &Gateway::Assumed).into_iter();
     findings
@@ -143,22 +143,22 @@ fn what_hardly_anybody_means_is_warned_about() {
         (
             "a group of nobody",
             json!({"models": {"llama": {"groups": ["research", "saels"]}}}),
-            "models.llama.groups[1]: nobody has this group",
+            "models.llama.groups[1]: no caller has this group",
         ),
         (
             "a path for nobody",
             json!({"extraPaths": [{"method": "POST", "path": "/tokenize", "groups": ["admins"]}]}),
-            "extraPaths[0].groups[0]: nobody has this group",
+            "extraPaths[0].groups[0]: no caller has this group",
         ),
         (
             "tokens without groups",
             json!({"models": {"llama": {"groups": ["research", "staff"]}}, "jwt": issuer(json!({}))}),
-            "models.llama.groups[1]: nobody has this group",
+            "models.llama.groups[1]: no caller has this group",
         ),
         (
             "a group without its prefix",
             json!({"models": {"llama": {"groups": ["research", "kc:staff", "staff"]}}, "jwt": issuer(json!({"groupsClaim": "groups", "groupPrefix": "kc:"}))}),
-            "models.llama.groups[2]: nobody has this group",
+            "models.llama.groups[2]: no caller has this group",
         ),
         (
             "a tenant by a group without its prefix",
@@ -173,17 +173,17 @@ fn what_hardly_anybody_means_is_warned_about() {
         (
             "a gateway in front without groups",
             json!({"models": {"llama": {"groups": ["research", "staff"]}}, "trustedHeaders": trusted(json!({"defaultTenant": "acme"}))}),
-            "models.llama.groups[1]: nobody has this group",
+            "models.llama.groups[1]: no caller has this group",
         ),
         (
             "a tenant of nobody",
             json!({"tenants": {"acme": {"groups": ["research"]}, "globex": {}}}),
-            "tenants.globex: nobody belongs to this tenant",
+            "tenants.globex: no caller belongs to this tenant",
         ),
         (
             "a model without a rule",
             json!({"keys": key(&json!({"models": ["llama", "qwen*"]}))}),
-            "keys[0].models[1]: no rule in `models` is for this",
+            "keys[0].models[1]: no rule in `models` matches this",
         ),
         (
             "a key without a model",
@@ -191,19 +191,19 @@ fn what_hardly_anybody_means_is_warned_about() {
             "keys[0]: no rule in `models` admits this key",
         ),
         (
-            "everything for everybody",
+            "everything for every client",
             json!({"models": {"*": {"access": "anonymous"}}}),
-            "models.*.access: everybody, with no identity, may use every model that has no rule of its own",
+            "models.*.access: every client, without an identity, may use every model that has no rule of its own",
         ),
         (
             "open",
             json!({"mode": "open"}),
-            "mode: everybody may use every model, with no identity",
+            "mode: every client may use every model, without an identity",
         ),
         (
             "audit",
             json!({"mode": "audit"}),
-            "mode: what would be refused passes, and is only counted",
+            "mode: requests that should be refused pass, and are only counted",
         ),
         (
             "a body that a server may not read",
@@ -212,22 +212,22 @@ fn what_hardly_anybody_means_is_warned_about() {
                 {"method": "DELETE", "path": "/files", "groups": ["research"], "body": true},
                 {"method": "DELETE", "path": "/jobs", "groups": ["research"]}
             ]}),
-            "extraPaths[1].body: a server may not read the body of a DELETE, and take it for the next request",
+            "extraPaths[1].body: a server may not read the body of a DELETE and may take it for the next request",
         ),
         (
             "a member that is not refused",
             json!({"body": {"allow": ["priority", "aws_region_name", "provider", "prioirity"]}}),
-            "body.allow[3]: no member that is refused is called so",
+            "body.allow[3]: no refused member has this name",
         ),
         (
             "a member that names models",
             json!({"body": {"allow": ["fallbacks"]}}),
-            "body.allow[0]: a client may use any model by it: what it names is not judged",
+            "body.allow[0]: clients may use any model with it: the models that it names are not checked",
         ),
         (
             "a public one",
             json!({"publicPaths": [{"method": "GET", "path": "/health", "body": true}]}),
-            "publicPaths[0].body: a server may not read the body of a GET, and take it for the next request",
+            "publicPaths[0].body: a server may not read the body of a GET and may take it for the next request",
         ),
     ] {
         assert_eq!(
@@ -298,8 +298,8 @@ fn a_traffic_extension_is_read_as_a_wasm_plugin_is() {
             &[
                 "8: warning: spec.wasm.failStrategy: where the filter cannot run, every request passes; expected `FAIL_RELOAD` or `FAIL_CLOSE`",
                 "5: warning: spec.phase: expected `AUTHZ`, where tokens have been verified",
-                "5: warning: spec.match: what does not match passes by the filter; expected none",
-                "7: warning: spec.wasm.url: nothing pins the code; expected `sha256`",
+                "5: warning: spec.match: requests that do not match bypass the filter; expected none",
+                "7: warning: spec.wasm.url: the code is not pinned; expected `sha256`",
                 "11: warning: jwt[0].metadataKey: no payload is written there; expected `payload`",
             ],
         ),
@@ -350,13 +350,15 @@ fn a_wasm_plugin_that_lets_requests_or_tokens_pass_by_is_warned_about() {
             "not pinned",
             GOOD.replace("@sha256:00", ":1.0"),
             "payload",
-            &["5: warning: spec.url: nothing pins the code; expected `sha256`"],
+            &["5: warning: spec.url: the code is not pinned; expected `sha256`"],
         ),
         (
             "for some requests",
             format!("{GOOD}  match: [{{ports: [{{number: 8443}}]}}]\n"),
             "payload",
-            &["7: warning: spec.match: what does not match passes by the filter; expected none"],
+            &[
+                "7: warning: spec.match: requests that do not match bypass the filter; expected none",
+            ],
         ),
         (
             "a Gateway",
@@ -373,8 +375,8 @@ fn a_wasm_plugin_that_lets_requests_or_tokens_pass_by_is_warned_about() {
             ),
             "payload",
             &[
-                "8: warning: spec.targetRefs[0].kind: no gateway has the filter by this; expected `Gateway`",
-                "9: warning: spec.targetRefs[1].kind: no gateway has the filter by this; expected `Gateway`",
+                "8: warning: spec.targetRefs[0].kind: this does not load the filter in a gateway; expected `Gateway`",
+                "9: warning: spec.targetRefs[1].kind: this does not load the filter in a gateway; expected `Gateway`",
             ],
         ),
         (
@@ -412,7 +414,7 @@ fn an_extension_policy_that_can_be_bypassed_is_warned_about() {
             &route,
             PINNED,
             &[
-                "5: warning: spec.targetRefs[0].kind: other routes of the gateway lead around the filter; expected `Gateway`",
+                "5: warning: spec.targetRefs[0].kind: other routes of the gateway bypass the filter; expected `Gateway`",
             ],
         ),
         (
@@ -420,7 +422,7 @@ fn an_extension_policy_that_can_be_bypassed_is_warned_about() {
             single,
             PINNED,
             &[
-                "5: warning: spec.targetRef.kind: other routes of the gateway lead around the filter; expected `Gateway`",
+                "5: warning: spec.targetRef.kind: other routes of the gateway bypass the filter; expected `Gateway`",
             ],
         ),
         (
@@ -428,7 +430,7 @@ fn an_extension_policy_that_can_be_bypassed_is_warned_about() {
             chosen,
             PINNED,
             &[
-                "5: warning: spec.targetSelectors[0].kind: other routes of the gateway lead around the filter; expected `Gateway`",
+                "5: warning: spec.targetSelectors[0].kind: other routes of the gateway bypass the filter; expected `Gateway`",
             ],
         ),
         (
@@ -436,7 +438,7 @@ fn an_extension_policy_that_can_be_bypassed_is_warned_about() {
             &section,
             PINNED,
             &[
-                "5: warning: spec.targetRefs[0].sectionName: other listeners of the gateway lead around the filter; expected the whole Gateway",
+                "5: warning: spec.targetRefs[0].sectionName: other listeners of the gateway bypass the filter; expected the whole Gateway",
             ],
         ),
         (
@@ -451,7 +453,7 @@ fn an_extension_policy_that_can_be_bypassed_is_warned_about() {
             "not pinned",
             GATEWAY,
             "code: {type: HTTP, http: {url: a}}",
-            &["8: warning: spec.wasm[0].code.http: nothing pins the code; expected `sha256`"],
+            &["8: warning: spec.wasm[0].code.http: the code is not pinned; expected `sha256`"],
         ),
     ] {
         assert_eq!(
@@ -534,7 +536,7 @@ fn a_discovered_filter_whose_code_is_fetched_is_warned_about() {
 
 const UNSET: &str = "fault";
 
-/// `set`, `assumed` or a fault, for the variable of `keysFrom` in a manifest that says `environment` of it.
+/// `set`, `assumed` or a fault, for the variable of `keysFrom` in a manifest with this `environment`.
 fn variable(carrier: Carrier, environment: &str, format: &str, gateway: &Gateway) -> &'static str {
     const CONFIGURATION: &str = r#"{"tenants": {"acme": {}}, "keysFrom": [{"env": "KEYS", "format": "FORMAT", "tenant": "acme"}], "models": {"*": {"access": "authenticated"}}}"#;
     let configuration = CONFIGURATION.replace("FORMAT", format);
@@ -555,7 +557,7 @@ fn variable(carrier: Carrier, environment: &str, format: &str, gateway: &Gateway
     };
     match findings_in(&text, gateway).as_slice() {
         [] => "set",
-        [one] if one.contains("note: keysFrom[0].env: taken as set") => "assumed",
+        [one] if one.contains("note: keysFrom[0].env: assumed to be set") => "assumed",
         [one] if one.contains(": keysFrom[0].env") => UNSET,
         other => panic!("{other:?}"),
     }

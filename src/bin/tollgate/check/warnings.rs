@@ -1,5 +1,5 @@
-//! What the filter takes and hardly anybody means. It is only asked about a configuration without faults, and each
-//! warning holds whatever a token or a gateway in front may say.
+//! Settings that the filter accepts but that are hardly ever intended. Only configurations without faults are checked,
+//! and each warning is true for all tokens and all attributes of a gateway in front.
 
 #![expect(
     clippy::indexing_slicing,
@@ -14,14 +14,14 @@ use tollgate::members;
 
 use crate::moment;
 
-/// From here on it is time to think of what a Kubernetes resource can hold.
+/// From this size on, the limit of a Kubernetes resource matters.
 const LARGE: usize = 200 << 10;
 
-/// The moments that keys are compared with.
+/// The times with which keys are compared.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     pub(crate) now: i64,
-    /// Keys that end before are worth a warning.
+    /// Keys that expire before this time cause a warning.
     pub(crate) soon: i64,
 }
 
@@ -37,6 +37,7 @@ pub(crate) fn of(text: &str, clock: Clock) -> Vec<(String, String)> {
     warnings.dates(clock);
     warnings.bodies();
     warnings.members();
+    warnings.limits();
     if configuration["mode"] != "open" {
         warnings.groups();
         warnings.tenants();
@@ -50,12 +51,12 @@ struct Warnings<'c> {
     found: Vec<(String, String)>,
 }
 
-/// The groups that somebody may have.
+/// The groups that a caller may have.
 struct Groups<'c> {
     named: BTreeSet<&'c str>,
-    /// What the groups of an issuer's tokens begin with.
+    /// The prefixes of the groups of issuers' tokens.
     prefixes: Vec<&'c str>,
-    /// A gateway in front may say any.
+    /// True if a gateway in front may name any group.
     any: bool,
 }
 
@@ -81,8 +82,14 @@ impl<'c> Warnings<'c> {
 
     fn mode(&mut self) {
         match self.configuration["mode"].as_str() {
-            Some("open") => self.warn("mode", "everybody may use every model, with no identity"),
-            Some("audit") => self.warn("mode", "what would be refused passes, and is only counted"),
+            Some("open") => self.warn(
+                "mode",
+                "every client may use every model, without an identity",
+            ),
+            Some("audit") => self.warn(
+                "mode",
+                "requests that should be refused pass, and are only counted",
+            ),
             _ => {}
         }
     }
@@ -113,7 +120,7 @@ impl<'c> Warnings<'c> {
         }
     }
 
-    /// Bodies that are let through where servers do not look for one.
+    /// Bodies that pass with methods for which servers may not expect one.
     fn bodies(&mut self) {
         for name in ["extraPaths", "publicPaths"] {
             for (at, path) in list(self.configuration, name) {
@@ -121,14 +128,41 @@ impl<'c> Warnings<'c> {
                 if path["body"] == true && ["GET", "HEAD", "OPTIONS", "DELETE"].contains(&method) {
                     self.warn(
                         format!("{at}.body"),
-                        format!("a server may not read the body of a {method}, and take it for the next request"),
+                        format!("a server may not read the body of a {method} and may take it for the next request"),
                     );
                 }
             }
         }
     }
 
-    /// Members of bodies that are allowed: what that gives away, and what changes nothing.
+    /// Limits that last longer than the memory of a proxy, and limits for each user where nobody has a name.
+    fn limits(&mut self) {
+        let issuers = list(self.configuration, "jwt");
+        let has_users = self.configuration["trustedHeaders"].is_object()
+            || issuers.into_iter().any(|(_, issuer)| {
+                issuer["userClaim"].is_string() || issuer["userClaim"].is_array()
+            });
+        for (at, limit) in list(self.configuration, "limits") {
+            if limit["window"] == "day" && limit["keeps"].is_null() {
+                self.warn(
+                    format!("{at}.window"),
+                    "the count of the day starts again when Envoy restarts, and each proxy counts for itself; write `keeps: untilRestart` if that is enough",
+                );
+            }
+            let per_user = match &limit["per"] {
+                Value::Array(per) => per.iter().any(|per| per == "user"),
+                per => per == "user",
+            };
+            if per_user && !has_users {
+                self.warn(
+                    format!("{at}.per"),
+                    "no caller has a user, so that all callers of a tenant share one account; set `jwt[].userClaim`, or use `per: key`",
+                );
+            }
+        }
+    }
+
+    /// Allowed members of bodies: those that weaken the model rules, and those without effect.
     fn members(&mut self) {
         for (path, name) in list(&self.configuration["body"], "allow") {
             let name = name.as_str().unwrap_or_default();
@@ -136,28 +170,28 @@ impl<'c> Warnings<'c> {
             if members::names_models(name) {
                 self.warn(
                     path,
-                    "a client may use any model by it: what it names is not judged",
+                    "clients may use any model with it: the models that it names are not checked",
                 );
             } else if !members::is_listed(name) {
-                self.warn(path, "no member that is refused is called so");
+                self.warn(path, "no refused member has this name");
             }
         }
     }
 
-    /// Groups in rules that nobody has.
+    /// Groups in rules that no caller has.
     fn groups(&mut self) {
         let groups = self.groups_brought();
         for (name, rule) in object(self.configuration, "models") {
             for (path, group) in list(rule, "groups") {
                 if group.as_str().is_some_and(|group| !groups.has(group)) {
-                    self.warn(format!("models.{name}.{path}"), "nobody has this group");
+                    self.warn(format!("models.{name}.{path}"), "no caller has this group");
                 }
             }
         }
         for (at, extra) in list(self.configuration, "extraPaths") {
             for (path, group) in list(extra, "groups") {
                 if group.as_str().is_some_and(|group| !groups.has(group)) {
-                    self.warn(format!("{at}.{path}"), "nobody has this group");
+                    self.warn(format!("{at}.{path}"), "no caller has this group");
                 }
             }
         }
@@ -193,14 +227,14 @@ impl<'c> Warnings<'c> {
         }
     }
 
-    /// The tenant's and its own.
+    /// The groups of the tenant and of the key.
     fn groups_of_key(&self, key: &'c Value) -> impl Iterator<Item = &'c str> {
         let tenant = &self.configuration["tenants"][key["tenant"].as_str().unwrap_or_default()];
         let groups = list(tenant, "groups").chain(list(key, "groups"));
         groups.filter_map(|(_, group)| group.as_str())
     }
 
-    /// Tenants that nobody belongs to.
+    /// Tenants without callers.
     fn tenants(&mut self) {
         let configuration = self.configuration;
         let trusted = &configuration["trustedHeaders"];
@@ -219,19 +253,22 @@ impl<'c> Warnings<'c> {
         named.extend(keys.filter_map(|(_, key)| key["tenant"].as_str()));
         for (name, _) in object(configuration, "tenants") {
             if !named.contains(name) {
-                self.warn(format!("tenants.{name}"), "nobody belongs to this tenant");
+                self.warn(
+                    format!("tenants.{name}"),
+                    "no caller belongs to this tenant",
+                );
             }
         }
     }
 
-    /// Models that keys are narrowed to without a rule for them, and keys that no rule admits.
+    /// Models in the lists of keys that have no rule, and keys that no rule admits.
     fn models(&mut self) {
         let configuration = self.configuration;
         let rules: Vec<(&str, &Value)> = object(configuration, "models").collect();
         if configuration["models"]["*"]["access"] == "anonymous" {
             self.warn(
                 "models.*.access",
-                "everybody, with no identity, may use every model that has no rule of its own",
+                "every client, without an identity, may use every model that has no rule of its own",
             );
         }
         for (at, key) in working_keys(configuration) {
@@ -240,7 +277,7 @@ impl<'c> Warnings<'c> {
                 .collect();
             for (path, limit) in &limits {
                 if !rules.iter().any(|(rule, _)| meet(rule, limit)) {
-                    self.warn(format!("{at}.{path}"), "no rule in `models` is for this");
+                    self.warn(format!("{at}.{path}"), "no rule in `models` matches this");
                 }
             }
             let groups: BTreeSet<&str> = self.groups_of_key(key).collect();
@@ -262,7 +299,7 @@ impl<'c> Warnings<'c> {
     }
 }
 
-/// Whether some model fits both of two names or prefixes.
+/// Returns true if some model matches both names or prefixes.
 fn meet(one: &str, other: &str) -> bool {
     match (one.strip_suffix('*'), other.strip_suffix('*')) {
         (None, None) => one == other,
@@ -272,7 +309,7 @@ fn meet(one: &str, other: &str) -> bool {
     }
 }
 
-/// The keys that are not switched off.
+/// The keys that are not disabled.
 fn working_keys(configuration: &Value) -> impl Iterator<Item = (String, &Value)> {
     list(configuration, "keys").filter(|(_, key)| key["disabled"] != true)
 }

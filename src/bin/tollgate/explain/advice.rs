@@ -1,4 +1,4 @@
-//! What an operator can do about a denial.
+//! Advice for the operator about a denial.
 
 use serde_json::Value;
 use tollgate::denial::{Code, Denial};
@@ -19,7 +19,7 @@ pub(super) fn advice(
 ) -> String {
     match denial.code() {
         Code::MissingCredential => {
-            "Send a key or a token (here: --key-stdin or --claims). To let everybody in, give the model `access: anonymous`.".to_owned()
+            "Send a key or a token (here: --key-stdin or --claims). To allow anonymous callers, give the model `access: anonymous`.".to_owned()
         }
         Code::InvalidCredential => invalid(request),
         Code::ExpiredCredential => match (&who.key, &who.terms) {
@@ -29,27 +29,27 @@ pub(super) fn advice(
             _ => "Make a new key, or change `expiresAt`, `notBefore` or `disabled` of its entry.".to_owned(),
         },
         Code::AmbiguousCredential => {
-            "Send one credential, in one header; nothing else may set a second one on the way.".to_owned()
+            "Send one credential in one header, and make sure that no proxy adds a second one.".to_owned()
         }
         Code::UnlistedIssuer => {
             let issued = request.token.as_ref().and_then(|(_, claims)| claims.get("iss")).and_then(Value::as_str);
             let listed: Vec<&str> = policy.identities.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
             format!(
-                "The token's `iss` is `{}`; `jwt` lists {}. They must be the same to the letter, a `/` at the end included.",
-                issued.unwrap_or("no text"),
+                "The token's `iss` is `{}`; `jwt` lists {}. They must match exactly, including a `/` at the end.",
+                issued.unwrap_or("not a string"),
                 listed.join(", ")
             )
         }
         Code::MissingExpiration => {
-            "The token's payload must have an `exp` above 0. If its issuer makes tokens that never expire, and is to be believed for ever, set `requireExpiration: false` for it in `jwt`.".to_owned()
+            "The token's payload must have an `exp` above 0. If tokens of this issuer never expire and you accept that, set `requireExpiration: false` for it in `jwt`.".to_owned()
         }
         Code::TooManyGroups => {
-            "Have the issuer put fewer groups into the token: 64 at most are read.".to_owned()
+            "Configure the issuer to put at most 64 groups into the token.".to_owned()
         }
         Code::UnknownTenant => unknown_tenant(request, policy),
         Code::AmbiguousTenant => "The tenant claim must name one tenant.".to_owned(),
         Code::MissingPrincipal | Code::MalformedIdentity => {
-            "Look at what the gateway in front writes into the header that the message names.".to_owned()
+            "Check what the gateway in front writes into the header that the message names.".to_owned()
         }
         Code::QuotaRequests | Code::QuotaTokens | Code::QuotaConcurrency => {
             "Wait as long as `retry-after` says, or give the limit of `limits` that the message names more.".to_owned()
@@ -68,11 +68,11 @@ pub(super) fn advice(
                 Some(extra) => {
                     let names = extra.groups.iter().filter_map(|group| policy.identities.groups.name(*group));
                     format!(
-                        "`extraPaths` opens it to the groups {}; give the caller one of these.",
+                        "`extraPaths` allows it for the groups {}; give the caller one of them.",
                         names.collect::<Vec<_>>().join(", ")
                     )
                 }
-                None => "It is in no table of operations. Look at the method and the path, or list both in `extraPaths` with the groups that may use it.".to_owned(),
+                None => "It is not in the table of operations. Check the method and the path, or list both in `extraPaths` with the groups that may use them.".to_owned(),
             }
         }
         Code::MissingModel => {
@@ -83,33 +83,33 @@ pub(super) fn advice(
             policy.access.model_header.name
         ),
         Code::ModelInQuery => {
-            "Leave the model out of the query; the body's is the one that is judged. Paths of `extraPaths` and `publicPaths` may have it there.".to_owned()
+            "Leave the model out of the query; the one in the body is checked. Only paths of `extraPaths` and `publicPaths` may have it in the query.".to_owned()
         }
         Code::MalformedBody => {
-            "Send one whole JSON object in UTF-8, or, where a file is uploaded, one plainly written form.".to_owned()
+            "Send one complete JSON object in UTF-8, or, for a file upload, one form as client libraries write it.".to_owned()
         }
         Code::MalformedPath => {
-            "Write the path without `%`, `\\`, `;`, empty and dot segments.".to_owned()
+            "Send the path without `%`, `\\`, `;`, empty segments and dot segments.".to_owned()
         }
         Code::BodyNotAllowed => {
-            "Send the request without a body. A path of `publicPaths` or `extraPaths` takes one with `body: true`; nobody reads it then.".to_owned()
+            "Send the request without a body. A path of `publicPaths` or `extraPaths` accepts one with `body: true`, and passes it unread.".to_owned()
         }
         Code::AmbiguousStream => {
             "Name `stream` and `stream_options.include_usage` once, as true, false or null.".to_owned()
         }
         Code::BackgroundNotAllowed => {
-            "Leave out `background`, or set `metering.allowBackground`: its tokens are not counted then.".to_owned()
+            "Leave out `background`, or set `metering.allowBackground`; its tokens are then not counted.".to_owned()
         }
         Code::MemberNotAllowed => member_not_allowed(denial.member().unwrap_or_default()),
         Code::UnsupportedEncoding => "Send the body without `content-encoding`.".to_owned(),
-        Code::Internal => "A call of Envoy's failed; look at its log.".to_owned(),
+        Code::Internal => "A call to Envoy failed; see Envoy's log.".to_owned(),
     }
 }
 
 fn member_not_allowed(member: &str) -> String {
     let effect = members::effect(member).map_or_else(
-        || "`body.deny` has it.".to_owned(),
-        |(servers, effect)| format!("It means, to {servers}: {effect}."),
+        || "`body.deny` lists it.".to_owned(),
+        |(servers, effect)| format!("Its effect in {servers}: {effect}."),
     );
     format!("Leave `{member}` out. {effect} `body.allow` lets it pass unread.")
 }
@@ -130,15 +130,15 @@ fn unknown_tenant(request: &Request, policy: &Policy) -> String {
 fn invalid(request: &Request) -> String {
     let advice = match request.secrets().first() {
         Some(key) if !can_be_key(key.as_bytes()) => {
-            "A key is 1 to 512 visible ASCII characters without commas. Look for a space or quotes around it."
+            "A key is 1 to 512 visible ASCII characters without commas. Check for spaces or quotes around it."
         }
         Some(key) if key.matches('.').count() == 2 => {
-            "This looks like a token. A token counts once `jwt_authn` has verified it: give its payload with --claims."
+            "This looks like a token. The filter accepts a token after `jwt_authn` has verified it: give its payload with --claims."
         }
         Some(_) => {
-            "No configured key has this hash: compare `tollgate key hash` with each `keyHash`. Is this the file that the gateway runs with?"
+            "No configured key has this hash: compare `tollgate key hash` with each `keyHash`. Check that the gateway runs with this file."
         }
-        None => "A header that may carry a credential holds none.",
+        None => "A header that may carry a credential is empty or has another scheme.",
     };
     advice.to_owned()
 }
@@ -146,19 +146,19 @@ fn invalid(request: &Request) -> String {
 fn not_allowed(who: &Who, model: Option<&ModelAnswer>) -> String {
     match model {
         Some(model) if model.rule.is_none() => {
-            format!("Write a rule for `{}` into `models`.", model.name)
+            format!("Add a rule for `{}` to `models`.", model.name)
         }
         Some(model) if model.is_narrowed(who) => format!(
             "Add `{}` to the `models` of the key's own entry.",
             model.name
         ),
         Some(model) if model.groups.is_empty() => {
-            "Give the rule groups, or `access: authenticated`.".to_owned()
+            "Add groups to the rule, or set `access: authenticated`.".to_owned()
         }
         Some(model) => format!(
             "Give the caller one of the groups {}, or add one of the caller's to the rule.",
             model.groups.join(", ")
         ),
-        None => "Write a rule for the model into `models`.".to_owned(),
+        None => "Add a rule for the model to `models`.".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! The model that is asked for, and the rule for it.
+//! The requested model, and its rule.
 
 use serde::Serialize;
 use tollgate::access::{MatchingRule, Rule};
@@ -9,16 +9,16 @@ use tollgate::policy::Policy;
 
 use super::who::Who;
 
-/// The model, and the rule for it.
+/// The model, and its rule.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ModelAnswer {
     pub(super) name: String,
     pub(super) allowed: bool,
-    /// The rule as it is written: a name, `prefix*` or `*`.
+    /// The rule as written: a name, `prefix*` or `*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rule: Option<String>,
-    /// Further rules that must admit the caller, because the name may be another spelling of theirs.
+    /// Further rules that must admit the caller, because the name may be another spelling of their models.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) spelled_alike: Vec<String>,
     /// `anonymous`, `authenticated` or `groups`.
@@ -26,7 +26,7 @@ pub(super) struct ModelAnswer {
     pub(super) access: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) groups: Vec<String>,
-    /// Those of the groups that the caller is in.
+    /// The groups of the rule that the caller has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) in_groups: Vec<String>,
 }
@@ -67,17 +67,17 @@ impl ModelAnswer {
         }
     }
 
-    /// Whether the rule itself lets the caller in, so that only the key's own list of models can be in the way.
+    /// Returns true if the key's own list of models excludes the model.
     pub(super) fn is_narrowed(&self, who: &Who) -> bool {
         let limit = who.narrowed_to.iter().flatten();
         let mut patterns = limit.filter_map(|pattern| ModelPattern::parse(pattern));
         who.narrowed_to.is_some() && !patterns.any(|pattern| pattern.matches(&self.name))
     }
 
-    /// The rule, and what it says of the caller.
+    /// The rule, and its result for the caller.
     pub(super) fn told(&self, who: &Who) -> String {
         let Some(rule) = &self.rule else {
-            return "none in `models` is for this model".to_owned();
+            return "none in `models` matches this model".to_owned();
         };
         let kind = match rule.as_str() {
             "*" => "any model",
@@ -86,9 +86,9 @@ impl ModelAnswer {
         };
         let groups = self.groups.join(", ");
         let access = match (self.access, self.in_groups.is_empty()) {
-            (Some("anonymous"), _) => "for everybody".to_owned(),
-            (Some("authenticated"), _) => "for every identity".to_owned(),
-            (_, _) if groups.is_empty() => "for no group, so for nobody".to_owned(),
+            (Some("anonymous"), _) => "for every client".to_owned(),
+            (Some("authenticated"), _) => "for every identified caller".to_owned(),
+            (_, _) if groups.is_empty() => "for no group, so no caller is allowed".to_owned(),
             (_, true) if who.is_known() => {
                 format!("for {groups}; the caller is in none of these")
             }
@@ -100,7 +100,7 @@ impl ModelAnswer {
         };
         let narrowed = match &who.narrowed_to {
             Some(limit) if self.is_narrowed(who) => {
-                format!("; but the key is narrowed to {}", or_none(limit))
+                format!("; but the key is limited to {}", or_none(limit))
             }
             _ => String::new(),
         };
@@ -108,7 +108,7 @@ impl ModelAnswer {
             String::new()
         } else {
             let alike = self.spelled_alike.join(", ");
-            format!("; and, as another spelling, what {alike} asks for")
+            format!("; the name may be another spelling, so the rules for {alike} apply too")
         };
         format!("{rule} ({kind}), {access}{alike}{narrowed}")
     }

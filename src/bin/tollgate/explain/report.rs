@@ -1,4 +1,4 @@
-//! What is said of a request.
+//! The report about a request.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,12 +33,12 @@ pub(super) struct Report {
     who: Who,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<ModelAnswer>,
-    /// What becomes of a request that passes.
+    /// The treatment of a request that passes.
     #[serde(flatten)]
     passed: Option<Passed>,
     #[serde(skip_serializing_if = "Option::is_none")]
     denial: Option<DenialAnswer>,
-    /// What `enforce` would answer to a request that another mode lets pass.
+    /// The answer of `enforce` to a request that another mode lets pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     would_deny: Option<DenialAnswer>,
 }
@@ -107,30 +107,30 @@ impl fmt::Display for Held {
     }
 }
 
-/// What happens to the headers.
+/// The changes to the headers.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Headers {
     set: BTreeMap<&'static str, String>,
     stripped: Vec<String>,
-    /// Headers that the client sent and that are set: its own values are gone.
+    /// Headers of the client whose values are replaced.
     replaced: Vec<String>,
-    /// The server gets the gateway's own credential in `authorization`.
+    /// True if the server gets the gateway's own credential in `authorization`.
     server_credential: bool,
-    /// The header that shows that the request was admitted; its value is not shown.
+    /// The header that marks the request as admitted. Its value is not shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     admitted_header: Option<String>,
 }
 
-/// How the tokens of the reply are counted.
+/// The way in which the tokens of the reply are counted.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 enum Usage {
-    /// The server is asked, and the client does not see the answer.
+    /// Usage is requested from the server, and hidden from the client.
     AskedAndHidden,
-    /// A stream, and nobody asks for its usage.
+    /// The reply is a stream, and its usage is not requested.
     NotAsked,
-    /// The reply tells it.
+    /// The reply has usage.
     Reported,
 }
 
@@ -140,7 +140,7 @@ struct DenialAnswer {
     status: u32,
     code: &'static str,
     headers: BTreeMap<&'static str, String>,
-    /// As the client gets it; Envoy's id of the request comes with it, where there is one.
+    /// The reply of the filter, without Envoy's id of the request.
     body: String,
     advice: String,
 }
@@ -270,7 +270,7 @@ impl DenialAnswer {
     }
 }
 
-/// A word in the margin, and what it is about.
+/// A label in the margin, and its text.
 fn line(formatter: &mut fmt::Formatter<'_>, word: &str, text: impl fmt::Display) -> fmt::Result {
     write!(formatter, "\n{word:<11}{text}")
 }
@@ -291,7 +291,7 @@ impl fmt::Display for Report {
         }
         writeln!(formatter)?;
         let operation = self.operation.map_or_else(
-            || "no operation of the table".to_owned(),
+            || "not in the table of operations".to_owned(),
             |operation| format!("operation {operation}"),
         );
         line(
@@ -299,7 +299,7 @@ impl fmt::Display for Report {
             "request",
             format_args!("{}, {operation}", self.request),
         )?;
-        line(formatter, "who", &self.who)?;
+        line(formatter, "caller", &self.who)?;
         if let Some(model) = &self.model {
             line(formatter, "model", &model.name)?;
             line(formatter, "rule", model.told(&self.who))?;
@@ -324,7 +324,9 @@ impl fmt::Display for DenialAnswer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.status, self.code)?;
         match self.headers.get("x-tollgate-code") {
-            Some(shown) if shown != self.code => write!(formatter, ", told as {shown}"),
+            Some(shown) if shown != self.code => {
+                write!(formatter, ", shown to the client as {shown}")
+            }
             _ => Ok(()),
         }
     }
@@ -354,7 +356,7 @@ impl fmt::Display for Passed {
             line(
                 formatter,
                 "replaced",
-                format_args!("what the client sent in {replaced}"),
+                format_args!("the client's {replaced}"),
             )?;
         }
         line(
@@ -375,8 +377,8 @@ impl fmt::Display for Passed {
 impl fmt::Display for Usage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::AskedAndHidden => "the server is asked for it; the client does not see it",
-            Self::NotAsked => "nobody asks the server for it: `streamUsage` is `observe`",
+            Self::AskedAndHidden => "requested from the server, and hidden from the client",
+            Self::NotAsked => "not requested from the server: `streamUsage` is `observe`",
             Self::Reported => "counted from the reply",
         })
     }

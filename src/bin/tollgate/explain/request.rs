@@ -1,4 +1,4 @@
-//! The request that is asked about, made of the command's arguments.
+//! The request to explain, made from the command's arguments.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ use super::Arguments;
 use crate::moment;
 use crate::output::Failure;
 
-/// Headers that hold secrets whatever is configured, beside the default sources of credentials.
+/// Headers that contain secrets in any configuration, besides the default sources of credentials.
 const SECRET_HEADERS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
 const BOUNDARY: &str = "tollgate-explain";
@@ -27,20 +27,20 @@ pub(super) struct Request {
     body: Vec<u8>,
     /// Seconds since the epoch.
     pub(super) now: i64,
-    /// The model, as it was asked for.
+    /// The model, as requested.
     pub(super) model: Option<String>,
     /// Method and path.
     pub(super) line: String,
-    /// Whether a stream is asked for.
+    /// True if a stream is requested.
     pub(super) streams: bool,
-    /// Where `jwt_authn` would leave the payload, and the payload.
+    /// The metadata key of the payload, and the payload.
     pub(super) token: Option<(String, Value)>,
     certificate_name: Option<String>,
     secrets: Vec<String>,
 }
 
 impl Request {
-    /// `secret` reads what is on standard input.
+    /// `secret` reads standard input.
     pub(super) fn new(
         arguments: &Arguments,
         policy: &Policy,
@@ -59,9 +59,10 @@ impl Request {
         let mut secrets = Vec::new();
         if arguments.key_stdin {
             let key = text(secret()?)?;
-            let source = policy.identities.sources.first().ok_or_else(|| {
-                Failure::new("the configuration looks for credentials in no header")
-            })?;
+            let source =
+                policy.identities.sources.first().ok_or_else(|| {
+                    Failure::new("the configuration has no header for credentials")
+                })?;
             let value = match &source.scheme {
                 Some(scheme) => format!("{scheme} {key}"),
                 None => key.clone(),
@@ -151,7 +152,7 @@ impl Request {
         !self.body.is_empty()
     }
 
-    /// What came from standard input, which must not be printed.
+    /// The secrets from standard input, which must not be printed.
     pub(super) fn secrets(&self) -> &[String] {
         &self.secrets
     }
@@ -160,7 +161,7 @@ impl Request {
         self.secrets
     }
 
-    /// What Envoy would know of the request: the payload that it has verified, and the client's certificate.
+    /// Envoy's attributes of the request: the verified payload, and the client's certificate.
     pub(super) fn attribute(&self, path: &[&str]) -> Attribute {
         if let Some(path) = path.strip_prefix(METADATA.as_slice()) {
             return self.claim(path);
@@ -178,7 +179,7 @@ impl Request {
         }
     }
 
-    /// What `jwt_authn` would have left, by metadata key and path.
+    /// The claim that `jwt_authn` would have stored, by metadata key and path.
     pub(super) fn claim(&self, path: &[&str]) -> Attribute {
         match (&self.token, path) {
             (Some((key, claims)), [asked, path @ ..]) if key == asked => {
@@ -189,10 +190,10 @@ impl Request {
     }
 }
 
-/// Why a secret is not taken from the command line.
+/// The reason for refusing a secret on the command line.
 pub(super) fn no_secret_arguments(place: &str) -> Failure {
     Failure::new(format!(
-        "{place}: other users of the machine can see a secret that is an argument; give the key on standard input, with --key-stdin, and change one that was used so"
+        "{place}: other users of the machine can see secrets in arguments; give the key on standard input with --key-stdin, and replace a key that was exposed"
     ))
 }
 
@@ -200,7 +201,7 @@ fn header(line: &str, policy: &Policy) -> Result<(String, String), Failure> {
     let (name, value) = line
         .split_once(':')
         .filter(|(name, _)| !name.trim().is_empty())
-        .ok_or_else(|| Failure::new("--header: expected `name: value`; the method and the path have arguments of their own"))?;
+        .ok_or_else(|| Failure::new("--header: expected `name: value`; for the method and the path, use --method and --path"))?;
     let name = name.trim().to_ascii_lowercase();
     let is_secret = forward::is_secret(name.as_bytes(), policy)
         || SECRET_HEADERS.contains(&name.as_str())
@@ -213,7 +214,7 @@ fn header(line: &str, policy: &Policy) -> Result<(String, String), Failure> {
     Ok((name, value.trim().to_owned()))
 }
 
-/// A secret on standard input. What is no text cannot be sent in a header that anybody would write.
+/// The secret on standard input. A credential in a header is text.
 fn text(secret: Vec<u8>) -> Result<String, Failure> {
     String::from_utf8(secret)
         .map_err(|_| Failure::new("expected text on standard input, got bytes that are not UTF-8"))
@@ -227,7 +228,7 @@ fn token(arguments: &Arguments, policy: &Policy) -> Result<Option<(String, Value
     let name = file.display();
     if !text.trim_start().starts_with('{') && text.matches('.').count() == 2 {
         return Err(Failure::new(format!(
-            "{name}: this is a token; expected its payload, which is taken as verified. To decode it: cut -d. -f2 {name} | tr '_-' '/+' | base64 -d 2>/dev/null"
+            "{name}: this is a token; expected its payload, which is treated as verified. To decode it: cut -d. -f2 {name} | tr '_-' '/+' | base64 -d 2>/dev/null"
         )));
     }
     let claims: Value = serde_json::from_str(&text)

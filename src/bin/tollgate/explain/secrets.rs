@@ -1,4 +1,4 @@
-//! Keeps what was read as a secret out of what is said.
+//! Keeps secrets that were read out of the answer.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use serde_json::Value;
 
 const HIDDEN: &str = "[secret]";
 
-/// An answer in which the secrets are hidden, wherever they got into it: a key may have been taken for a model's name, or
-/// stand in the configuration in the place of a tenant's.
+/// An answer with all secrets hidden, wherever they appear: a key may have been given as a model's name, or be in the
+/// configuration in place of a tenant's name.
 pub(super) struct Hiding<T> {
     answer: T,
     secrets: Vec<String>,

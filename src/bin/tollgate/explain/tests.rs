@@ -50,7 +50,7 @@ fn with(name: &str, value: Value) -> Value {
     config
 }
 
-/// A file of its own for each text.
+/// Writes each text to its own file.
 fn file(text: &str) -> PathBuf {
     let name = key::hash(text.as_bytes()).replace(':', "-");
     let path = std::env::temp_dir().join(format!("tollgate-explain-{}-{name}", std::process::id()));
@@ -71,13 +71,13 @@ fn asked(config: &Value, stdin: &str, line: &[&str]) -> Result<(Report, Vec<Stri
         .map_err(|failure| format!("{failure:?}"))
 }
 
-/// What is said to a person.
+/// The answer as text.
 fn told(config: &Value, stdin: &str, line: &[&str]) -> String {
     let (report, secrets) = asked(config, stdin, line).unwrap();
     Hiding::new(report, secrets).to_string()
 }
 
-/// What is said to a program.
+/// The answer as JSON.
 fn json(config: &Value, stdin: &str, line: &[&str]) -> Value {
     let (report, secrets) = asked(config, stdin, line).unwrap();
     serde_json::to_value(Hiding::new(report, secrets)).unwrap()
@@ -101,7 +101,7 @@ fn says_who_which_rule_and_what_goes_on() {
 allowed
 
 request    POST /v1/chat/completions, operation chat
-who        tenant acme, key acme-ci
+caller     tenant acme, key acme-ci
 groups     research (tenant), ci (key)
 model      llama-3.1-8b
 rule       llama-3.1-8b (the exact name), for research, sales, sso:dev; the caller is in research
@@ -111,9 +111,9 @@ set        x-gateway-inference-fairness-id: acme
            x-llm-d-inference-objective: interactive
            x-tollgate-tenant: acme
 stripped   x-slo-ttft-ms, authorization
-replaced   what the client sent in x-tollgate-tenant
+replaced   the client's x-tollgate-tenant
 fairness   acme
-usage      the server is asked for it; the client does not see it"
+usage      requested from the server, and hidden from the client"
     );
 }
 
@@ -132,7 +132,7 @@ fn says_the_whole_reply_of_a_denial() {
 denied     403 model_not_allowed
 
 request    POST /v1/chat/completions, operation chat
-who        tenant globex, key globex-app
+caller     tenant globex, key globex-app
 groups     sales (tenant)
 model      qwen-32b
 rule       qwen-* (the longest prefix), for research; the caller is in none of these
@@ -185,28 +185,28 @@ fn says_of_each_denial_what_to_do() {
             "",
             &["--model", "qwen-32b"],
             "401 missing_credential",
-            "Send a key or a token (here: --key-stdin or --claims). To let everybody in, give the model `access: anonymous`.",
+            "Send a key or a token (here: --key-stdin or --claims). To allow anonymous callers, give the model `access: anonymous`.",
         ),
         (
             "unknown key",
             "sk-nobody-0123456789",
             &["--key-stdin", "--model", "qwen-32b"],
             "401 invalid_credential",
-            "No configured key has this hash: compare `tollgate key hash` with each `keyHash`. Is this the file that the gateway runs with?",
+            "No configured key has this hash: compare `tollgate key hash` with each `keyHash`. Check that the gateway runs with this file.",
         ),
         (
             "quoted key",
             "sk-acme 0123",
             &["--key-stdin", "--model", "qwen-32b"],
             "401 invalid_credential",
-            "A key is 1 to 512 visible ASCII characters without commas. Look for a space or quotes around it.",
+            "A key is 1 to 512 visible ASCII characters without commas. Check for spaces or quotes around it.",
         ),
         (
             "token as a key",
             "eyJh.eyJp.c2ln",
             &["--key-stdin", "--model", "qwen-32b"],
             "401 invalid_credential",
-            "This looks like a token. A token counts once `jwt_authn` has verified it: give its payload with --claims.",
+            "This looks like a token. The filter accepts a token after `jwt_authn` has verified it: give its payload with --claims.",
         ),
         (
             "expired key",
@@ -226,7 +226,7 @@ fn says_of_each_denial_what_to_do() {
             "",
             &["--claims", &foreign, "--model", "qwen-32b"],
             "401 unlisted_issuer",
-            "The token's `iss` is `https://sso.example/`; `jwt` lists https://sso.example. They must be the same to the letter, a `/` at the end included.",
+            "The token's `iss` is `https://sso.example/`; `jwt` lists https://sso.example. They must match exactly, including a `/` at the end.",
         ),
         (
             "unknown tenant",
@@ -240,7 +240,7 @@ fn says_of_each_denial_what_to_do() {
             "",
             &["--claims", &eternal, "--model", "qwen-32b"],
             "401 missing_expiration",
-            "The token's payload must have an `exp` above 0. If its issuer makes tokens that never expire, and is to be believed for ever, set `requireExpiration: false` for it in `jwt`.",
+            "The token's payload must have an `exp` above 0. If tokens of this issuer never expire and you accept that, set `requireExpiration: false` for it in `jwt`.",
         ),
         (
             "a model in the query",
@@ -253,7 +253,7 @@ fn says_of_each_denial_what_to_do() {
                 "qwen-32b",
             ],
             "400 model_in_query",
-            "Leave the model out of the query; the body's is the one that is judged. Paths of `extraPaths` and `publicPaths` may have it there.",
+            "Leave the model out of the query; the one in the body is checked. Only paths of `extraPaths` and `publicPaths` may have it in the query.",
         ),
         (
             "model of other groups",
@@ -267,7 +267,7 @@ fn says_of_each_denial_what_to_do() {
             ACME,
             &["--key-stdin", "--model", "gpt-6"],
             "403 model_not_allowed",
-            "Write a rule for `gpt-6` into `models`.",
+            "Add a rule for `gpt-6` to `models`.",
         ),
         (
             "narrowed key",
@@ -281,21 +281,21 @@ fn says_of_each_denial_what_to_do() {
             ACME,
             &["--key-stdin", "--path", "/sleep"],
             "403 operation_not_allowed",
-            "It is in no table of operations. Look at the method and the path, or list both in `extraPaths` with the groups that may use it.",
+            "It is not in the table of operations. Check the method and the path, or list both in `extraPaths` with the groups that may use them.",
         ),
         (
             "extra path of other groups",
             ACME,
             &["--key-stdin", "--path", "/tokenize"],
             "403 operation_not_allowed",
-            "`extraPaths` opens it to the groups admins; give the caller one of these.",
+            "`extraPaths` allows it for the groups admins; give the caller one of them.",
         ),
         (
             "escaped path",
             ACME,
             &["--key-stdin", "--path", "/v1/chat%2fcompletions"],
             "400 malformed_path",
-            "Write the path without `%`, `\\`, `;`, empty and dot segments.",
+            "Send the path without `%`, `\\`, `;`, empty segments and dot segments.",
         ),
         (
             "no model's name",
@@ -389,7 +389,7 @@ fn a_hidden_model_is_told_as_the_client_and_as_the_operator_see_it() {
     );
     assert_eq!(
         said.lines().next(),
-        Some("denied     404 model_not_allowed, told as model_not_found")
+        Some("denied     404 model_not_allowed, shown to the client as model_not_found")
     );
 }
 
@@ -454,7 +454,7 @@ fn the_gateway_in_front_is_believed_with_its_secret_or_certificate_only() {
     }
 }
 
-/// What is said of a request of acme's for a model that it may use.
+/// The report about a request of acme for a model that it may use.
 fn acme_asks(policy: Policy) -> Report {
     let line = [
         "tollgate",
@@ -481,7 +481,7 @@ fn the_server_gets_its_own_credential_unseen() {
         "{told}"
     );
     assert!(
-        told.contains("replaced   what the client sent in authorization"),
+        told.contains("replaced   the client's authorization"),
         "{told}"
     );
     assert!(
@@ -522,7 +522,7 @@ fn says_what_is_wrong_with_its_arguments() {
         (
             "a token",
             &["--claims", &token, "--model", "m"],
-            "this is a token; expected its payload, which is taken as verified",
+            "this is a token; expected its payload, which is treated as verified",
         ),
         (
             "no claims",

@@ -1,4 +1,4 @@
-//! Who is asking, as far as the filter knows, and where it knows it from.
+//! The caller, as far as the filter knows it, and the source of that knowledge.
 
 use std::fmt;
 
@@ -11,17 +11,17 @@ use tollgate::tenant::{GroupId, KeyTerms};
 use super::request::Request;
 use crate::moment;
 
-/// Who is asking.
+/// The caller.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Who {
-    /// What proved it: `key`, `token`, `gateway`; `nobody` where nothing did.
+    /// The proof of identity: `key`, `token` or `gateway`; `nobody` without one.
     by: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) key: Option<String>,
-    /// What the key's entry says of its time, where it says anything.
+    /// The times in the key's entry, if it has any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) terms: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,10 +29,10 @@ pub(super) struct Who {
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<String>,
     groups: Vec<Group>,
-    /// Groups of the token that no rule, tenant or key names.
+    /// Groups of the token that the configuration does not name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unknown_groups: Vec<String>,
-    /// The models that the key is narrowed to.
+    /// The models to which the key is limited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) narrowed_to: Option<Vec<String>>,
 }
@@ -106,7 +106,7 @@ impl Who {
         }
     }
 
-    /// A key that is known, but not good now.
+    /// A known key that is not valid now.
     fn past(request: &Request, policy: &Policy) -> Self {
         let mut secrets = request.secrets().iter();
         let key = secrets.find_map(|secret| policy.identities.keys.find(secret.as_bytes()));
@@ -119,12 +119,12 @@ impl Who {
         }
     }
 
-    /// Whether anything proved who it is.
+    /// Returns true if the caller is identified.
     pub(super) fn is_known(&self) -> bool {
         self.by != "nobody"
     }
 
-    /// The names of its groups.
+    /// The names of the caller's groups.
     pub(super) fn group_names(&self) -> Vec<&str> {
         self.groups
             .iter()
@@ -164,9 +164,9 @@ impl fmt::Display for Who {
             .filter_map(|(name, value)| Some(format!("{name} {}", value.as_ref()?)));
         let mut said: Vec<String> = parts.collect();
         match (self.by, said.is_empty()) {
-            ("nobody", true) => said.push("nobody".to_owned()),
+            ("nobody", true) => said.push("not identified".to_owned()),
             ("nobody", false) => said.push("not accepted".to_owned()),
-            ("gateway", _) => said.push("said by the gateway in front".to_owned()),
+            ("gateway", _) => said.push("identified by the gateway in front".to_owned()),
             _ => {}
         }
         said.extend(self.terms.clone());
@@ -186,7 +186,7 @@ impl fmt::Display for Who {
                 let unknown = self.unknown_groups.join(", ");
                 write!(
                     formatter,
-                    "; in the token, but named nowhere in the configuration: {unknown}"
+                    "; in the token, but not in the configuration: {unknown}"
                 )?;
             }
         }

@@ -17,7 +17,7 @@ fn entries(import: &Import) -> Vec<String> {
         .collect()
 }
 
-/// Of both commands: the name, the text, the tenant, the entries and the remarks but the last.
+/// For both commands: the name, the text, the tenant, the entries and all remarks except the last.
 type Row<'t> = (
     &'t str,
     String,
@@ -34,7 +34,7 @@ fn check(rows: &[Row<'_>], with_users: bool) {
         let (last, others) = import.remarks.split_last().unwrap();
         assert_eq!(others, *remarks, "{name}");
         assert!(
-            last.starts_with("`models` lets every key use every model"),
+            last.starts_with("`models` allows every model for every key"),
             "{name}"
         );
         let imported = import.configuration();
@@ -98,8 +98,8 @@ fn lines_of_keys_and_users_become_keys_of_tenants() {
                     "other-user other-user-1 C",
                 ],
                 &[
-                    "line 1: the user cannot be a name as it is written, and becomes `Jane-Doe-2`",
-                    "line 3: the user cannot be a name as it is written, and becomes `other-user`",
+                    "line 1: the user is not a valid name, and becomes `Jane-Doe-2`",
+                    "line 3: the user is not a valid name, and becomes `other-user`",
                 ],
             ),
             (
@@ -158,15 +158,15 @@ fn every_fault_is_told_by_its_place_and_never_by_its_text() {
         ("two commas", true, format!("{A},demo,{B}"), vec!["line 1: expected `KEY,USER` with one comma".into()]),
         ("no user", true, format!("{A}, "), vec!["line 1: expected `KEY,USER` with one comma".into()]),
         ("no key", true, ",demo\nx y,demo".into(), vec![format!("line 1: {not_a_key}"), format!("line 2: {not_a_key}")]),
-        ("swapped", true, format!("demo,{A}\njane,sk-1"), (1..3).map(|line| format!("line {line}: what stands after the comma looks like a key; expected `KEY,USER`")).collect()),
+        ("swapped", true, format!("demo,{A}\njane,sk-1"), (1..3).map(|line| format!("line {line}: the text after the comma looks like a key; expected `KEY,USER`")).collect()),
         ("one key of two users", true, format!("{A},demo\n{A},jane"), vec!["line 2: the same key as line 1, for another user".into()]),
-        ("no keys", false, " ,\n".into(), vec!["there is no key in it".into()]),
-        ("no list", false, format!(r#"["{A}""#), vec!["it begins with `[` but is no JSON list of strings".into()]),
+        ("no keys", false, " ,\n".into(), vec!["it contains no key".into()]),
+        ("no list", false, format!(r#"["{A}""#), vec!["it begins with `[` but is not a JSON list of strings".into()]),
         ("a Secret", false, format!("apiVersion: v1\ndata:\n  k: {A}\n"), vec!["this is a manifest; expected the decoded value of the Secret".into()]),
-        ("a header line", true, format!("KEY,USER\n{A},demo"), vec!["line 1: expected a key, got what stands for one that is to be put there".into()]),
-        ("a quoted key", true, format!(r#""{A}",demo"#), vec!["line 1: expected a key, got one with quotes around it".into()]),
-        ("a quoted user", true, format!(r#"{A},"demo""#), vec!["line 1: there are quotes around the user; expected `KEY,USER` without".into()]),
-        ("JSON", true, format!(r#"{{"{A}":1,x}}"#), vec!["line 1: expected a key, got what stands for one that is to be put there".into()]),
+        ("a header line", true, format!("KEY,USER\n{A},demo"), vec!["line 1: expected a key, got a placeholder".into()]),
+        ("a quoted key", true, format!(r#""{A}",demo"#), vec!["line 1: expected a key, got a key in quotes".into()]),
+        ("a quoted user", true, format!(r#"{A},"demo""#), vec!["line 1: the user is in quotes; expected `KEY,USER` without quotes".into()]),
+        ("JSON", true, format!(r#"{{"{A}":1,x}}"#), vec!["line 1: expected a key, got a placeholder".into()]),
         ("no key among keys", false, format!("{A},a key,{long}"), vec![format!("key 2: {not_a_key}"), format!("key 3: {not_a_key}")]),
     ];
     for (name, with_users, text, faults) in rows {

@@ -1,4 +1,4 @@
-//! Makes keys [as they look](tollgate::key_format).
+//! Creates keys in [their format](tollgate::key_format).
 
 use tollgate::key_format::{DIGITS, MARK, SECRET, checksum};
 
@@ -12,19 +12,21 @@ pub(super) fn make(prefix: &str, public: &str) -> Result<String, Failure> {
     Ok(key)
 }
 
-/// The public part of a key: lower case is easier to read aloud.
+/// The public part of a key. Lower case is easier to read aloud.
 pub(super) fn public() -> Result<String, Failure> {
     random(b"0123456789abcdefghijklmnopqrstuvwxyz", 8)
 }
 
-/// Some of `digits`, each as likely as the others.
+/// Random `digits`, all with the same probability.
 fn random(digits: &[u8], count: usize) -> Result<String, Failure> {
     let mut text = String::with_capacity(count);
     while text.len() < count {
         let mut byte = [0];
-        getrandom::fill(&mut byte)
-            .map_err(|error| Failure::new(format!("the system gives no random bytes: {error}")))?;
-        // Six bits; what is beyond the digits is drawn again, else the first digits would come more often.
+        getrandom::fill(&mut byte).map_err(|error| {
+            Failure::new(format!("the system provides no random bytes: {error}"))
+        })?;
+        // Six bits. A value beyond the digits is drawn again, because the first digits would otherwise be more
+        // frequent.
         let digit = digits.get(usize::from(byte[0] & 63));
         text.extend(digit.map(|digit| char::from(*digit)));
     }

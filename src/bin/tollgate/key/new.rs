@@ -1,4 +1,4 @@
-//! `tollgate key new`: a key, and what is configured of it.
+//! `tollgate key new`: creates a key and its entry for the configuration.
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -14,28 +14,28 @@ use super::{format, hash};
 use crate::moment::{self, End};
 use crate::output::{Failure, Output, Verdict};
 
-/// Make a key, and print the entry of `keys` that is configured of it.
+/// Create a key, and print its entry for `keys`.
 ///
-/// The entry goes to standard output, which never has the key. The key goes to standard error, once, or to a file that
-/// only its owner can read.
+/// The entry goes to standard output, which never contains the key. The key goes to standard error, once, or to a file
+/// that only its owner can read.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The tenant that it belongs to
+    /// The tenant of the key
     #[arg(long)]
     tenant: String,
-    /// Its public name [default: the tenant and 8 random letters and digits]
+    /// The public name of the key [default: the tenant and 8 random letters and digits]
     #[arg(long)]
     id: Option<String>,
-    /// When it ends: a number of days such as `90d`, or a date such as `2027-01-01T00:00:00Z` [default: never]
+    /// The expiry: a number of days such as `90d`, or a date such as `2027-01-01T00:00:00Z` [default: never]
     #[arg(long, value_name = "DAYS|DATE")]
     expires: Option<End>,
-    /// What it begins with [default: `sk-` and the tenant]
+    /// The beginning of the key [default: `sk-` and the tenant]
     #[arg(long)]
     prefix: Option<String>,
-    /// Its groups, on top of the tenant's
+    /// The groups of the key, in addition to the tenant's
     #[arg(long, value_delimiter = ',')]
     groups: Vec<String>,
-    /// Write the key to this file, which must not be there yet
+    /// Write the key to this file, which must not exist yet
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
 }
@@ -53,7 +53,7 @@ struct Entry {
     groups: Vec<String>,
 }
 
-/// YAML; its texts are quoted as in JSON, so that none is taken for a number or a date.
+/// YAML. Strings are quoted as in JSON, so that none is read as a number or a date.
 impl fmt::Display for Entry {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "- id: {}", json!(self.id))?;
@@ -73,9 +73,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Verdict, 
     let now = moment::now();
     let end = arguments.expires.map(|end| end.seen_from(now));
     if end.is_some_and(|end| end <= now) {
-        return Err(Failure::new(
-            "--expires: the key would have expired already",
-        ));
+        return Err(Failure::new("--expires: the key would already be expired"));
     }
     let public = format::public()?;
     let prefix = arguments
@@ -105,7 +103,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Verdict, 
     Ok(Verdict::Good)
 }
 
-/// What stands in a key is at home in every header.
+/// The characters of a key are valid in every header.
 fn plain(text: &str) -> String {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '.' || letter == '-';
     text.chars()
@@ -113,7 +111,7 @@ fn plain(text: &str) -> String {
         .collect()
 }
 
-/// The filter's own word on the names.
+/// Checks the names with the filter's own code.
 fn refuse_faults(entry: &Entry) -> Result<(), Failure> {
     let tenants = json!({ (entry.tenant.as_str()): {} });
     let models = json!({"*": {"access": "authenticated"}});

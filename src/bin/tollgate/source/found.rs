@@ -1,11 +1,11 @@
-//! A WebAssembly filter in a file, and whether it is Tollgate.
+//! WebAssembly filters in a file, and how Tollgate is recognised among them.
 
 use std::rc::Rc;
 
 use super::{Carrier, Lines};
 use crate::yaml::{Node, Value};
 
-/// The sections of a configuration, to know one by.
+/// The sections of a configuration, by which one is recognised.
 const SECTIONS: [&str; 15] = [
     "tenants",
     "keys",
@@ -26,7 +26,7 @@ const SECTIONS: [&str; 15] = [
 
 pub(super) const ANY_EXPECTED: &str = "expected `@type: type.googleapis.com/google.protobuf.StringValue` with JSON text in `value`, or `…/google.protobuf.Struct` with an object";
 
-/// Whether Envoy makes a configuration of this `google.protobuf.Any`.
+/// Returns true if Envoy can read a configuration from this `google.protobuf.Any`.
 pub(super) fn is_any(node: &Node) -> bool {
     let kind = node.member("@type").and_then(|kind| kind.text());
     let kind = kind
@@ -39,22 +39,22 @@ pub(super) fn is_any(node: &Node) -> bool {
     )
 }
 
-/// A WebAssembly filter, whoever's it is.
+/// Any WebAssembly filter.
 pub(super) struct Found<'n> {
     pub(super) carrier: Carrier,
     pub(super) document: &'n Rc<Node>,
     pub(super) plugin: &'n Rc<Node>,
-    /// Its configuration as it stands there.
+    /// Its configuration as written.
     pub(super) written: Option<&'n Rc<Node>>,
     pub(super) name: &'n str,
     pub(super) lines: &'n Lines,
 }
 
 impl Found<'_> {
-    /// Whether it is Tollgate: by its name or where its code is, or by what its configuration looks like.
+    /// Returns true if it is Tollgate, judged by its name, the address of its code or its configuration.
     pub(super) fn is_ours(&self) -> bool {
         let named = |text: &str| text.to_ascii_lowercase().contains("tollgate");
-        // The name of a resource that may hold several filters says nothing of each.
+        // A resource may have several filters, so its name does not identify them.
         let name = match self.carrier {
             Carrier::WasmPlugin | Carrier::TrafficExtension => {
                 self.document.at(&["metadata", "name"]).and_then(Node::text)
@@ -85,7 +85,7 @@ impl Found<'_> {
     }
 }
 
-/// How many sections of a configuration this has.
+/// The number of sections of a Tollgate configuration in this node.
 pub(super) fn sections(node: &Node) -> usize {
     let entries = node.entries().iter();
     entries

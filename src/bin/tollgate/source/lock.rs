@@ -1,14 +1,14 @@
-//! Policies of a platform that refuse what does not carry a header: the second lock, where the header is `admittedHeader`.
+//! Policies of a platform that refuse requests without a header: the second lock, if the header is `admittedHeader`.
 
 use std::rc::Rc;
 
 use crate::yaml::Node;
 
-/// A header without which nothing passes.
+/// A header that requests must have to pass.
 #[derive(Debug)]
 pub(crate) struct Lock {
     header: String,
-    /// Any of these opens it.
+    /// The accepted values.
     values: Vec<String>,
 }
 
@@ -22,7 +22,7 @@ impl Lock {
     }
 }
 
-/// The locks that a resource is, if it is of a kind that can be one.
+/// The locks in a resource, if its kind can be one.
 pub(super) fn of(group: &str, kind: &str, document: &Node) -> Option<Vec<Lock>> {
     let spec = document.member("spec")?;
     let locks: fn(&Node) -> Vec<Lock> = match (group, kind) {
@@ -37,7 +37,7 @@ pub(super) fn of(group: &str, kind: &str, document: &Node) -> Option<Vec<Lock>> 
     })
 }
 
-/// Whether nothing that it is attached to is less than a Gateway. Without a target it is for all, or by labels.
+/// Returns true if each target is a whole Gateway. Without a target, a policy applies to all, or by labels.
 fn is_on_whole_gateways(spec: &Node) -> bool {
     let several = items(spec, "targetRefs").chain(items(spec, "targetSelectors"));
     let mut targets = several.chain(spec.member("targetRef").map(Rc::as_ref));
@@ -46,7 +46,7 @@ fn is_on_whole_gateways(spec: &Node) -> bool {
     })
 }
 
-/// Envoy Gateway's: the headers that every rule wants by which something is let in.
+/// Envoy Gateway: the headers that every allowing rule requires.
 fn authorization(spec: &Node) -> Vec<Lock> {
     let Some(authorization) = spec.member("authorization") else {
         return Vec::new();
@@ -70,7 +70,7 @@ fn authorization(spec: &Node) -> Vec<Lock> {
     }))
 }
 
-/// Istio's: a rule that denies by nothing else, or what every rule wants that allows.
+/// Istio: a rule that denies requests by this header alone, or the headers that every allowing rule requires.
 fn authorization_policy(spec: &Node) -> Vec<Lock> {
     let conditions = |rule: &Node, values: &str| -> Vec<Lock> {
         let conditions = items(rule, "when").filter_map(|condition| {
@@ -97,7 +97,7 @@ fn authorization_policy(spec: &Node) -> Vec<Lock> {
     }
 }
 
-/// Those of the first that all others have too, with what opens any of them.
+/// The locks of the first that all others have too, with all accepted values.
 fn in_each(mut rules: impl Iterator<Item = Vec<Lock>>) -> Vec<Lock> {
     let mut common = rules.next().unwrap_or_default();
     for rule in rules {

@@ -167,7 +167,8 @@ fn a_resource_that_nobody_reads_the_filter_in_is_a_flaw() {
         ),
     ] {
         let file = File::parse("f".to_owned(), &text);
-        let message = format!("nothing reads the filter in this; expected {expected}");
+        let message =
+            format!("this kind of resource does not load the filter; expected {expected}");
         let flaws: Vec<_> = file
             .flaws
             .iter()
@@ -176,7 +177,7 @@ fn a_resource_that_nobody_reads_the_filter_in_is_a_flaw() {
         assert_eq!(flaws, [(2, &*message)], "{name}");
         assert!(file.configurations.is_empty(), "{name}");
     }
-    // Other people's.
+    // Filters of other projects.
     assert_eq!(
         found("apiVersion: a/v1\nkind: B\nspec: {pluginConfig: {rules: []}}\n"),
         []

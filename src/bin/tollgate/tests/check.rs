@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::run::{Ran, tollgate, with_input};
 
-/// What must never be seen: it stands in every broken file where a secret may be pasted.
+/// A secret that must never be printed. Every broken file has it where a secret may be pasted.
 const PLANTED: &str = "PLANTED";
 
 const GOOD: &str = r#"{
@@ -110,7 +110,7 @@ fn every_configuration_of_the_repository_is_good() {
             Some(0) => looked_at += 1,
             Some(2) => assert_eq!(
                 ran.errors,
-                format!("tollgate: {file}: holds no configuration of Tollgate\n")
+                format!("tollgate: {file}: contains no configuration of Tollgate\n")
             ),
             _ => panic!("{ran:?}"),
         }
@@ -154,7 +154,7 @@ fn the_exit_code_says_what_came_of_it() {
     let faulty = GOOD
         .replace("acme\"", "globex\"")
         .replacen("globex", "acme", 1);
-    let nothing = "tollgate: <stdin>: holds no configuration of Tollgate\n".to_owned();
+    let nothing = "tollgate: <stdin>: contains no configuration of Tollgate\n".to_owned();
     for (name, arguments, input, output, errors, code) in [
         (
             "a warning",
@@ -239,7 +239,7 @@ fn variables_come_from_where_the_operator_says() {
     );
     let bad = file("bad", "TEAM_KEYS=sk-PLANTED sk-PLANTED\n");
     let broken = file("broken", "TEAM_KEYS=sk-one\nsk-PLANTED\n");
-    let assumed = "<stdin>:3: note: keysFrom[0].env: taken as set, its value is not looked at; see `--env-file` and `--environment`\n";
+    let assumed = "<stdin>:3: note: keysFrom[0].env: assumed to be set, its value is not checked; see `--env-file` and `--environment`\n";
     let unset = "the variable is unset or empty; expected a value in the filter's environment (`vm_config.environment_variables`)";
     for (name, arguments, output, code) in [
         ("assumed", &["check", "-"][..], format!("{assumed}{GOOD_SAID}"), 0),

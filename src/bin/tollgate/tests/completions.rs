@@ -15,9 +15,9 @@ fn every_shell_gets_its_completions() {
 fn the_help_tells_the_exit_codes() {
     let ran = tollgate(&["--help"]);
     for line in [
-        "  0  All is well",
-        "  1  What was looked at is not",
-        "  2  It could not be looked at",
+        "  0  Success",
+        "  1  The input is faulty",
+        "  2  The input could not be checked",
     ] {
         assert!(ran.output.contains(line), "{}", ran.output);
     }

@@ -9,7 +9,7 @@ use crate::run::{Ran, with_input};
 
 const CONFIGURATION: &str = "tests/fixtures/denied/wasmplugin.yaml";
 
-/// A folder that goes with its files.
+/// A folder that is removed with its files.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -19,7 +19,7 @@ impl Folder {
         Self(folder)
     }
 
-    /// Writes a file, and says where it is.
+    /// Writes a file, and returns its path.
     fn file(&self, name: &str, text: &str) -> String {
         let path = self.0.join(name);
         fs::write(&path, text).unwrap();
@@ -48,7 +48,7 @@ fn demo() -> Value {
     })
 }
 
-/// The answers that the documentation shows.
+/// The answers in the documentation.
 #[test]
 fn each_denial_is_answered_as_written_down() {
     let rows = [
@@ -149,7 +149,7 @@ fn each_denial_is_answered_as_written_down() {
     }
 }
 
-/// The key is planted wherever the command could come across it.
+/// The key is planted in every place that the command could read.
 #[test]
 fn the_command_never_prints_a_key() {
     const PLANTED: &str = "sk-planted-0123456789abcdef";

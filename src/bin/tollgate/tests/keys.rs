@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use crate::run::{tollgate, with_input};
 
-/// The key that a run confided.
+/// The key that a run printed.
 fn confided(errors: &str) -> &str {
-    let key = errors.strip_prefix("The key, which is kept nowhere and not shown again:\n");
+    let key = errors.strip_prefix("The key, which is not stored and not shown again:\n");
     key.unwrap().trim_end()
 }
 
@@ -129,12 +129,12 @@ fn a_key_that_nobody_could_use_is_not_made() {
         (
             "a past end",
             &["--tenant", "acme", "--expires", "2020-01-01T00:00:00Z"],
-            "tollgate: --expires: the key would have expired already\n",
+            "tollgate: --expires: the key would already be expired\n",
         ),
         (
             "no days",
             &["--tenant", "acme", "--expires", "0d"],
-            "tollgate: --expires: the key would have expired already\n",
+            "tollgate: --expires: the key would already be expired\n",
         ),
     ] {
         let ran = tollgate(&[&["key", "new"], arguments].concat());
@@ -168,11 +168,11 @@ fn a_hash_comes_with_what_speaks_against_its_key() {
     for (key, warning) in [
         (
             "Bearer sk-tollgate-acme-demo",
-            "expected a key, got one with a header or a scheme such as `Bearer` in front of it",
+            "expected a key, got a key after a header name or a scheme such as `Bearer`",
         ),
         (
             "\"sk-tollgate-acme-demo\"",
-            "expected a key, got one with quotes around it",
+            "expected a key, got a key in quotes",
         ),
     ] {
         let ran = hash(key);
@@ -192,7 +192,7 @@ fn a_hash_comes_with_what_speaks_against_its_key() {
 #[test]
 fn a_key_on_the_command_line_is_refused_and_not_repeated() {
     let ran = tollgate(&["key", "hash", "sk-tollgate-acme-demo"]);
-    let refusal = "tollgate: expected the key on standard input; other users of the machine can see an argument\n";
+    let refusal = "tollgate: expected the key on standard input; other users of the machine can see arguments\n";
     assert_eq!(
         (ran.output.as_str(), ran.errors.as_str(), ran.code),
         ("", refusal, Some(2))

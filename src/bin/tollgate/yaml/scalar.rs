@@ -1,10 +1,10 @@
-//! What a scalar stands for, as sigs.k8s.io/yaml resolves it.
+//! The values of scalars, as sigs.k8s.io/yaml resolves them.
 
 use saphyr_parser::{ScalarStyle, Tag};
 
 use super::{Text, Value};
 
-/// A name as JSON has it: kubectl writes numbers and booleans out, and refuses null.
+/// A name as in JSON: kubectl converts numbers and booleans to text, and refuses null.
 pub(super) fn name(value: Value) -> Option<String> {
     match value {
         Value::Text(text) => Some(text.text),
@@ -21,7 +21,7 @@ pub(super) fn scalar(text: String, style: ScalarStyle, tag: Option<&Tag>) -> Val
     resolved.unwrap_or(Value::Text(Text { text, style }))
 }
 
-/// What a plain scalar stands for, where that is no text.
+/// The value of a plain scalar that is not text.
 fn resolve(text: &str) -> Option<Value> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Some(Value::Null),

@@ -24,7 +24,7 @@ fn flaws(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The right-hand sides are what `kubectl annotate --local -o json` 1.32 prints.
+/// The right-hand sides are the output of `kubectl annotate --local -o json` 1.32.
 #[test]
 fn a_plain_scalar_is_what_kubectl_takes_it_for() {
     for (text, expected) in [
@@ -107,17 +107,17 @@ fn a_flaw_has_its_line_and_repeats_no_value() {
         (
             "a name twice",
             "a:\n- b: secret\n  b: secret\n",
-            "3: a[0].b: written twice; expected each name once",
+            "3: a[0].b: duplicate name; expected each name once",
         ),
         (
             "before a merge",
             "x: &x {b: 1}\nm:\n  b: 2\n  <<: *x\n",
-            "4: m.b: written before a `<<` that has it too, where kubectl takes the other value; expected after it",
+            "4: m.b: a name before a `<<` that contains it too, of which kubectl takes the other value; expected it after the `<<`",
         ),
         (
             "what may be a key twice",
             "a:\n  sk-secret: 1\n  sk-secret: 2\n",
-            "3: a.…: written twice; expected each name once",
+            "3: a.…: duplicate name; expected each name once",
         ),
         (
             "a merge of no object",
@@ -127,7 +127,7 @@ fn a_flaw_has_its_line_and_repeats_no_value() {
         (
             "a list as a name",
             "[a]: 1\n",
-            "1: : expected a name before `:`, no list, object, alias or null",
+            "1: : expected a name before `:`, not a list, object, alias or null",
         ),
         (
             "an open bracket",
@@ -147,12 +147,12 @@ fn a_flaw_has_its_line_and_repeats_no_value() {
         (
             "an alias of itself",
             "a: &a [*a]\n",
-            "1: a[0]: an alias within what it stands for",
+            "1: a[0]: an alias within its own anchor",
         ),
         (
             "many aliases",
             &bomb,
-            "8: …: too large with its aliases written out",
+            "8: …: too large with its aliases expanded",
         ),
         ("depth", &deep, "1: x: nested deeper than 100 levels"),
     ] {

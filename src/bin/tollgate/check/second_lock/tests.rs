@@ -1,14 +1,13 @@
 use super::*;
 
 const CONFIGURATION: &str = "{tenants: {acme: {}}, admittedHeader: {name: x-lock, value: PLANTED}, models: {'*': {access: authenticated}}}";
-const MISSING: &str = "where the filter is skipped, every request passes; expected this section, and behind the filter what refuses requests without the header";
-const UNKNOWN: &str = "whether anything refuses requests without the header is not in these files; check the policy together with them";
+const MISSING: &str = "where the filter is skipped, every request passes; expected this section, and a policy behind the filter that refuses requests without the header";
+const UNKNOWN: &str = "these files do not show whether requests without the header are refused; check the policy together with them";
 const NO_POLICY: &str = "no policy in these files refuses requests without the header; expected a `SecurityPolicy` with `authorization` or an `AuthorizationPolicy` for the whole Gateway";
-const OTHER_VALUE: &str =
-    "the policy wants another value, so every request would be refused; expected the same in both";
+const OTHER_VALUE: &str = "the policy requires another value, so it would refuse every request; expected the same value in both";
 const NO_FILTER: &str = "no filter behind this one refuses requests without the header; expected `envoy.filters.http.rbac`";
 
-/// What is said of the one configuration in these files.
+/// The findings for the single configuration in these files.
 fn said(texts: &[&str]) -> Option<(Severity, &'static str)> {
     let files: Vec<File> = texts
         .iter()
@@ -191,6 +190,6 @@ fn in_a_listener_the_lock_has_to_stand_behind_the_filter() {
         let text = format!("listeners: [{{http_filters: [{}]}}]", filters.join(", "));
         assert_eq!(said(&[&text]), expected, "{name}");
     }
-    // Whoever discovers it has the list.
+    // The list is with the component that discovers it.
     assert_eq!(said(&[&format!("resources: [{ours}]")]), None);
 }
