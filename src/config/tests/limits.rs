@@ -100,7 +100,7 @@ fn each_fault_of_a_limit_says_where_it_is_and_what_is_expected() {
     let twice = json!({"id": "one", "per": "tenant", "requests": 5, "window": "day"});
     assert_eq!(
         faults_with("limits", json!([twice, twice])),
-        ["limits[1].id: written twice; expected each id once"]
+        ["limits[1].id: duplicate name; expected each id once"]
     );
 }
 
