@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, config};
-use crate::harness::{Answer, Gateway, Piece, Reply, Wire, eventually};
+use crate::harness::demo::{ACME_KEY, LLAMA, config};
+use crate::harness::{Answer, Gateway, Piece, Reply, Token, Wire, eventually};
 
 const USAGE: &[u8] = b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":17}}\n\ndata: [DONE]\n\n";
 const TEXT: &[u8] = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"word\"}}]}\n\n";
@@ -64,21 +64,36 @@ fn stream(pause: Duration) -> Reply {
 }
 
 #[test]
-fn of_five_requests_a_day_the_sixth_is_denied() {
-    let limits = json!([{"id": "five", "per": "tenant", "requests": 5, "window": "day"}]);
+fn of_five_requests_of_a_user_the_sixth_is_denied() {
+    let limits = json!([{"id": "five", "per": "user", "requests": 5, "window": "day"}]);
     let gateway = Gateway::builder().config(with_limits(limits)).start();
-    for left in (0..5).rev() {
-        let answer = gateway.connect().exchange(&chat(ACME_KEY, ""));
-        assert_eq!(answer.status, 200);
+    let ask = |user: &str| {
+        let token = Token::with_groups(&["research"]).claim("sub", user).sign();
+        let request = Wire::new("POST", "/v1/chat/completions")
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .body(format!(r#"{{"model":"{LLAMA}"}}"#));
+        gateway.connect().exchange(&request)
+    };
+    for request in 1..=5 {
+        let answer = ask("mittens");
+        assert_eq!(answer.status, 200, "request {request}/5");
+        let left = (5 - request).to_string();
         let told = answer.header("x-ratelimit-remaining-requests");
-        assert_eq!(told, Some(left.to_string().as_str()));
+        assert_eq!(told, Some(left.as_str()), "request {request}/5");
     }
-    let answer = gateway.connect().exchange(&chat(ACME_KEY, ""));
+    let answer = ask("mittens");
     assert_eq!(answer.verdict(), (429, Some("quota_requests")));
     assert_eq!(answer.header("x-ratelimit-remaining-requests"), Some("0"));
+    assert_eq!(answer.header("x-should-retry"), Some("false"));
     assert!(answer.header("retry-after").is_some());
-    let other = gateway.connect().exchange(&chat(GLOBEX_KEY, ""));
-    assert_eq!(other.status, 200, "another tenant");
+    assert_eq!(answer.json()["error"]["code"], "insufficient_quota");
+    assert_eq!(ask("whiskers").status, 200, "another user");
+    let anonymous = Wire::new("POST", "/v1/chat/completions")
+        .header("content-type", "application/json")
+        .body(format!(r#"{{"model":"{LLAMA}"}}"#));
+    let answer = gateway.connect().exchange(&anonymous);
+    assert_eq!(answer.verdict(), (401, Some("missing_credential")));
 }
 
 #[test]

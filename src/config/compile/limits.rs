@@ -39,7 +39,10 @@ impl Compiler<'_> {
         for (path, entry) in entries {
             self.check_name(&format_args!("{path}.id"), "the limit's id", &entry.id);
             if !ids.insert(entry.id.clone()) {
-                self.fault(format!("{path}.id"), "duplicate name; expected each id once");
+                self.fault(
+                    format!("{path}.id"),
+                    "duplicate name; expected each id once",
+                );
             }
             list.extend(self.limit(&path, &entry, keys));
         }
