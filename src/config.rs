@@ -199,12 +199,33 @@ pub(crate) enum KeysFormat {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CredentialsConfig {
-    /// Headers that may carry a credential. All of them are stripped. Given, the list replaces the default.
+    /// Headers that may carry a credential, in the order in which they are looked at. All of them are stripped. An empty
+    /// header counts as absent. Given, the list replaces the default.
     #[serde(default)]
     pub(crate) sources: Option<Vec<SourceConfig>>,
+    /// What counts where sources carry different credentials.
+    #[serde(default)]
+    pub(crate) several: SeveralConfig,
+    /// Words that clients send as a key where their SDK insists on one, such as `EMPTY` or `sk-no-key-required`, each once:
+    /// they count as no credential, so that they open what `access: anonymous` opens and nothing else. In the same letter
+    /// case.
+    #[serde(default)]
+    pub(crate) dummy_keys: Vec<String>,
     /// What the server gets of a credential. All other credentials are stripped, and on public paths all of the client's.
     #[serde(default)]
     pub(crate) forward: Option<ForwardConfig>,
+}
+
+/// What counts where sources carry different credentials.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum SeveralConfig {
+    /// None: the request is refused with `ambiguous_credential`.
+    #[default]
+    Refuse,
+    /// That of the first source that has one, be it good or bad. The others are stripped unread.
+    First,
 }
 
 /// What the upstream gets of a credential: `"strip"`, `"keep"` or `{"env": "VLLM_API_KEY"}`.
@@ -246,9 +267,13 @@ pub(crate) struct ForwardEnvironment {
 pub(crate) struct SourceConfig {
     /// Name of the header, each once.
     pub(crate) header: String,
-    /// Scheme before the credential, in any letter case. Omitted means a bare value.
+    /// Scheme before the credential, in any letter case. Omitted means a bare value. A credential of another scheme, such
+    /// as `Basic`, is refused if it comes alone, and stripped unread beside a credential.
     #[serde(default)]
     pub(crate) scheme: Option<String>,
+    /// The header is stripped and never read, as one that clients send for somebody else.
+    #[serde(default)]
+    pub(crate) strip_only: bool,
 }
 
 /// The header that shows that a request was admitted: `value`, or `env`.

@@ -87,6 +87,15 @@ impl Denial {
         }
     }
 
+    /// The refusal with a message of its own, which names the cause and the way out. It must have nothing that the client
+    /// sent but what has been checked, and no secret of the configuration.
+    pub(crate) fn saying(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            message: message.into(),
+            ..code.into()
+        }
+    }
+
     /// The refusal of what the gateway in front says, or does not say, in this header.
     #[must_use]
     pub fn of_header(code: Code, header: &str) -> Self {

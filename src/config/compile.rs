@@ -102,11 +102,15 @@ impl Compiler<'_> {
             .hide_denied_models
             .and_then(|raw| read(raw.get(), "hideDeniedModels", &mut self.faults))
             .unwrap_or_default();
-        let (sources, forwarding) = self.credentials(&config);
+        let credentials = self.credentials(&config, &keys);
         let model_header = self.model_header(&config);
-        let trusted_headers = self.trusted_headers(&config, &sources, &model_header);
-        let admitted =
-            self.admitted_header(&config, &sources, &model_header, trusted_headers.as_ref());
+        let trusted_headers = self.trusted_headers(&config, &credentials.sources, &model_header);
+        let admitted = self.admitted_header(
+            &config,
+            &credentials.sources,
+            &model_header,
+            trusted_headers.as_ref(),
+        );
         let owned = self.owned_headers(&config);
         let members = self.members(&config);
         let extra_paths = self.extra_paths(&config);
@@ -137,7 +141,9 @@ impl Compiler<'_> {
                 keys,
                 groups: std::mem::take(&mut self.groups),
                 tenants: std::mem::take(&mut self.tenants),
-                sources,
+                sources: credentials.sources,
+                several: credentials.several,
+                dummy_keys: credentials.dummy_keys,
                 issuers,
                 trusted_headers,
                 fairness,
@@ -149,7 +155,7 @@ impl Compiler<'_> {
                 members,
                 allow_background,
             },
-            forwarding,
+            forwarding: credentials.forwarding,
             admitted,
             owned,
             metering,

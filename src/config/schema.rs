@@ -14,6 +14,7 @@ use super::compile::{
     TOKEN_MARKS,
 };
 use super::metering::MAX_COST_KEY;
+use crate::identity::credentials::MAX_DUMMY_KEY;
 use crate::model_name::{self, NAME_MARKS};
 
 /// The schema, in the dialect of 2020-12. It is stricter than the filter in one thing: null, which the filter takes for
@@ -181,11 +182,20 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("admittedHeader.env", variable()),
         (
             "credentials.sources",
-            json!({"minItems": 1, "default": [
-                {"header": "authorization", "scheme": "Bearer"},
-                {"header": "x-api-key"},
-                {"header": "api-key"},
-            ]}),
+            json!({
+                "minItems": 1,
+                "contains": {"properties": {"stripOnly": {"const": false}}},
+                "default": [
+                    {"header": "authorization", "scheme": "Bearer"},
+                    {"header": "x-api-key"},
+                    {"header": "api-key"},
+                ],
+            }),
+        ),
+        ("credentials.several", json!({"default": "refuse"})),
+        (
+            "credentials.dummyKeys[]",
+            json!({"pattern": format!("^[!-+--~]{{1,{MAX_DUMMY_KEY}}}$")}),
         ),
         ("credentials.sources[].header", token()),
         ("credentials.sources[].scheme", token()),

@@ -216,6 +216,29 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             demo_with(
+                "/credentials",
+                json!({"sources": [{"header": "x-api-key", "stripOnly": true}]}),
+            ),
+            "credentials.sources: expected at least one source that is read, without `stripOnly`",
+        ),
+        (
+            demo_with("/credentials", json!({"several": "last"})),
+            "credentials.several: expected `refuse` or `first`",
+        ),
+        (
+            demo_with("/credentials", json!({"dummyKeys": ["EMPTY", "a b"]})),
+            "credentials.dummyKeys[1]: expected 1 to 64 visible ASCII characters without commas",
+        ),
+        (
+            demo_with("/credentials", json!({"dummyKeys": ["EMPTY", "EMPTY"]})),
+            "credentials.dummyKeys[1]: the same word as one before; expected each once",
+        ),
+        (
+            demo_with("/credentials", json!({"dummyKeys": [ACME_KEY]})),
+            "credentials.dummyKeys[0]: the same as the key `acme-demo`, which would count as no credential; expected a word that is no key",
+        ),
+        (
+            demo_with(
                 "/publicPaths/-",
                 json!({"method": "GET", "path": "/a/../b"}),
             ),

@@ -66,8 +66,8 @@ codes! {
         message: "No API key was sent. Send it as `Authorization: Bearer <key>` or as `x-api-key: <key>`.",
         remedy: "Send a key or a token.",
     }
-    /// The key is unknown; the proof of `trustedHeaders` is wrong; the token was not verified; or the header is empty,
-    /// too long or has another scheme.
+    /// The key is unknown; the proof of `trustedHeaders` is wrong; the token was not verified; or the header is too long, or
+    /// has another scheme and no other source has a credential.
     InvalidCredential = "invalid_credential", status: 401 {
         message: "The API key or token is not valid.",
         remedy: "Check the key. For a token, check issuer, audience, expiry and signature against what `jwt_authn` expects.",
@@ -77,7 +77,8 @@ codes! {
         message: "The API key is expired, not yet valid or disabled. Ask your operator for a new one.",
         remedy: "Ask the operator for a new one.",
     }
-    /// Two different credentials were sent, or two verified tokens, or a header of `trustedHeaders` twice.
+    /// Two different credentials were sent (see `credentials.several`), or two verified tokens, or a header of
+    /// `trustedHeaders` twice.
     AmbiguousCredential = "ambiguous_credential", status: 400 {
         message: "Two different credentials were sent. Send one.",
         remedy: "Send one.",

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::credentials::Credential;
 use super::{Identities, Identity, Proof};
-use crate::denial::Code;
+use crate::denial::{Code, Denial};
 use crate::tenant::{Digest, Key, KeyTerms};
 
 /// What the keys of Models-as-a-Service begin with; the id and, after a `_`, the secret follow.
@@ -115,12 +115,12 @@ pub(super) fn identity(
     credential: Credential<'_>,
     identities: &Identities,
     now: i64,
-) -> Result<Identity, Code> {
+) -> Result<Identity, Denial> {
     let bytes = credential.key_bytes().ok_or(Code::InvalidCredential)?;
     let key = identities.keys.find(bytes).ok_or(Code::InvalidCredential)?;
     let terms = key.terms.as_deref();
     if terms.is_some_and(|terms| !terms.admit(now)) {
-        return Err(Code::ExpiredCredential);
+        return Err(Code::ExpiredCredential.into());
     }
     Ok(Identity {
         tenant: Rc::clone(&key.tenant),

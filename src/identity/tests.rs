@@ -1,3 +1,4 @@
+mod credentials;
 mod providers;
 mod trusted_headers;
 
@@ -71,18 +72,13 @@ fn a_failed_credential_is_never_anonymous_and_never_another_one() {
             Code::InvalidCredential,
         ),
         (
-            "an empty bearer",
-            &[("authorization", "Bearer ")],
-            Code::InvalidCredential,
-        ),
-        (
-            "an empty header",
-            &[("x-api-key", "")],
-            Code::InvalidCredential,
-        ),
-        (
             "no scheme",
             &[("authorization", ACME_KEY)],
+            Code::InvalidCredential,
+        ),
+        (
+            "no scheme beside a key",
+            &[("authorization", "sk-other"), ("x-api-key", ACME_KEY)],
             Code::InvalidCredential,
         ),
         (
@@ -91,8 +87,21 @@ fn a_failed_credential_is_never_anonymous_and_never_another_one() {
             Code::InvalidCredential,
         ),
         (
-            "the scheme alone",
-            &[("authorization", "Bearer")],
+            "another scheme alone, and empty",
+            &[("authorization", "Basic")],
+            Code::InvalidCredential,
+        ),
+        (
+            "another scheme and an empty header",
+            &[("authorization", "Basic c2s6"), ("x-api-key", "")],
+            Code::InvalidCredential,
+        ),
+        (
+            "two schemes joined, beside a key",
+            &[
+                ("authorization", "Basic c2s6,Bearer sk"),
+                ("x-api-key", ACME_KEY),
+            ],
             Code::InvalidCredential,
         ),
         (

@@ -59,7 +59,12 @@ impl Request {
         let mut secrets = Vec::new();
         if arguments.key_stdin {
             let key = text(secret()?)?;
-            let source = policy.identities.sources.first().ok_or_else(|| {
+            let source = policy
+                .identities
+                .sources
+                .iter()
+                .find(|source| !source.strip_only);
+            let source = source.ok_or_else(|| {
                 Failure::new("the configuration looks for credentials in no header")
             })?;
             let value = match &source.scheme {
