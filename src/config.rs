@@ -301,11 +301,19 @@ pub(crate) struct IssuerConfig {
     pub(crate) metadata_key: String,
     /// The exact `iss` claim. Each pair of `metadataKey` and `issuer` once.
     pub(crate) issuer: String,
-    /// Where the groups are: a claim's name, or a list of names for a nested one (`["realm_access", "roles"]`). The claim
-    /// is a list of groups, or a string, which is one group unless `groupsSeparator` says otherwise. Omitted means no
-    /// groups.
+    /// Where the groups are: a claim's name, or a list of names for a nested one (`["realm_access", "roles"]`). A dot is a
+    /// part of a name. The claim is a list of groups, or a string, which is one group unless `groupsSeparator` says
+    /// otherwise. Omitted means no groups.
     #[serde(default)]
     pub(crate) groups_claim: Option<ClaimPath>,
+    /// The same where several claims have groups, in place of `groupsClaim`: those of all of them count
+    /// (`["groups", ["realm_access", "roles"]]`).
+    #[serde(default)]
+    pub(crate) groups_claims: Option<Vec<ClaimPath>>,
+    /// Whether a groups claim may be an object, whose members' names are groups, as Zitadel writes roles
+    /// (`{"research": {"orgId": "domain"}}`). Else an object has no groups.
+    #[serde(default)]
+    pub(crate) groups_from_member_names: bool,
     /// What stands between the groups where their claim is a string, such as `,`. White space around each is cut off, and
     /// elements of a list are never split. Omitted means none, so that the string is one group; in a claim `scope` or `scp`
     /// a space, as RFC 8693, section 4.2, has it.

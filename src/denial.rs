@@ -16,6 +16,8 @@ pub use self::forged::forged;
 use crate::headers::HeaderMap;
 use crate::model_name::ModelName;
 
+const GROUPS_LEFT_OUT: &str = "Your token leaves out its groups, because you are in too many of them, so none counts; tell your operator.";
+
 /// Which API's error shape the client expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -85,6 +87,14 @@ impl Denial {
             member: Some(member.into()),
             ..Code::MemberNotAllowed.into()
         }
+    }
+
+    /// The same refusal of a caller whose token has no groups because they are too many for it. Such a caller is told so of
+    /// every model, so that it tells nothing of this one.
+    #[must_use]
+    pub(crate) fn as_groups_are_left_out(mut self) -> Self {
+        self.message = format!("{} {GROUPS_LEFT_OUT}", self.message).into();
+        self
     }
 
     /// The refusal with a message of its own, which names the cause and the way out. It must have nothing that the client

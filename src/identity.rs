@@ -23,7 +23,7 @@ use crate::tenant::{GroupSet, Groups, Tenant};
 pub use api_key::{KeyHash, Keys};
 pub use credentials::can_be_key;
 pub use credentials::{Several, Source};
-pub use jwt::{Issuer, METADATA, verified};
+pub use jwt::{GroupsClaim, Issuer, METADATA, verified};
 pub use trusted_headers::{GatewayProof, TrustedHeaders};
 
 /// Who is known, and how they prove it.
@@ -77,6 +77,8 @@ pub enum Caller {
 pub struct Identity {
     pub(crate) tenant: Rc<Tenant>,
     pub(crate) groups: GroupSet,
+    /// The token says that it leaves out groups, because they are too many.
+    pub(crate) leaves_out_groups: bool,
     pub(crate) key: Option<Rc<str>>,
     pub(crate) user: Option<Box<str>>,
     /// The first value of the attribute that the fairness id is made from.

@@ -217,7 +217,13 @@ impl ModelRules {
         {
             Ok(())
         } else {
-            Err(Denial::model_not_allowed(model, self.hide_denied))
+            let denial = Denial::model_not_allowed(model, self.hide_denied);
+            match caller.identity() {
+                Some(identity) if identity.leaves_out_groups => {
+                    Err(denial.as_groups_are_left_out())
+                }
+                _ => Err(denial),
+            }
         }
     }
 }

@@ -208,6 +208,15 @@ fn rules() -> Vec<(&'static str, Value)> {
             claim(json!(["groups", ["realm_access", "roles"]])),
         ),
         (
+            "jwt[].groupsClaims",
+            json!({"minItems": 1, "uniqueItems": true, "examples": [["groups", ["realm_access", "roles"]]]}),
+        ),
+        ("jwt[].groupsClaims[]", claim(json!([]))),
+        (
+            "jwt[]",
+            json!({"not": {"required": ["groupsClaim", "groupsClaims"]}}),
+        ),
+        (
             "jwt[].groupsSeparator",
             json!({"minLength": 1, "examples": [",", " "]}),
         ),

@@ -73,6 +73,15 @@ fn accepts_the_demo_and_its_variations() {
     }
 }
 
+/// The demo with these claims of groups.
+fn claims(claims: Value) -> Value {
+    let mut config = demo();
+    let issuer = config["jwt"][0].as_object_mut().unwrap();
+    issuer.remove("groupsClaim");
+    issuer.insert("groupsClaims".to_owned(), claims);
+    config
+}
+
 #[wasm_bindgen_test(unsupported = test)]
 fn each_fault_is_one_line_with_path_fault_and_expectation() {
     for (config, expected) in [
@@ -205,6 +214,22 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         (
             demo_with("/jwt/0/groupsClaim", json!([])),
             "jwt[0].groupsClaim: expected a claim name or a list of claim names, none of them empty",
+        ),
+        (
+            demo_with("/jwt/0/groupsClaims", json!(["roles"])),
+            "jwt[0].groupsClaims: expected either `groupsClaim` or `groupsClaims`",
+        ),
+        (
+            claims(json!([])),
+            "jwt[0].groupsClaims: expected at least one claim",
+        ),
+        (
+            claims(json!(["roles", ["roles"]])),
+            "jwt[0].groupsClaims[1]: the same claim as one before; expected each once",
+        ),
+        (
+            claims(json!(["roles", ""])),
+            "jwt[0].groupsClaims[1]: expected a claim name or a list of claim names, none of them empty",
         ),
         (
             demo_with("/jwt/-", demo()["jwt"][0].clone()),

@@ -93,7 +93,7 @@ codes! {
         message: "Tokens that never expire are not accepted here.",
         remedy: "Have the issuer let its tokens expire, or set `requireExpiration: false`.",
     }
-    /// A claim has more than 64 entries, or the gateway in front names more than 64 groups.
+    /// A token has more than 1024 groups, or the gateway in front names more, or another claim has more entries.
     TooManyGroups = "too_many_groups", status: 401 {
         message: "The token has too many groups to be read.",
         remedy: "Let the identity provider, or the gateway in front, send fewer groups.",

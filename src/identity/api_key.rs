@@ -125,6 +125,7 @@ pub(super) fn identity(
     Ok(Identity {
         tenant: Rc::clone(&key.tenant),
         groups: Rc::clone(&key.groups),
+        leaves_out_groups: false,
         key: Some(Rc::clone(&key.id)),
         user: None,
         attribute: None,

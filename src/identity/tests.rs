@@ -355,13 +355,13 @@ fn a_null_among_the_groups_is_skipped_and_too_many_groups_are_refused() {
             groups[1] = element.clone();
             fixtures::payload(serde_json::json!({"iss": ISSUER, "groups": groups}))
         };
-        let caller = identify(&chat(&[BEARER]), &policy.identities, NOW, &many(64)).unwrap();
+        let caller = identify(&chat(&[BEARER]), &policy.identities, NOW, &many(1024)).unwrap();
         let groups = &caller.identity().unwrap().groups;
         assert!(
             groups.contains(&policy.identities.groups.find("sales").unwrap()),
             "{name}"
         );
-        let refused = who(&policy, &[BEARER], &many(65));
+        let refused = who(&policy, &[BEARER], &many(1025));
         assert_eq!(refused, Err(Code::TooManyGroups), "{name}");
     }
 }

@@ -179,6 +179,7 @@ impl TrustedHeaders {
         Ok(Identity {
             tenant: Rc::clone(tenant.ok_or(Code::UnknownTenant)?),
             groups: groups.into(),
+            leaves_out_groups: false,
             key: None,
             user: Some(principal.into()),
             attribute,

@@ -176,6 +176,16 @@ fn what_hardly_anybody_means_is_warned_about() {
             "models.llama.groups[1]: nobody has this group",
         ),
         (
+            "a claim that was meant to be a path",
+            json!({"jwt": issuer(json!({"groupsClaim": "realm_access.roles"}))}),
+            r#"jwt[0].groupsClaim: a dot is a part of the claim's name here; for a claim within a claim write ["realm_access","roles"]"#,
+        ),
+        (
+            "one of several claims that was meant to be a path",
+            json!({"jwt": issuer(json!({"groupsClaims": ["groups", "https://example.com/roles", "a.b.c"]}))}),
+            r#"jwt[0].groupsClaims[2]: a dot is a part of the claim's name here; for a claim within a claim write ["a","b","c"]"#,
+        ),
+        (
             "a tenant of nobody",
             json!({"tenants": {"acme": {"groups": ["research"]}, "globex": {}}}),
             "tenants.globex: nobody belongs to this tenant",

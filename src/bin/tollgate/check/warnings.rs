@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use tollgate::members;
 
@@ -37,6 +37,7 @@ pub(crate) fn of(text: &str, clock: Clock) -> Vec<(String, String)> {
     warnings.dates(clock);
     warnings.bodies();
     warnings.members();
+    warnings.claims();
     if configuration["mode"] != "open" {
         warnings.groups();
         warnings.tenants();
@@ -144,6 +145,28 @@ impl<'c> Warnings<'c> {
         }
     }
 
+    /// Names of claims that were meant to be paths.
+    fn claims(&mut self) {
+        for (at, issuer) in list(self.configuration, "jwt") {
+            let one = ["groupsClaim", "tenantClaim", "userClaim"].into_iter();
+            let one = one.map(|name| (name.to_owned(), &issuer[name]));
+            for (name, claim) in one.chain(list(issuer, "groupsClaims")) {
+                // Names that are URLs have dots of their own.
+                let Some(text) = claim.as_str().filter(|text| !text.contains(['/', ':'])) else {
+                    continue;
+                };
+                let parts: Vec<&str> = text.split('.').collect();
+                if parts.len() > 1 && parts.iter().all(|part| !part.is_empty()) {
+                    let message = format!(
+                        "a dot is a part of the claim's name here; for a claim within a claim write {}",
+                        json!(parts)
+                    );
+                    self.warn(format!("{at}.{name}"), message);
+                }
+            }
+        }
+    }
+
     /// Groups in rules that nobody has.
     fn groups(&mut self) {
         let groups = self.groups_brought();
@@ -164,7 +187,7 @@ impl<'c> Warnings<'c> {
         for (at, issuer) in list(self.configuration, "jwt") {
             let prefix = issuer["groupPrefix"].as_str().unwrap_or_default();
             for (path, rule) in list(issuer, "tenantFromGroup") {
-                let message = if issuer["groupsClaim"].is_null() {
+                let message = if !has_groups(issuer) {
                     "no token has groups; expected `groupsClaim` too"
                 } else if rule["group"]
                     .as_str()
@@ -186,7 +209,7 @@ impl<'c> Warnings<'c> {
         Groups {
             named: keys.flat_map(|(_, key)| self.groups_of_key(key)).collect(),
             prefixes: issuers
-                .filter(|(_, issuer)| !issuer["groupsClaim"].is_null())
+                .filter(|(_, issuer)| has_groups(issuer))
                 .map(|(_, issuer)| issuer["groupPrefix"].as_str().unwrap_or_default())
                 .collect(),
             any: !configuration["trustedHeaders"]["groupsAttribute"].is_null(),
@@ -260,6 +283,11 @@ impl<'c> Warnings<'c> {
             }
         }
     }
+}
+
+/// Whether tokens of an issuer may have groups.
+fn has_groups(issuer: &Value) -> bool {
+    !issuer["groupsClaim"].is_null() || !issuer["groupsClaims"].is_null()
 }
 
 /// Whether some model fits both of two names or prefixes.

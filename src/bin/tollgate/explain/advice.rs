@@ -44,12 +44,15 @@ pub(super) fn advice(
             "The token's payload must have an `exp` above 0. If its issuer makes tokens that never expire, and is to be believed for ever, set `requireExpiration: false` for it in `jwt`.".to_owned()
         }
         Code::TooManyGroups => {
-            "Have the issuer put fewer groups into the token: 64 at most are read.".to_owned()
+            "Have the issuer put fewer groups into the token: 1024 at most are read. Entra can be told to put in only the groups that are assigned to the application.".to_owned()
         }
         Code::UnknownTenant => unknown_tenant(request, policy),
         Code::AmbiguousTenant => "The tenant claim must name one tenant.".to_owned(),
         Code::MissingPrincipal | Code::MalformedIdentity => {
             "Look at what the gateway in front writes into the header that the message names.".to_owned()
+        }
+        Code::ModelNotAllowed | Code::ModelNotFound if leaves_out_groups(request, policy) => {
+            GROUPS_LEFT_OUT.to_owned()
         }
         Code::ModelNotAllowed | Code::ModelNotFound => not_allowed(who, model),
         Code::OperationNotAllowed => {
@@ -105,7 +108,18 @@ fn member_not_allowed(member: &str) -> String {
     format!("Leave `{member}` out. {effect} `body.allow` lets it pass unread.")
 }
 
+const GROUPS_LEFT_OUT: &str = "The token leaves out its groups because they are too many, as its `_claim_names` or `hasgroups` says (Entra's overage), so none counts. Have Entra put in only the groups that are assigned to the application, or use app roles: `groupsClaim: roles`.";
+
+fn leaves_out_groups(request: &Request, policy: &Policy) -> bool {
+    let claims = |path: &[&str]| request.claim(path);
+    let issuer = verified(&policy.identities.issuers, &claims).ok().flatten();
+    issuer.is_some_and(|issuer| issuer.leaves_out_groups(&claims))
+}
+
 fn unknown_tenant(request: &Request, policy: &Policy) -> String {
+    if leaves_out_groups(request, policy) {
+        return GROUPS_LEFT_OUT.to_owned();
+    }
     let claims = |path: &[&str]| request.claim(path);
     let issuer = verified(&policy.identities.issuers, &claims).ok().flatten();
     let Some(issuer) = issuer else {
