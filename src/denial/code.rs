@@ -134,11 +134,17 @@ codes! {
         message: "The model does not exist.",
         remedy: "The same.",
     }
-    /// Method and path are not in the table of operations; it is an upgrade; an extra path is for other groups; or the
+    /// Method and path are not in the table of operations; it is an upgrade to something else than a WebSocket; an extra path is for other groups; or the
     /// model in the path is no model name.
     OperationNotAllowed = "operation_not_allowed", status: 403 {
         message: "This method and path are not available to you.",
         remedy: "Check the path; see `extraPaths`.",
+    }
+    /// A WebSocket is asked for. Clients that have another way, as coding agents do for the Responses API, go over to it at
+    /// once on this status.
+    WebSocketNotAllowed = "websocket_not_allowed", status: 426 {
+        message: "WebSockets are not available here. Use plain HTTP requests; answers are streamed as server-sent events.",
+        remedy: "Use plain HTTP, with `stream: true`.",
     }
     /// The body or a required header names no usable model: absent, empty, no string, over 256 characters, other
     /// characters than letters, digits and `._:/@+-`.

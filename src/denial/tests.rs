@@ -2,7 +2,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
-const ALL: [(Code, u32, &str); 25] = [
+const ALL: [(Code, u32, &str); 26] = [
     (Code::MissingCredential, 401, "missing_credential"),
     (Code::InvalidCredential, 401, "invalid_credential"),
     (Code::ExpiredCredential, 401, "expired_credential"),
@@ -17,6 +17,7 @@ const ALL: [(Code, u32, &str); 25] = [
     (Code::ModelNotAllowed, 403, "model_not_allowed"),
     (Code::ModelNotFound, 404, "model_not_found"),
     (Code::OperationNotAllowed, 403, "operation_not_allowed"),
+    (Code::WebSocketNotAllowed, 426, "websocket_not_allowed"),
     (Code::MissingModel, 400, "missing_model"),
     (Code::AmbiguousModel, 400, "ambiguous_model"),
     (Code::ModelInQuery, 400, "model_in_query"),

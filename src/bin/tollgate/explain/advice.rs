@@ -69,6 +69,9 @@ pub(super) fn advice(
                 None => "It is in no table of operations. Look at the method and the path, or list both in `extraPaths` with the groups that may use it.".to_owned(),
             }
         }
+        Code::WebSocketNotAllowed => {
+            "Use plain HTTP: no model is judged and no token counted in a WebSocket. Clients that can do both go over by themselves.".to_owned()
+        }
         Code::MissingModel => {
             "The body must name a model of 1 to 256 letters, digits and `._:/@+-`; where `modelHeader.required` is set, the header must as well.".to_owned()
         }
