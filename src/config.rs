@@ -211,6 +211,10 @@ pub(crate) struct CredentialsConfig {
     /// case.
     #[serde(default)]
     pub(crate) dummy_keys: Vec<String>,
+    /// Tell clients when their key expires: the header `x-tollgate-key-expires` (RFC 3339) on every reply to a key with
+    /// `expiresAt`.
+    #[serde(default)]
+    pub(crate) show_expiry: bool,
     /// What the server gets of a credential. All other credentials are stripped, and on public paths all of the client's.
     #[serde(default)]
     pub(crate) forward: Option<ForwardConfig>,

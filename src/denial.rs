@@ -16,6 +16,7 @@ pub use self::forged::forged;
 use crate::headers::HeaderMap;
 use crate::model_name::ModelName;
 
+const LISTED: &str = "`GET /v1/models` lists those that you may use.";
 const GROUPS_LEFT_OUT: &str = "Your token leaves out its groups, because you are in too many of them, so none counts; tell your operator.";
 
 /// Which API's error shape the client expects.
@@ -59,12 +60,12 @@ impl Denial {
         let (shown, message) = if hidden {
             (
                 Code::ModelNotFound,
-                format!("The model `{name}` does not exist."),
+                format!("The model `{name}` does not exist. {LISTED}"),
             )
         } else {
             (
                 Code::ModelNotAllowed,
-                format!("You do not have access to the model `{name}`."),
+                format!("You do not have access to the model `{name}`. {LISTED}"),
             )
         };
         Self {
@@ -92,8 +93,13 @@ impl Denial {
     /// The same refusal of a caller whose token has no groups because they are too many for it. Such a caller is told so of
     /// every model, so that it tells nothing of this one.
     #[must_use]
-    pub(crate) fn as_groups_are_left_out(mut self) -> Self {
-        self.message = format!("{} {GROUPS_LEFT_OUT}", self.message).into();
+    pub(crate) fn as_groups_are_left_out(self) -> Self {
+        self.hinting(GROUPS_LEFT_OUT)
+    }
+
+    /// The same refusal with more to say, which must have nothing that the client sent.
+    pub(crate) fn hinting(mut self, more: &str) -> Self {
+        self.message = format!("{} {more}", self.message).into();
         self
     }
 

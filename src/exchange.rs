@@ -201,7 +201,8 @@ impl Exchange {
         let caller = self.caller(host, &headers, &policy)?;
         let identity = caller.identity();
         self.tenant = identity.map(|identity| Rc::clone(&identity.tenant().name));
-        let permit = access::admit(caller, &target?, &headers, has_body, &policy.access)?;
+        let target = target.map_err(|code| operation::refusal(code, &headers))?;
+        let permit = access::admit(caller, &target, &headers, has_body, &policy.access)?;
         let pending = forward::forward(permit, &headers, has_body, &policy);
         Ok(pending.write(|changes| host.apply(changes))?)
     }

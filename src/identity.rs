@@ -9,6 +9,7 @@ pub(crate) mod jwt;
 #[cfg(any(test, feature = "command"))]
 pub mod payload;
 pub(crate) mod trusted_headers;
+mod unverified;
 
 use std::rc::Rc;
 
@@ -85,6 +86,8 @@ pub struct Identity {
     pub(crate) attribute: Option<Box<str>>,
     pub(crate) models: Option<ModelLimit>,
     pub(crate) objective: Option<Rc<str>>,
+    /// When its key expires, in seconds since the epoch.
+    pub(crate) expires_at: Option<i64>,
     pub(crate) proof: Proof,
 }
 

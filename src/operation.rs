@@ -6,8 +6,10 @@
 //! Paths are matched raw. A path that two readers could take for two different ones (percent-encoding, dot segments,
 //! empty segments, `\`, `;`) is refused before it is looked up.
 
+mod meant;
 mod table;
 
+pub use self::meant::refusal;
 pub(crate) use self::table::{INFERENCE, PREFIXES};
 pub use self::table::{ModelIn, Operation};
 use crate::denial::{Code, Dialect};

@@ -24,6 +24,8 @@ pub struct Policy {
     pub access: Rules,
     /// What the upstream gets of credentials.
     pub forwarding: Forwarding,
+    /// Whether clients are told when their key expires.
+    pub show_expiry: bool,
     /// What every request carries that was admitted, so that what is behind the filter can refuse all others.
     pub admitted: Option<Rc<SecretHeader>>,
     /// Which headers only the gateway may set.

@@ -156,6 +156,7 @@ impl Compiler<'_> {
                 allow_background,
             },
             forwarding: credentials.forwarding,
+            show_expiry: credentials.show_expiry,
             admitted,
             owned,
             metering,

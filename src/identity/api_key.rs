@@ -9,7 +9,8 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use sha2::{Digest as _, Sha256};
 
 use super::credentials::Credential;
-use super::{Identities, Identity, Proof};
+use super::{Identities, Identity, Proof, unverified};
+use crate::date::rfc3339;
 use crate::denial::{Code, Denial};
 use crate::tenant::{Digest, Key, KeyTerms};
 
@@ -110,17 +111,21 @@ fn maas_digest(bytes: &[u8]) -> Option<Digest> {
 /// The identity behind a key.
 ///
 /// # Errors
-/// [`Code::InvalidCredential`] for an unknown key, [`Code::ExpiredCredential`] for one that is known but not valid now.
+/// [`Code::InvalidCredential`] for an unknown key, [`Code::ExpiredCredential`] for one that is known but not valid now. What
+/// is wrong with it is said to whoever has it.
 pub(super) fn identity(
     credential: Credential<'_>,
     identities: &Identities,
     now: i64,
 ) -> Result<Identity, Denial> {
-    let bytes = credential.key_bytes().ok_or(Code::InvalidCredential)?;
-    let key = identities.keys.find(bytes).ok_or(Code::InvalidCredential)?;
+    let key = credential.key_bytes();
+    let Some(key) = key.and_then(|bytes| identities.keys.find(bytes)) else {
+        let accepts_tokens = !identities.issuers.is_empty();
+        return Err(unverified::refusal(credential.bytes(), accepts_tokens, now));
+    };
     let terms = key.terms.as_deref();
-    if terms.is_some_and(|terms| !terms.admit(now)) {
-        return Err(Code::ExpiredCredential.into());
+    if let Some(fault) = terms.and_then(|terms| terms.fault(now)) {
+        return Err(Denial::saying(Code::ExpiredCredential, fault));
     }
     Ok(Identity {
         tenant: Rc::clone(&key.tenant),
@@ -131,14 +136,25 @@ pub(super) fn identity(
         attribute: None,
         models: terms.and_then(|terms| terms.models.clone()),
         objective: terms.and_then(|terms| terms.objective.clone()),
+        expires_at: terms.and_then(|terms| terms.expires_at),
         proof: Proof::Credential(Rc::clone(credential.header())),
     })
 }
 
 impl KeyTerms {
-    fn admit(&self, now: i64) -> bool {
-        !self.disabled
-            && self.not_before.is_none_or(|start| start <= now)
-            && self.expires_at.is_none_or(|end| now < end)
+    /// Why the key is not valid now.
+    fn fault(&self, now: i64) -> Option<String> {
+        let date = |moment| rfc3339(moment).unwrap_or_default();
+        if self.disabled {
+            return Some("The API key is disabled. Ask your operator for a new one.".to_owned());
+        }
+        if let Some(start) = self.not_before.filter(|start| now < *start) {
+            return Some(format!("The API key is not valid before {}.", date(start)));
+        }
+        let end = self.expires_at.filter(|end| *end <= now)?;
+        Some(format!(
+            "The API key expired at {}. Ask your operator for a new one.",
+            date(end)
+        ))
     }
 }

@@ -131,6 +131,11 @@ pub(super) struct Credential<'a> {
 }
 
 impl<'a> Credential<'a> {
+    /// What was sent.
+    pub(super) const fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// The bytes to hash, unless they are too long for a key.
     pub(super) fn key_bytes(self) -> Option<&'a [u8]> {
         (self.bytes.len() <= MAX_KEY_LENGTH).then_some(self.bytes)

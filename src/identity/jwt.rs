@@ -150,6 +150,7 @@ pub(super) fn identity(
         attribute: None,
         models: None,
         objective: None,
+        expires_at: None,
         proof,
     })
 }

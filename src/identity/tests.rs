@@ -1,3 +1,4 @@
+mod causes;
 mod credentials;
 mod providers;
 mod trusted_headers;

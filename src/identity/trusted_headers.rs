@@ -185,6 +185,7 @@ impl TrustedHeaders {
             attribute,
             models: None,
             objective: None,
+            expires_at: None,
             proof: Proof::TrustedHeaders,
         })
     }

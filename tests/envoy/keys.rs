@@ -198,6 +198,23 @@ fn one_value_in_several_sources_is_one_credential_and_two_values_are_ambiguous()
 }
 
 #[test]
+fn a_reply_tells_when_the_key_expires_where_that_is_configured() {
+    const HEADER: &str = "x-tollgate-key-expires";
+    let mut config = config();
+    config["keys"][0]["expiresAt"] = json!("2127-01-01T00:00:00Z");
+    config["credentials"] = json!({"showExpiry": true});
+    let gateway = Gateway::builder().config(config).start();
+    let expires = |key: &str| {
+        let request = gateway.post("/v1/chat/completions").bearer_auth(key);
+        let answer = send(request.json(&chat(LLAMA)));
+        assert_eq!(answer.verdict(), OK, "{answer:?}");
+        answer.header(HEADER).map(str::to_owned)
+    };
+    assert_eq!(expires(ACME_KEY).as_deref(), Some("2127-01-01T00:00:00Z"));
+    assert_eq!(expires(GLOBEX_KEY), None);
+}
+
+#[test]
 fn what_is_not_read_of_several_credential_headers_does_not_go_on() {
     let acme = format!("Bearer {ACME_KEY}");
     let basic = "Basic dXNlcjpwYXNzd29yZA==";

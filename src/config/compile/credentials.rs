@@ -19,6 +19,7 @@ pub(super) struct Credentials {
     pub(super) several: Several,
     pub(super) dummy_keys: Vec<Box<str>>,
     pub(super) forwarding: Forwarding,
+    pub(super) show_expiry: bool,
 }
 
 impl Compiler<'_> {
@@ -33,6 +34,7 @@ impl Compiler<'_> {
                 several: Several::Refuse,
                 dummy_keys: Vec::new(),
                 forwarding: Forwarding::Strip,
+                show_expiry: false,
             };
         };
         let sources = credentials
@@ -49,6 +51,7 @@ impl Compiler<'_> {
             },
             dummy_keys: self.dummy_keys(credentials.dummy_keys, keys),
             forwarding,
+            show_expiry: credentials.show_expiry,
         }
     }
 
