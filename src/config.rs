@@ -6,9 +6,11 @@
 
 pub(crate) mod compile;
 mod faults;
+mod fields;
 mod metering;
 #[cfg(feature = "command")]
 pub(crate) mod schema;
+mod sections;
 mod trusted_headers;
 
 #[cfg(feature = "command")]
@@ -187,7 +189,7 @@ pub(crate) struct KeysFromConfig {
 #[serde(rename_all = "camelCase")]
 pub(crate) enum KeysFormat {
     /// Keys of 16 characters or more, with the ids `NAME-1`, `NAME-2`, … of the variable's name. What looks like no key is
-    /// refused: a name, a heading, a placeholder, quotes, `Bearer` or `name=` around a key. A key that is in use although
+    /// refused: a name, words beside keys, a heading, a placeholder, quotes, `Bearer` or `name=` around a key. A key that is in use although
     /// it looks so is listed by its hash.
     Plain,
     /// `id=hash`, the hash written as in `keyHash`.

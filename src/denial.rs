@@ -93,7 +93,7 @@ impl Denial {
     /// The same refusal of a caller whose token has no groups because they are too many for it. Such a caller is told so of
     /// every model, so that it tells nothing of this one.
     #[must_use]
-    pub(crate) fn as_groups_are_left_out(self) -> Self {
+    pub(crate) fn for_lack_of_groups(self) -> Self {
         self.hinting(GROUPS_LEFT_OUT)
     }
 

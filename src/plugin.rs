@@ -50,6 +50,9 @@ impl RootContext for Root {
                     host::move_series(&movement);
                 }
                 host::log(Level::Info, &policy.to_string());
+                if let Some(said) = policy.next_expiry(now) {
+                    host::log(Level::Info, &said);
+                }
                 self.policy = Some(Rc::new(policy));
                 true
             }

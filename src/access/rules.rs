@@ -219,9 +219,7 @@ impl ModelRules {
         } else {
             let denial = Denial::model_not_allowed(model, self.hide_denied);
             match caller.identity() {
-                Some(identity) if identity.leaves_out_groups => {
-                    Err(denial.as_groups_are_left_out())
-                }
+                Some(identity) if identity.leaves_out_groups => Err(denial.for_lack_of_groups()),
                 _ => Err(denial),
             }
         }

@@ -21,6 +21,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use sha2::{Digest as _, Sha256};
 
 use super::faults::{read, read_list};
+use super::sections::known_sections;
 use super::{
     AccessConfig, Config, Entries, ExtraPathConfig, FairnessConfig, FairnessFrom, Fault,
     MeteringConfig, ModeConfig, ModelConfig, ModelHeaderConfig, PublicPathConfig, TenantConfig,
@@ -85,7 +86,20 @@ struct Compiler<'e> {
 
 impl Compiler<'_> {
     fn policy(&mut self, text: &str) -> Option<Policy> {
-        let config: Config<'_> = read(text, "", &mut self.faults)?;
+        let kept;
+        // serde would take an array for an object whose members stand in order.
+        let whole = text.trim_start().starts_with('{').then_some(text);
+        let config: Config<'_> = match whole.map(serde_json::from_str) {
+            Some(Ok(config)) => config,
+            // What is wrong with the whole must not hide what is wrong with its parts.
+            _ => match known_sections(text, &mut self.faults) {
+                Some(known) => {
+                    kept = known;
+                    read(&kept, "", &mut self.faults)?
+                }
+                None => read(text, "", &mut self.faults)?,
+            },
+        };
         self.read_tenants(&config);
         let keys = self.keys(&config);
         let issuers = self.issuers(&config);

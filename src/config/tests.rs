@@ -173,7 +173,19 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             demo_with("/tenants/acme", json!({"group": []})),
-            "tenants.acme: unknown field `group`, expected `groups` or `objective`",
+            "tenants.acme: unknown field `group`; did you mean `groups`?",
+        ),
+        (
+            demo_with("/tenants/acme", json!({"quota": []})),
+            "tenants.acme: unknown field `quota`, expected `groups` or `objective`",
+        ),
+        (
+            demo_with("/key", json!([])),
+            "key: unknown field; did you mean `keys`?",
+        ),
+        (
+            demo_with("/sk-tollgate-acme-demo", json!([])),
+            "unknown field, expected one of `tenants`, `keys`, `keysFrom`, `credentials`, `jwt`, `trustedHeaders`, `models`, `admittedHeader`, `modelHeader`, `headers`, `body`, `extraPaths`, `publicPaths`, `hideDeniedModels`, `fairness`, `mode`, `metering`",
         ),
         (
             demo_with("/tenants/other", json!({})),
@@ -286,6 +298,33 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn a_misspelt_section_does_not_hide_the_faults_of_the_others() {
+    let mut config = demo_with("/keys/0/keyHash", json!(7));
+    let sections = config.as_object_mut().unwrap();
+    let models = sections.remove("models").unwrap();
+    sections.insert("model".to_owned(), models);
+    sections.insert("tenantz".to_owned(), json!({}));
+    sections.insert("mode".to_owned(), json!("permissive"));
+    assert_eq!(
+        faults(&config),
+        [
+            "model: unknown field; did you mean `models`?",
+            "tenantz: unknown field; did you mean `tenants`?",
+            "keys[0].keyHash: expected a string",
+            "mode: expected one of `enforce`, `audit`, `open`",
+            r#"models: expected at least one model; to open every model to every identity write "*": {"access": "authenticated"}"#,
+        ]
+    );
+    assert_eq!(
+        faults_of(r#"{"mode": "open", "mode": "audit", "keys": 5}"#),
+        [
+            "mode: written twice; expected each name once",
+            "keys: expected a list"
+        ]
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn lists_all_faults_at_once() {
     let mut config = demo_with("/keys/0/keyHash", json!(7));
     config["keys"][1]["tenant"] = json!("nobody");
@@ -337,7 +376,7 @@ fn encoded_replies_and_usage_that_is_hidden_do_not_go_together() {
 fn refuses_what_is_written_twice() {
     assert_eq!(
         faults_of(r#"{"mode":"open","keys":[],"keys":[]}"#),
-        ["duplicate field `keys`"]
+        ["keys: written twice; expected each name once"]
     );
     let text =
         r#"{"mode":"open","models":{"m":{"access":"anonymous"},"m":{"access":"authenticated"}}}"#;

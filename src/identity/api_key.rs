@@ -72,15 +72,15 @@ impl Keys {
         })
     }
 
-    /// When the next key expires, in seconds since the epoch. Expired and disabled keys are over already.
+    /// Which key expires next, and when, in seconds since the epoch. Expired and disabled keys are over already.
     #[must_use]
-    pub fn next_expiry(&self, now: i64) -> Option<i64> {
+    pub fn next_expiry(&self, now: i64) -> Option<(i64, &str)> {
         let keys = self.exact.values().chain(self.maas.values());
-        let terms = keys.filter_map(|key| key.terms.as_ref());
-        let ends = terms.filter(|terms| !terms.disabled);
-        ends.filter_map(|terms| terms.expires_at)
-            .filter(|end| now < *end)
-            .min()
+        let ends = keys.filter_map(|key| {
+            let terms = key.terms.as_ref().filter(|terms| !terms.disabled)?;
+            Some((terms.expires_at?, &*key.id))
+        });
+        ends.filter(|(end, _)| now < *end).min()
     }
 
     /// How many keys there are.

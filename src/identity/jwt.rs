@@ -131,7 +131,7 @@ pub(super) fn identity(
     let tenant = tenant.ok_or_else(|| {
         let denial = Denial::from(Code::UnknownTenant);
         if leaves_out_groups {
-            denial.as_groups_are_left_out()
+            denial.for_lack_of_groups()
         } else {
             denial
         }

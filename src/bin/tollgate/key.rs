@@ -64,7 +64,7 @@ pub(crate) fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
                 warning,
             })?;
             Ok(match warning {
-                Some(Doubt::Guessable) | None => Verdict::Good,
+                Some(Doubt::Words | Doubt::Guessable) | None => Verdict::Good,
                 Some(_) => Verdict::Bad,
             })
         }

@@ -37,6 +37,7 @@ pub(crate) struct File {
     /// How many policies there are that could refuse what does not carry a header, and which do.
     pub(crate) policies: usize,
     pub(crate) locks: Vec<Lock>,
+    pub(crate) documents: Vec<Rc<Node>>,
 }
 
 /// One configuration of the filter.
@@ -123,10 +124,18 @@ impl File {
             let bytes = fs::File::open(path).and_then(at_most);
             (path.display().to_string(), bytes)
         };
-        let bytes = bytes.map_err(|error| Failure::new(format!("{name}: cannot read: {error}")))?;
+        let bytes = bytes.map_err(|error| Failure::of_file(path, &error))?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Failure::new(format!("{name}: cannot read: not UTF-8")))?;
         Ok(Self::parse(name, &text))
+    }
+
+    /// Why a file is no good where one configuration is expected.
+    pub(crate) fn not_one(&self) -> Failure {
+        let (name, count) = (&self.name, self.configurations.len());
+        Failure::new(format!(
+            "{name}: expected one configuration of Tollgate, found {count}"
+        ))
     }
 
     pub(crate) fn parse(name: String, text: &str) -> Self {
@@ -138,10 +147,12 @@ impl File {
             others: Vec::new(),
             policies: 0,
             locks: Vec::new(),
+            documents: Vec::new(),
         };
         for document in &documents {
             file.document(document, &Lines::default());
         }
+        file.documents = documents;
         file
     }
 

@@ -91,6 +91,8 @@ impl<'c> Warnings<'c> {
     fn dates(&mut self, clock: Clock) {
         for (path, key) in working_keys(self.configuration) {
             let moment = |name: &str| key[name].as_str().and_then(moment::parse);
+            let date = |moment| moment::format(moment).unwrap_or_default();
+            let id = format!("`{}`", key["id"].as_str().unwrap_or_default());
             let (start, end) = (moment("notBefore"), moment("expiresAt"));
             if start.is_some_and(|start| end.is_some_and(|end| end <= start)) {
                 self.warn(
@@ -100,16 +102,21 @@ impl<'c> Warnings<'c> {
                 continue;
             }
             match end {
-                Some(end) if end <= clock.now => {
-                    self.warn(format!("{path}.expiresAt"), "the key has expired")
-                }
-                Some(end) if end <= clock.soon => {
-                    self.warn(format!("{path}.expiresAt"), "the key expires soon")
-                }
+                Some(end) if end <= clock.now => self.warn(
+                    format!("{path}.expiresAt"),
+                    format!("the key {id} has expired, at {}", date(end)),
+                ),
+                Some(end) if end <= clock.soon => self.warn(
+                    format!("{path}.expiresAt"),
+                    format!("the key {id} expires at {}", date(end)),
+                ),
                 _ => {}
             }
-            if start.is_some_and(|start| clock.now < start) {
-                self.warn(format!("{path}.notBefore"), "the key is not valid yet");
+            if let Some(start) = start.filter(|start| clock.now < *start) {
+                self.warn(
+                    format!("{path}.notBefore"),
+                    format!("the key {id} is not valid before {}", date(start)),
+                );
             }
         }
     }

@@ -12,7 +12,7 @@ use tollgate::config::compile;
 
 use super::{format, hash};
 use crate::moment::{self, End};
-use crate::output::{Failure, Output, Verdict};
+use crate::output::{self, Failure, Output, Verdict};
 
 /// Make a key, and print the entry of `keys` that is configured of it.
 ///
@@ -35,6 +35,12 @@ pub(crate) struct Arguments {
     /// Its groups, on top of the tenant's
     #[arg(long, value_delimiter = ',')]
     groups: Vec<String>,
+    /// The models that it is narrowed to: names, `prefix*` or `*` [default: what its groups allow]
+    #[arg(long, value_delimiter = ',')]
+    models: Vec<String>,
+    /// What it is for, for your eyes only
+    #[arg(long)]
+    description: Option<String>,
     /// Write the key to this file, which must not be there yet
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
@@ -51,6 +57,10 @@ struct Entry {
     expires_at: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     groups: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    models: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
 }
 
 /// YAML; its texts are quoted as in JSON, so that none is taken for a number or a date.
@@ -65,11 +75,22 @@ impl fmt::Display for Entry {
         if !self.groups.is_empty() {
             write!(formatter, "\n  groups: {}", json!(self.groups))?;
         }
+        if !self.models.is_empty() {
+            write!(formatter, "\n  models: {}", json!(self.models))?;
+        }
+        if let Some(description) = &self.description {
+            write!(formatter, "\n  description: {}", json!(description))?;
+        }
         Ok(())
     }
 }
 
 pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Verdict, Failure> {
+    if arguments.key_file.is_none() && output::errors_go_nowhere() {
+        return Err(Failure::new(
+            "standard error goes nowhere, and the key with it; expected `--key-file FILE`, or standard error that is kept",
+        ));
+    }
     let now = moment::now();
     let end = arguments.expires.map(|end| end.seen_from(now));
     if end.is_some_and(|end| end <= now) {
@@ -95,6 +116,8 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Verdict, 
         key_hash: hash(key.as_bytes()),
         expires_at: end.and_then(moment::format),
         groups: arguments.groups,
+        models: arguments.models,
+        description: arguments.description,
     };
     refuse_faults(&entry)?;
     match &arguments.key_file {

@@ -49,6 +49,58 @@ fn a_new_key_and_its_entry_fit_each_other() {
 }
 
 #[test]
+fn a_new_key_may_be_narrowed_and_described() {
+    let ran = tollgate(&[
+        "key",
+        "new",
+        "--tenant",
+        "acme",
+        "--id",
+        "ci",
+        "--models",
+        "llama-*,qwen-3-32b",
+        "--description",
+        "of Jane's \"nightly\" job",
+    ]);
+    assert_eq!(ran.code, Some(0));
+    assert!(
+        ran.output.ends_with("\n  models: [\"llama-*\",\"qwen-3-32b\"]\n  description: \"of Jane's \\\"nightly\\\" job\"\n"),
+        "{}",
+        ran.output
+    );
+    let configuration = format!(
+        "tenants: {{acme: {{}}}}\nmodels: {{'*': {{access: authenticated}}}}\nkeys:\n{}",
+        ran.output
+    );
+    let checked = with_input(&["check", "-"], &configuration);
+    assert_eq!(checked.output, "<stdin>: no faults, no warnings\n");
+    let wrong = tollgate(&["key", "new", "--tenant", "acme", "--models", "a b"]);
+    assert_eq!((wrong.output.as_str(), wrong.code), ("", Some(2)));
+}
+
+#[cfg(unix)]
+#[test]
+fn no_key_is_made_where_standard_error_goes_nowhere() {
+    let run = |arguments: &str| {
+        let command = format!(
+            "{} key new --tenant acme {arguments} 2>/dev/null",
+            env!("CARGO_BIN_EXE_tollgate")
+        );
+        let ran = std::process::Command::new("sh")
+            .args(["-c", &command])
+            .output()
+            .unwrap();
+        (String::from_utf8(ran.stdout).unwrap(), ran.status.code())
+    };
+    assert_eq!(run(""), (String::new(), Some(2)));
+    let file = env::temp_dir().join(format!("tollgate-key-nowhere-{}", std::process::id()));
+    let (entry, code) = run(&format!("--key-file {}", file.display()));
+    assert_eq!(code, Some(0), "the key is kept in a file");
+    assert!(entry.starts_with("- id: \"acme-"), "{entry}");
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
 fn standard_output_never_has_the_key() {
     let file = env::temp_dir().join(format!("tollgate-key-{}", std::process::id()));
     let path = file.to_str().unwrap();
@@ -221,4 +273,62 @@ fn no_wrong_argument_is_repeated_that_may_be_a_key() {
     }
     let typed_wrong = tollgate(&["chek"]).errors;
     assert!(typed_wrong.contains("'chek'"), "{typed_wrong}");
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_file_is_not_repeated_where_it_may_be_a_key() {
+    const KEY: &str = "sk-Xq81mzPw02LkRt5Y";
+    for arguments in [
+        &["import", "vllm", KEY][..],
+        &["import", "vllm", "sk-short"],
+        &["import", "keys-users", "Xq81mzPw02LkRt5YvBn7GhJ3"],
+        &["check", KEY],
+        &["explain", KEY],
+        &["print", KEY],
+        &["check", "envoy/live.yaml", "--env-file", KEY],
+        &["explain", "envoy/local.yaml", "--claims", KEY],
+    ] {
+        let ran = tollgate(arguments);
+        assert_eq!(
+            (ran.output.as_str(), ran.code),
+            ("", Some(2)),
+            "{arguments:?}"
+        );
+        let said = "a file whose name is not repeated, as it may be a key";
+        assert!(ran.errors.contains(said), "{arguments:?}: {}", ran.errors);
+        for part in ["Xq81", "short"] {
+            assert!(!ran.errors.contains(part), "{arguments:?}: {}", ran.errors);
+        }
+    }
+    for path in [
+        "keys.csv",
+        "lists/of-last-year/keys-of-everybody.yaml",
+        "./Xq81mzPw02LkRt5Y",
+        "keys",
+    ] {
+        let ran = tollgate(&["import", "vllm", path]);
+        assert!(ran.errors.contains(path), "{path}: {}", ran.errors);
+    }
+}
+
+#[test]
+fn a_configuration_is_printed_as_the_filter_gets_it() {
+    let yaml = "# mine\ntenants: {acme: {}} # one\nkeys: []\n";
+    let json = "{\"tenants\":{\"acme\":{}},\"keys\":[]}\n";
+    let manifest = "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: tollgate}\nspec:\n  url: oci://x/tollgate\n  pluginConfig:\n    tenants: {acme: {}}\n    keys: []\n";
+    for text in [yaml, json, manifest] {
+        let ran = with_input(&["print", "-"], text);
+        assert_eq!((ran.output.as_str(), ran.code), (json, Some(0)), "{text}");
+    }
+    let two = with_input(&["print", "-"], &format!("{yaml}---\n{yaml}"));
+    assert_eq!(
+        (two.output.as_str(), two.errors.as_str(), two.code),
+        (
+            "",
+            "tollgate: <stdin>: expected one configuration of Tollgate, found 2\n",
+            Some(2)
+        )
+    );
+    let broken = with_input(&["print", "-"], "keys: [\n");
+    assert_eq!((broken.output.as_str(), broken.code), ("", Some(1)));
 }
