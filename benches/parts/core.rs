@@ -144,12 +144,12 @@ fn read_events(bytes: &[u8], chunk: usize) -> bool {
 }
 
 fn read_prompt(bytes: &[u8], chunk: usize) -> bool {
-    let length = bytes.len();
-    let ask = Ask::new(true, true);
+    let length = u64::try_from(bytes.len()).ok();
+    let ask = Ask::new(length, true);
     let mut judge = Judge::new(
         None,
-        u64::try_from(length).ok(),
-        Also::Usage(ask),
+        length,
+        Also::Usage(Box::new(ask)),
         &Rc::default(),
     );
     let mut named = false;
