@@ -1,5 +1,6 @@
 //! `tollgate key`: keys, and the hashes that are configured of them.
 
+mod configured;
 mod format;
 mod new;
 
@@ -17,10 +18,14 @@ use crate::output::{Failure, Output, Verdict};
 /// Longer keys are refused by the filter.
 const LONGEST_KEY: u64 = 512;
 
-/// Make keys, and hash them.
+/// Make keys, hash them, and keep those of a configuration.
 #[derive(Subcommand)]
 pub(crate) enum Task {
     New(new::Arguments),
+    List(configured::List),
+    Add(configured::Add),
+    Rotate(configured::Rotate),
+    Revoke(configured::Revoke),
     /// Read a key from standard input, and print the `keyHash` that is configured of it.
     ///
     /// A key is never an argument: other users of the machine could see it there. The hash of what looks like no key is
@@ -50,6 +55,10 @@ impl fmt::Display for Hash {
 pub(crate) fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
     match task {
         Task::New(arguments) => new::run(arguments, output),
+        Task::List(arguments) => configured::list(&arguments, output),
+        Task::Add(arguments) => configured::add(arguments, output),
+        Task::Rotate(arguments) => configured::rotate(&arguments, output),
+        Task::Revoke(arguments) => configured::revoke(&arguments, output),
         Task::Hash { arguments } if !arguments.is_empty() => Err(Failure::new(
             "expected the key on standard input; other users of the machine can see an argument",
         )),

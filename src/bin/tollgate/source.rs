@@ -3,6 +3,7 @@
 //! A file may be a configuration itself, or hold some: an Istio WasmPlugin, an EnvoyExtensionPolicy, a bootstrap, a
 //! listener or an extension of Envoy, anything that embeds one of these, and lists and streams of them.
 
+pub(crate) mod edit;
 mod found;
 mod lock;
 
@@ -118,6 +119,11 @@ impl Configuration {
 impl File {
     /// Reads a file; `-` is standard input.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        Self::read_with_text(path).map(|(file, _)| file)
+    }
+
+    /// The same, with the text of the file.
+    pub(crate) fn read_with_text(path: &Path) -> Result<(Self, String), Failure> {
         let (name, bytes) = if path == Path::new("-") {
             ("<stdin>".to_owned(), at_most(io::stdin()))
         } else {
@@ -127,7 +133,7 @@ impl File {
         let bytes = bytes.map_err(|error| Failure::of_file(path, &error))?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Failure::new(format!("{name}: cannot read: not UTF-8")))?;
-        Ok(Self::parse(name, &text))
+        Ok((Self::parse(name, &text), text))
     }
 
     /// Why a file is no good where one configuration is expected.
