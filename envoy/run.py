@@ -10,8 +10,9 @@ Environment, all optional:
   TOLLGATE_ADMIN_PORT  port of Envoy's admin interface [9901]; 0 takes a free one
   TOLLGATE_HOST        address that Envoy listens on [127.0.0.1]
   TOLLGATE_WASM        the filter [target/wasm32-wasip1/release/tollgate.wasm]
-  TOLLGATE_CONFIG      a file with a configuration of the filter, to use instead of the bootstrap's; it gets the
-                       bootstrap's `admittedHeader`, which the lock behind the filter asks for
+  TOLLGATE_CONFIG      a file with a configuration of the filter, to use instead of the bootstrap's: JSON, or whatever
+                       `tollgate check` reads; it gets the bootstrap's `admittedHeader`, which the lock behind the filter
+                       asks for
   TOLLGATE_RUN         folder in the repository for logs and what else is written [target/run]
   ENVOY                the Envoy to run, see find-envoy.sh
 
@@ -210,6 +211,31 @@ def start_server(processes, name, log, command):
         if newline:
             return upstream_address(first_line.replace("listening on ", ""))
         processes.watch("did not start")
+
+
+def own_configuration(processes, path):
+    """The configuration of the filter in a file of the user's own: as it is, where it is JSON, and else what the command makes
+    of it, so that the filter gets what `tollgate check` has looked at."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise Failure("TOLLGATE_CONFIG must be a text in UTF-8: JSON or YAML") from None
+    except (OSError, ValueError) as error:
+        raise Failure(f"TOLLGATE_CONFIG cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        is_configuration = "kind" not in json.loads(text)
+    except (ValueError, TypeError):
+        is_configuration = False
+    if is_configuration or not text.strip():
+        return text
+    say("TOLLGATE_CONFIG is no JSON by itself: building the command that reads it")
+    command = ["cargo", "build", "--quiet", "--features=command", "--bin=tollgate", "--message-format=json-render-diagnostics"]
+    messages = [json.loads(line) for line in processes.run("the build", command).splitlines()]
+    [tollgate] = [message["executable"] for message in messages if message.get("executable")]
+    printed = subprocess.run([tollgate, "print", path], capture_output=True, text=True, check=False)
+    if printed.returncode != 0:
+        raise Failure(f"TOLLGATE_CONFIG holds no configuration of the filter\n{printed.stderr.strip()}")
+    return printed.stdout
 
 
 def with_lock(configuration, bootstrap):
@@ -423,7 +449,7 @@ def serve(processes, example):
 
     bootstrap = ROOT / "envoy" / f"{example}.yaml"
     own = os.environ.get("TOLLGATE_CONFIG")
-    configuration = write_bootstrap(bootstrap, values, Path(own).read_text() if own else None)
+    configuration = write_bootstrap(bootstrap, values, own_configuration(processes, own) if own else None)
     say("Starting Envoy")
     admin = f"http://127.0.0.1:{admin_port}"
     log = start_envoy(processes, envoy, configuration, admin)

@@ -6,10 +6,12 @@
 
 pub(crate) mod compile;
 mod faults;
+mod fields;
 pub(crate) mod limits;
 mod metering;
 #[cfg(feature = "command")]
 pub(crate) mod schema;
+mod sections;
 mod trusted_headers;
 
 #[cfg(feature = "command")]
@@ -202,9 +204,9 @@ pub(crate) struct KeysFromConfig {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum KeysFormat {
-    /// Keys of at least 16 characters. Their ids are `NAME-1`, `NAME-2` and so on, after the variable's name. An entry
-    /// that does not look like a key is refused: a name, a heading, a placeholder, or a key in quotes or after `Bearer`
-    /// or `name=`. If such a key is really in use, list its hash.
+    /// Keys of 16 characters or more, with the ids `NAME-1`, `NAME-2`, … of the variable's name. What looks like no key is
+    /// refused: a name, words beside keys, a heading, a placeholder, quotes, `Bearer` or `name=` around a key. A key that is in use although
+    /// it looks so is listed by its hash.
     Plain,
     /// `id=hash`, with the hash as in `keyHash`.
     Hashes,
@@ -215,16 +217,40 @@ pub(crate) enum KeysFormat {
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CredentialsConfig {
-    /// Headers that may carry a credential. All of them are stripped. A list given here replaces the default.
+    /// Headers that may carry a credential, in the order in which they are looked at. All of them are stripped. An empty
+    /// header counts as absent. Given, the list replaces the default.
     #[serde(default)]
     pub(crate) sources: Option<Vec<SourceConfig>>,
-    /// The credential that the server gets. All other credentials are stripped. On public paths all credentials of the
-    /// client are stripped.
+    /// What counts where sources carry different credentials.
+    #[serde(default)]
+    pub(crate) several: SeveralConfig,
+    /// Words that clients send as a key where their SDK insists on one, such as `EMPTY` or `sk-no-key-required`, each once:
+    /// they count as no credential, so that they open what `access: anonymous` opens and nothing else. In the same letter
+    /// case.
+    #[serde(default)]
+    pub(crate) dummy_keys: Vec<String>,
+    /// Tell clients when their key expires: the header `x-tollgate-key-expires` (RFC 3339) on every reply to a key with
+    /// `expiresAt`.
+    #[serde(default)]
+    pub(crate) show_expiry: bool,
+    /// What the server gets of a credential. All other credentials are stripped, and on public paths all of the client's.
     #[serde(default)]
     pub(crate) forward: Option<ForwardConfig>,
 }
 
-/// The credential that the server gets: `"strip"`, `"keep"` or `{"env": "VLLM_API_KEY"}`.
+/// What counts where sources carry different credentials.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum SeveralConfig {
+    /// None: the request is refused with `ambiguous_credential`.
+    #[default]
+    Refuse,
+    /// That of the first source that has one, be it good or bad. The others are stripped unread.
+    First,
+}
+
+/// What the upstream gets of a credential: `"strip"`, `"keep"` or `{"env": "VLLM_API_KEY"}`.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
 #[serde(
@@ -263,9 +289,13 @@ pub(crate) struct ForwardEnvironment {
 pub(crate) struct SourceConfig {
     /// The name of the header. Each must be unique.
     pub(crate) header: String,
-    /// The scheme before the credential, in any letter case. Omitted means a bare value.
+    /// Scheme before the credential, in any letter case. Omitted means a bare value. A credential of another scheme, such
+    /// as `Basic`, is refused if it comes alone, and stripped unread beside a credential.
     #[serde(default)]
     pub(crate) scheme: Option<String>,
+    /// The header is stripped and never read, as one that clients send for somebody else.
+    #[serde(default)]
+    pub(crate) strip_only: bool,
 }
 
 /// The header that marks admitted requests, with either `value` or `env`.
@@ -293,14 +323,22 @@ pub(crate) struct IssuerConfig {
     pub(crate) metadata_key: String,
     /// The exact `iss` claim. Each pair of `metadataKey` and `issuer` must be unique.
     pub(crate) issuer: String,
-    /// The claim with the groups: its name, or a list of names for a nested claim (`["realm_access", "roles"]`). The
-    /// claim is a list of groups, or a string, which is one group unless `groupsSeparator` applies. Omitted means no
-    /// groups.
+    /// Where the groups are: a claim's name, or a list of names for a nested one (`["realm_access", "roles"]`). A dot is a
+    /// part of a name. The claim is a list of groups, or a string, which is one group unless `groupsSeparator` says
+    /// otherwise. Omitted means no groups.
     #[serde(default)]
     pub(crate) groups_claim: Option<ClaimPath>,
-    /// The separator of the groups in a claim that is a string, such as `,`. White space around each group is removed.
-    /// Elements of a list are never split. Omitted means none, so that the string is one group; for a claim `scope` or
-    /// `scp`, a space (RFC 8693, section 4.2).
+    /// The same where several claims have groups, in place of `groupsClaim`: those of all of them count
+    /// (`["groups", ["realm_access", "roles"]]`).
+    #[serde(default)]
+    pub(crate) groups_claims: Option<Vec<ClaimPath>>,
+    /// Whether a groups claim may be an object, whose members' names are groups, as Zitadel writes roles
+    /// (`{"research": {"orgId": "domain"}}`). Else an object has no groups.
+    #[serde(default)]
+    pub(crate) groups_from_member_names: bool,
+    /// What stands between the groups where their claim is a string, such as `,`. White space around each is cut off, and
+    /// elements of a list are never split. Omitted means none, so that the string is one group; in a claim `scope` or `scp`
+    /// a space, as RFC 8693, section 4.2, has it.
     #[serde(default)]
     pub(crate) groups_separator: Option<String>,
     /// If `true`, a token without an `exp` is refused. `jwt_authn` accepts such a token forever.

@@ -18,7 +18,10 @@ pub use self::over_limit::OverLimit;
 use crate::headers::HeaderMap;
 use crate::model_name::ModelName;
 
-/// The API whose error shape the client expects.
+const LISTED: &str = "`GET /v1/models` lists those that you may use.";
+const GROUPS_LEFT_OUT: &str = "Your token leaves out its groups, because you are in too many of them, so none counts; tell your operator.";
+
+/// Which API's error shape the client expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// OpenAI: `error.message`, `error.type`, `error.param`, `error.code`.
@@ -62,12 +65,12 @@ impl Denial {
         let (shown, message) = if hidden {
             (
                 Code::ModelNotFound,
-                format!("The model `{name}` does not exist."),
+                format!("The model `{name}` does not exist. {LISTED}"),
             )
         } else {
             (
                 Code::ModelNotAllowed,
-                format!("You do not have access to the model `{name}`."),
+                format!("You do not have access to the model `{name}`. {LISTED}"),
             )
         };
         Self {
@@ -103,7 +106,29 @@ impl Denial {
         }
     }
 
-    /// The refusal of a request because of this header of the gateway in front.
+    /// The same refusal of a caller whose token has no groups because they are too many for it. Such a caller is told so of
+    /// every model, so that it tells nothing of this one.
+    #[must_use]
+    pub(crate) fn for_lack_of_groups(self) -> Self {
+        self.hinting(GROUPS_LEFT_OUT)
+    }
+
+    /// The same refusal with more to say, which must have nothing that the client sent.
+    pub(crate) fn hinting(mut self, more: &str) -> Self {
+        self.message = format!("{} {more}", self.message).into();
+        self
+    }
+
+    /// The refusal with a message of its own, which names the cause and the way out. It must have nothing that the client
+    /// sent but what has been checked, and no secret of the configuration.
+    pub(crate) fn saying(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            message: message.into(),
+            ..code.into()
+        }
+    }
+
+    /// The refusal of what the gateway in front says, or does not say, in this header.
     #[must_use]
     pub fn of_header(code: Code, header: &str) -> Self {
         let message = match code {

@@ -220,7 +220,8 @@ impl Exchange {
         let caller = self.caller(host, &headers, &policy)?;
         let identity = caller.identity();
         self.tenant = identity.map(|identity| Rc::clone(&identity.tenant().name));
-        let mut permit = access::admit(caller, &target?, &headers, has_body, &policy.access)?;
+        let target = target.map_err(|code| operation::refusal(code, &headers))?;
+        let mut permit = access::admit(caller, &target, &headers, has_body, &policy.access)?;
         if !policy.limits.is_empty() {
             self.look_at_limits(host, &policy, &mut permit)?;
         }

@@ -9,6 +9,7 @@ pub(crate) mod jwt;
 #[cfg(any(test, feature = "command"))]
 pub mod payload;
 pub(crate) mod trusted_headers;
+mod unverified;
 
 use std::rc::Rc;
 
@@ -21,9 +22,9 @@ use crate::model_name::ModelLimit;
 use crate::tenant::{GroupSet, Groups, Tenant};
 
 pub use api_key::{KeyHash, Keys};
-pub use credentials::Source;
 pub use credentials::can_be_key;
-pub use jwt::{Issuer, METADATA, verified};
+pub use credentials::{Several, Source};
+pub use jwt::{GroupsClaim, Issuer, METADATA, verified};
 pub use trusted_headers::{GatewayProof, TrustedHeaders};
 
 /// The known callers, and their proofs.
@@ -37,6 +38,10 @@ pub struct Identities {
     pub tenants: FxHashMap<Rc<str>, Rc<Tenant>>,
     /// The headers that may carry a credential.
     pub sources: Vec<Source>,
+    /// What counts where they carry different credentials.
+    pub several: Several,
+    /// What counts as no credential, because SDKs insist on one.
+    pub dummy_keys: Vec<Box<str>>,
     /// Issuers whose verified payloads are accepted.
     pub issuers: Vec<Issuer>,
     /// Identity set by a gateway in front.
@@ -75,12 +80,16 @@ pub enum Caller {
 pub struct Identity {
     pub(crate) tenant: Rc<Tenant>,
     pub(crate) groups: GroupSet,
+    /// The token says that it leaves out groups, because they are too many.
+    pub(crate) leaves_out_groups: bool,
     pub(crate) key: Option<Rc<str>>,
     pub(crate) user: Option<Box<str>>,
     /// The first value of the attribute for the fairness id.
     pub(crate) attribute: Option<Box<str>>,
     pub(crate) models: Option<ModelLimit>,
     pub(crate) objective: Option<Rc<str>>,
+    /// When its key expires, in seconds since the epoch.
+    pub(crate) expires_at: Option<i64>,
     pub(crate) proof: Proof,
 }
 
@@ -163,7 +172,7 @@ pub fn identify(
     {
         return trusted.identity(headers, identities).map(Caller::Known);
     }
-    by_credential(headers, identities, now, attributes).map_err(Denial::from)
+    by_credential(headers, identities, now, attributes)
 }
 
 fn by_credential(
@@ -171,24 +180,33 @@ fn by_credential(
     identities: &Identities,
     now: i64,
     attributes: &dyn Fn(&[&str]) -> Attribute,
-) -> Result<Caller, Code> {
+) -> Result<Caller, Denial> {
     let claims = |path: &[&str]| attributes(&[&METADATA, path].concat());
-    let credential = credentials::find(headers, &identities.sources)?;
+    let credential = credentials::find(headers, identities)?;
     let token = verified(&identities.issuers, &claims)?;
     match (credential, token) {
         (None, None) => Ok(Caller::Anonymous),
-        (None, Some(issuer)) => {
-            jwt::identity(issuer, Proof::Token, identities, &claims).map(Caller::Known)
-        }
+        (None, Some(issuer)) => Ok(Caller::Known(jwt::identity(
+            issuer,
+            Proof::Token,
+            identities,
+            &claims,
+        )?)),
         (Some(credential), None) => {
             api_key::identity(credential, identities, now).map(Caller::Known)
         }
         // The token itself is usually the bearer credential. Any other credential is a second one.
         (Some(credential), Some(issuer)) if credential.looks_like_token() => {
             let proof = Proof::Credential(Rc::clone(credential.header()));
-            jwt::identity(issuer, proof, identities, &claims).map(Caller::Known)
+            Ok(Caller::Known(jwt::identity(
+                issuer, proof, identities, &claims,
+            )?))
         }
-        (Some(_), Some(_)) => Err(Code::AmbiguousCredential),
+        // The token is in no source, or in a later one.
+        (Some(credential), Some(_)) if identities.several == Several::First => {
+            api_key::identity(credential, identities, now).map(Caller::Known)
+        }
+        (Some(_), Some(_)) => Err(Code::AmbiguousCredential.into()),
     }
 }
 

@@ -71,7 +71,9 @@ pub enum Doubt {
     Checksum,
     /// No client could send it.
     Unsendable,
-    /// It could be guessed in fewer than 2^128 attempts.
+    /// It is made of words, as the name of somebody or something.
+    Words,
+    /// Nobody needs 2^128 attempts.
     Guessable,
 }
 
@@ -79,7 +81,7 @@ impl Doubt {
     /// Returns true if it is not a key at all, and not just a weak one.
     #[must_use]
     pub const fn is_no_key(self) -> bool {
-        !matches!(self, Self::Checksum | Self::Guessable)
+        !matches!(self, Self::Checksum | Self::Words | Self::Guessable)
     }
 }
 
@@ -98,6 +100,7 @@ impl fmt::Display for Doubt {
             Self::Unsendable => {
                 "expected a key of 1 to 512 visible ASCII characters without commas"
             }
+            Self::Words => "expected a key, got what reads as a name: words, and nothing random",
             Self::Guessable => {
                 "the key is short enough to be guessed; expected at least 128 random bits"
             }
@@ -121,10 +124,31 @@ pub fn doubt(key: &[u8]) -> Option<Doubt> {
     if !can_be_key(key) {
         return Some(Doubt::Unsendable);
     }
+    if text.len() >= SHORTEST_LISTED && is_words(text) {
+        return Some(Doubt::Words);
+    }
     (bits(key) < 128.0).then_some(Doubt::Guessable)
 }
 
-/// The checksum at the end of a key, of everything before it.
+/// Whether it reads as a name, such as `platform-engineering` or `Jane_Doe_2024`: each part is a word of letters in one case
+/// or a short number. A random key has no such parts but once in thousands. What begins with `sk` is meant as a key.
+fn is_words(text: &str) -> bool {
+    const LONGEST_WORD: usize = 20;
+    const LONGEST_NUMBER: usize = 4;
+    let is_word = |part: &str| {
+        let rest = part.trim_start_matches(|letter: char| letter.is_ascii_uppercase());
+        let in_one_case = rest.is_empty() || part.len() <= rest.len().saturating_add(1);
+        part.len() <= LONGEST_WORD
+            && in_one_case
+            && rest.bytes().all(|byte| byte.is_ascii_lowercase())
+    };
+    let is_number =
+        |part: &str| part.len() <= LONGEST_NUMBER && part.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = text.split(['-', '_', '.', '/', '@', '+']);
+    !text.starts_with("sk-") && parts.all(|part| is_word(part) || is_number(part))
+}
+
+/// The checksum at the end of a key, of all that stands before it.
 #[must_use]
 pub fn checksum(text: &str) -> String {
     let mut rest = u64::from(crc32fast::hash(text.as_bytes()));

@@ -21,6 +21,7 @@ pub mod access;
 pub mod attribute;
 pub mod body;
 pub mod config;
+mod date;
 pub mod denial;
 mod entries;
 pub mod exchange;

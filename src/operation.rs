@@ -6,8 +6,10 @@
 //! Paths are matched raw. A path that two readers could interpret differently (percent-encoding, dot segments, empty
 //! segments, `\`, `;`) is refused before it is looked up.
 
+mod meant;
 mod table;
 
+pub use self::meant::refusal;
 pub(crate) use self::table::{INFERENCE, PREFIXES};
 pub use self::table::{ModelIn, Operation};
 use crate::denial::{Code, Dialect};
@@ -68,8 +70,8 @@ pub struct Target<'a> {
 /// first, then the table, then `extraPaths`.
 ///
 /// # Errors
-/// [`Code::MalformedPath`] for a path that readers could interpret differently, [`Code::OperationNotAllowed`] for
-/// everything that is not in the table, upgrades and `CONNECT` included.
+/// [`Code::MalformedPath`] for a path that cannot be read in one way only, [`Code::WebSocketNotAllowed`],
+/// [`Code::OperationNotAllowed`] for everything that is not in the table, other upgrades and `CONNECT` included.
 pub fn target<'a>(
     headers: &'a HeaderMap,
     has_body: bool,
@@ -82,7 +84,14 @@ pub fn target<'a>(
     };
     let method = text(":method").ok_or(Code::OperationNotAllowed)?;
     let full_path = text(":path").ok_or(Code::MalformedPath)?;
-    if method == "CONNECT" || headers.first("upgrade").is_some() {
+    if let Some(protocol) = headers.first("upgrade") {
+        return Err(if protocol.eq_ignore_ascii_case(b"websocket") {
+            Code::WebSocketNotAllowed
+        } else {
+            Code::OperationNotAllowed
+        });
+    }
+    if method == "CONNECT" {
         return Err(Code::OperationNotAllowed);
     }
     let path = full_path

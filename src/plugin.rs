@@ -54,6 +54,9 @@ impl RootContext for Root {
                 if !policy.limits.is_empty() {
                     host::tick_every(TICK_MILLISECONDS);
                 }
+                if let Some(said) = policy.next_expiry(now) {
+                    host::log(Level::Info, &said);
+                }
                 self.policy = Some(Rc::new(policy));
                 true
             }

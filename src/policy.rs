@@ -7,6 +7,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::access::{Mode, Rules};
+use crate::date::rfc3339;
 use crate::gateway_counts::GatewayCounts;
 use crate::identity::Identities;
 use crate::metrics::{Metric, Movement, Series};
@@ -25,7 +26,9 @@ pub struct Policy {
     pub access: Rules,
     /// The credential that the server gets.
     pub forwarding: Forwarding,
-    /// The header on every admitted request, so that a policy behind the filter can refuse all others.
+    /// Whether clients are told when their key expires.
+    pub show_expiry: bool,
+    /// What every request carries that was admitted, so that what is behind the filter can refuse all others.
     pub admitted: Option<Rc<SecretHeader>>,
     /// The headers that only the gateway may set.
     pub owned: OwnedHeaders,
@@ -33,7 +36,8 @@ pub struct Policy {
     pub metering: Metering,
     /// How much may be asked for.
     pub limits: Limits,
-    /// The first eight hex digits of the configuration's SHA-256, to compare gateways with.
+    /// The first 32 bits of the configuration's SHA-256, to compare gateways with. Written in decimal everywhere, as
+    /// Prometheus shows the gauge.
     pub fingerprint: u32,
 }
 
@@ -47,7 +51,8 @@ impl Policy {
             Mode::Audit => 1,
             Mode::Open => 2,
         };
-        let next_expiry = self.identities.keys.next_expiry(now).unwrap_or_default();
+        let next_expiry = self.identities.keys.next_expiry(now);
+        let next_expiry = next_expiry.map(|(end, _)| end).unwrap_or_default();
         [
             (Metric::ConfiguredKeys, count(self.identities.keys.len())),
             (
@@ -68,12 +73,24 @@ impl Policy {
     }
 }
 
-/// The log line for a configuration that is loaded.
+impl Policy {
+    /// What the log says of the key that expires next; `None` if none does.
+    #[must_use]
+    pub fn next_expiry(&self, now: i64) -> Option<String> {
+        let (end, id) = self.identities.keys.next_expiry(now)?;
+        Some(format!(
+            "the next key to expire is `{id}`, at {}",
+            rfc3339(end)?
+        ))
+    }
+}
+
+/// What the log says of a configuration that is taken up.
 impl fmt::Display for Policy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "configured {} keys, {} tenants, {} issuers (mode {}, config {:08x})",
+            "configured {} keys, {} tenants, {} issuers (mode {}, config {})",
             self.identities.keys.len(),
             self.identities.tenants.len(),
             self.identities.issuers.len(),

@@ -144,14 +144,9 @@ fn read_events(bytes: &[u8], chunk: usize) -> bool {
 }
 
 fn read_prompt(bytes: &[u8], chunk: usize) -> bool {
-    let length = bytes.len();
-    let ask = Ask::new(true, true);
-    let mut judge = Judge::new(
-        None,
-        u64::try_from(length).ok(),
-        Also::Usage(ask),
-        &Rc::default(),
-    );
+    let length = u64::try_from(bytes.len()).ok();
+    let ask = Ask::new(length, true);
+    let mut judge = Judge::new(None, length, Also::Usage(Box::new(ask)), &Rc::default());
     let mut named = false;
     for chunk in bytes.chunks(chunk) {
         let Ok(frame) = judge.frame(chunk, false) else {

@@ -217,7 +217,11 @@ impl ModelRules {
         {
             Ok(())
         } else {
-            Err(Denial::model_not_allowed(model, self.hide_denied))
+            let denial = Denial::model_not_allowed(model, self.hide_denied);
+            match caller.identity() {
+                Some(identity) if identity.leaves_out_groups => Err(denial.for_lack_of_groups()),
+                _ => Err(denial),
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use sha2::{Digest as _, Sha256};
 
 use super::faults::{read, read_list};
+use super::sections::known_sections;
 use super::{
     AccessConfig, Config, Entries, ExtraPathConfig, FairnessConfig, FairnessFrom, Fault,
     MeteringConfig, ModeConfig, ModelConfig, ModelHeaderConfig, PublicPathConfig, TenantConfig,
@@ -86,7 +87,20 @@ struct Compiler<'e> {
 
 impl Compiler<'_> {
     fn policy(&mut self, text: &str) -> Option<Policy> {
-        let config: Config<'_> = read(text, "", &mut self.faults)?;
+        let kept;
+        // serde would take an array for an object whose members stand in order.
+        let whole = text.trim_start().starts_with('{').then_some(text);
+        let config: Config<'_> = match whole.map(serde_json::from_str) {
+            Some(Ok(config)) => config,
+            // What is wrong with the whole must not hide what is wrong with its parts.
+            _ => match known_sections(text, &mut self.faults) {
+                Some(known) => {
+                    kept = known;
+                    read(&kept, "", &mut self.faults)?
+                }
+                None => read(text, "", &mut self.faults)?,
+            },
+        };
         self.read_tenants(&config);
         let keys = self.keys(&config);
         let issuers = self.issuers(&config);
@@ -103,11 +117,15 @@ impl Compiler<'_> {
             .hide_denied_models
             .and_then(|raw| read(raw.get(), "hideDeniedModels", &mut self.faults))
             .unwrap_or_default();
-        let (sources, forwarding) = self.credentials(&config);
+        let credentials = self.credentials(&config, &keys);
         let model_header = self.model_header(&config);
-        let trusted_headers = self.trusted_headers(&config, &sources, &model_header);
-        let admitted =
-            self.admitted_header(&config, &sources, &model_header, trusted_headers.as_ref());
+        let trusted_headers = self.trusted_headers(&config, &credentials.sources, &model_header);
+        let admitted = self.admitted_header(
+            &config,
+            &credentials.sources,
+            &model_header,
+            trusted_headers.as_ref(),
+        );
         let owned = self.owned_headers(&config);
         let members = self.members(&config);
         let extra_paths = self.extra_paths(&config);
@@ -139,7 +157,9 @@ impl Compiler<'_> {
                 keys,
                 groups: std::mem::take(&mut self.groups),
                 tenants: std::mem::take(&mut self.tenants),
-                sources,
+                sources: credentials.sources,
+                several: credentials.several,
+                dummy_keys: credentials.dummy_keys,
                 issuers,
                 trusted_headers,
                 names_user: fairness == Fairness::User || limits.are_per_user(),
@@ -153,7 +173,8 @@ impl Compiler<'_> {
                 allow_background,
                 reads_cost: !limits.is_empty(),
             },
-            forwarding,
+            forwarding: credentials.forwarding,
+            show_expiry: credentials.show_expiry,
             admitted,
             owned,
             metering,

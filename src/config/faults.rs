@@ -5,7 +5,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// One fault: the place, the problem and what is expected. It never contains a value that could be a secret.
+use super::fields::{is_field_name, meant};
+
+/// One fault: where it is, what is wrong and what is expected. It never holds a value that could be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     path: String,
@@ -132,10 +134,12 @@ pub(super) fn raw_list<'a>(
 fn without_values(message: &str) -> String {
     let expected = message.rsplit_once(", expected ").map(|(_, names)| names);
     if let Some(name) = unknown_field(message) {
-        // The name of a field has only letters; a key that was pasted in its place hardly ever does.
-        let is_name = name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let meant = meant(name, message);
         return match expected {
-            _ if is_name => message.to_owned(),
+            _ if is_field_name(name) => meant.map_or_else(
+                || message.to_owned(),
+                |meant| format!("unknown field `{name}`; did you mean `{meant}`?"),
+            ),
             Some(names) => format!("unknown field, expected {names}"),
             None => "unknown field".to_owned(),
         };

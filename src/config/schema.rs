@@ -15,6 +15,7 @@ use super::compile::{
     TOKEN_MARKS,
 };
 use super::metering::MAX_COST_KEY;
+use crate::identity::credentials::MAX_DUMMY_KEY;
 use crate::model_name::{self, NAME_MARKS};
 use crate::operation::Operation;
 use crate::quota::Reserve;
@@ -184,11 +185,20 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("admittedHeader.env", variable()),
         (
             "credentials.sources",
-            json!({"minItems": 1, "default": [
-                {"header": "authorization", "scheme": "Bearer"},
-                {"header": "x-api-key"},
-                {"header": "api-key"},
-            ]}),
+            json!({
+                "minItems": 1,
+                "contains": {"properties": {"stripOnly": {"const": false}}},
+                "default": [
+                    {"header": "authorization", "scheme": "Bearer"},
+                    {"header": "x-api-key"},
+                    {"header": "api-key"},
+                ],
+            }),
+        ),
+        ("credentials.several", json!({"default": "refuse"})),
+        (
+            "credentials.dummyKeys[]",
+            json!({"pattern": format!("^[!-+--~]{{1,{MAX_DUMMY_KEY}}}$")}),
         ),
         ("credentials.sources[].header", token()),
         ("credentials.sources[].scheme", token()),
@@ -199,6 +209,15 @@ fn rules() -> Vec<(&'static str, Value)> {
         (
             "jwt[].groupsClaim",
             claim(json!(["groups", ["realm_access", "roles"]])),
+        ),
+        (
+            "jwt[].groupsClaims",
+            json!({"minItems": 1, "uniqueItems": true, "examples": [["groups", ["realm_access", "roles"]]]}),
+        ),
+        ("jwt[].groupsClaims[]", claim(json!([]))),
+        (
+            "jwt[]",
+            json!({"not": {"required": ["groupsClaim", "groupsClaims"]}}),
         ),
         (
             "jwt[].groupsSeparator",

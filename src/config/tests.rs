@@ -74,6 +74,15 @@ fn accepts_the_demo_and_its_variations() {
     }
 }
 
+/// The demo with these claims of groups.
+fn claims(claims: Value) -> Value {
+    let mut config = demo();
+    let issuer = config["jwt"][0].as_object_mut().unwrap();
+    issuer.remove("groupsClaim");
+    issuer.insert("groupsClaims".to_owned(), claims);
+    config
+}
+
 #[wasm_bindgen_test(unsupported = test)]
 fn each_fault_is_one_line_with_path_fault_and_expectation() {
     for (config, expected) in [
@@ -165,7 +174,19 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             demo_with("/tenants/acme", json!({"group": []})),
-            "tenants.acme: unknown field `group`, expected `groups` or `objective`",
+            "tenants.acme: unknown field `group`; did you mean `groups`?",
+        ),
+        (
+            demo_with("/tenants/acme", json!({"quota": []})),
+            "tenants.acme: unknown field `quota`, expected `groups` or `objective`",
+        ),
+        (
+            demo_with("/key", json!([])),
+            "key: unknown field; did you mean `keys`?",
+        ),
+        (
+            demo_with("/sk-tollgate-acme-demo", json!([])),
+            "unknown field, expected one of `tenants`, `keys`, `keysFrom`, `credentials`, `jwt`, `trustedHeaders`, `models`, `admittedHeader`, `modelHeader`, `headers`, `body`, `extraPaths`, `publicPaths`, `hideDeniedModels`, `fairness`, `mode`, `limits`, `reserve`, `weights`, `metering`",
         ),
         (
             demo_with("/tenants/other", json!({})),
@@ -208,12 +229,51 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
             "jwt[0].groupsClaim: expected a claim name or a list of claim names, none of them empty",
         ),
         (
+            demo_with("/jwt/0/groupsClaims", json!(["roles"])),
+            "jwt[0].groupsClaims: expected either `groupsClaim` or `groupsClaims`",
+        ),
+        (
+            claims(json!([])),
+            "jwt[0].groupsClaims: expected at least one claim",
+        ),
+        (
+            claims(json!(["roles", ["roles"]])),
+            "jwt[0].groupsClaims[1]: the same claim as one before; expected each once",
+        ),
+        (
+            claims(json!(["roles", ""])),
+            "jwt[0].groupsClaims[1]: expected a claim name or a list of claim names, none of them empty",
+        ),
+        (
             demo_with("/jwt/-", demo()["jwt"][0].clone()),
             "jwt[1].issuer: the same `metadataKey` and `issuer` as an earlier entry; expected each pair once",
         ),
         (
             demo_with("/credentials", json!({"sources": []})),
             "credentials.sources: expected at least one source",
+        ),
+        (
+            demo_with(
+                "/credentials",
+                json!({"sources": [{"header": "x-api-key", "stripOnly": true}]}),
+            ),
+            "credentials.sources: expected at least one source that is read, without `stripOnly`",
+        ),
+        (
+            demo_with("/credentials", json!({"several": "last"})),
+            "credentials.several: expected `refuse` or `first`",
+        ),
+        (
+            demo_with("/credentials", json!({"dummyKeys": ["EMPTY", "a b"]})),
+            "credentials.dummyKeys[1]: expected 1 to 64 visible ASCII characters without commas",
+        ),
+        (
+            demo_with("/credentials", json!({"dummyKeys": ["EMPTY", "EMPTY"]})),
+            "credentials.dummyKeys[1]: the same word as one before; expected each once",
+        ),
+        (
+            demo_with("/credentials", json!({"dummyKeys": [ACME_KEY]})),
+            "credentials.dummyKeys[0]: the same as the key `acme-demo`, which would count as no credential; expected a word that is no key",
         ),
         (
             demo_with(
@@ -236,6 +296,33 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
     ] {
         assert_eq!(faults(&config), [expected]);
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_misspelt_section_does_not_hide_the_faults_of_the_others() {
+    let mut config = demo_with("/keys/0/keyHash", json!(7));
+    let sections = config.as_object_mut().unwrap();
+    let models = sections.remove("models").unwrap();
+    sections.insert("model".to_owned(), models);
+    sections.insert("tenantz".to_owned(), json!({}));
+    sections.insert("mode".to_owned(), json!("permissive"));
+    assert_eq!(
+        faults(&config),
+        [
+            "model: unknown field; did you mean `models`?",
+            "tenantz: unknown field; did you mean `tenants`?",
+            "keys[0].keyHash: expected a string",
+            "mode: expected one of `enforce`, `audit`, `open`",
+            r#"models: expected at least one model; to allow every model for every identified caller, write "*": {"access": "authenticated"}"#,
+        ]
+    );
+    assert_eq!(
+        faults_of(r#"{"mode": "open", "mode": "audit", "keys": 5}"#),
+        [
+            "mode: duplicate name; expected each name once",
+            "keys: expected a list"
+        ]
+    );
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -290,7 +377,7 @@ fn encoded_replies_and_usage_that_is_hidden_do_not_go_together() {
 fn refuses_what_is_written_twice() {
     assert_eq!(
         faults_of(r#"{"mode":"open","keys":[],"keys":[]}"#),
-        ["duplicate field `keys`"]
+        ["keys: duplicate name; expected each name once"]
     );
     let text =
         r#"{"mode":"open","models":{"m":{"access":"anonymous"},"m":{"access":"authenticated"}}}"#;

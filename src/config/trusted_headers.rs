@@ -25,7 +25,7 @@ pub(crate) struct TrustedHeadersConfig<'a> {
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "BTreeMap<String, String>"))]
     pub(crate) attribute_headers: Option<&'a RawValue>,
-    /// The attribute whose values are the groups, at most 64. Omitted means no groups.
+    /// The attribute whose values are the groups, 1024 at most. Omitted means no groups.
     #[serde(default)]
     pub(crate) groups_attribute: Option<String>,
     /// The attribute whose single value is the tenant.

@@ -67,8 +67,8 @@ codes! {
         message: "No API key was sent. Send it as `Authorization: Bearer <key>` or as `x-api-key: <key>`.",
         remedy: "Send a key or a token.",
     }
-    /// The key is unknown; the proof of `trustedHeaders` is wrong; the token was not verified; or the header is empty,
-    /// is too long or has another scheme.
+    /// The key is unknown; the proof of `trustedHeaders` is wrong; the token was not verified; or the header is too long, or
+    /// has another scheme and no other source has a credential.
     InvalidCredential = "invalid_credential", status: 401 {
         message: "The API key or token is not valid.",
         remedy: "Check the key. For a token, check issuer, audience, expiry and signature against what `jwt_authn` expects.",
@@ -78,7 +78,8 @@ codes! {
         message: "The API key is expired, not yet valid or disabled. Ask your operator for a new one.",
         remedy: "Ask the operator for a new one.",
     }
-    /// Two different credentials were sent, or two verified tokens, or a header of `trustedHeaders` twice.
+    /// Two different credentials were sent (see `credentials.several`), or two verified tokens, or a header of
+    /// `trustedHeaders` twice.
     AmbiguousCredential = "ambiguous_credential", status: 400 {
         message: "Two different credentials were sent. Send one.",
         remedy: "Send one credential.",
@@ -93,7 +94,7 @@ codes! {
         message: "Tokens without an expiry are not accepted.",
         remedy: "Configure the issuer to set `exp`, or set `requireExpiration: false`.",
     }
-    /// A claim has more than 64 entries, or the gateway in front sends more than 64 groups.
+    /// A token has more than 1024 groups, or the gateway in front names more, or another claim has more entries.
     TooManyGroups = "too_many_groups", status: 401 {
         message: "The token has too many groups.",
         remedy: "Configure the identity provider, or the gateway in front, to send at most 64 groups.",
@@ -134,11 +135,17 @@ codes! {
         message: "The model does not exist.",
         remedy: "As for `model_not_allowed`.",
     }
-    /// The method and path are not in the table of operations; the request is an upgrade; the extra path is for other
-    /// groups; or the model in the path is not a valid model name.
+    /// Method and path are not in the table of operations; it is an upgrade to something else than a WebSocket; an extra path is for other groups; or the
+    /// model in the path is no model name.
     OperationNotAllowed = "operation_not_allowed", status: 403 {
         message: "This method and path are not available to you.",
         remedy: "Check the method and path; see `extraPaths`.",
+    }
+    /// A WebSocket is asked for. Clients that have another way, as coding agents do for the Responses API, go over to it at
+    /// once on this status.
+    WebSocketNotAllowed = "websocket_not_allowed", status: 426 {
+        message: "WebSockets are not available here. Use plain HTTP requests; answers are streamed as server-sent events.",
+        remedy: "Use plain HTTP, with `stream: true`.",
     }
     /// The body or a required header does not name a usable model: the name is absent, empty, not a string, longer than
     /// 256 characters, or has characters other than letters, digits and `._:/@+-`.

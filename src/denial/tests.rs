@@ -2,7 +2,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
-const ALL: [(Code, u32, &str); 25] = [
+const ALL: [(Code, u32, &str); 26] = [
     (Code::MissingCredential, 401, "missing_credential"),
     (Code::InvalidCredential, 401, "invalid_credential"),
     (Code::ExpiredCredential, 401, "expired_credential"),
@@ -17,6 +17,7 @@ const ALL: [(Code, u32, &str); 25] = [
     (Code::ModelNotAllowed, 403, "model_not_allowed"),
     (Code::ModelNotFound, 404, "model_not_found"),
     (Code::OperationNotAllowed, 403, "operation_not_allowed"),
+    (Code::WebSocketNotAllowed, 426, "websocket_not_allowed"),
     (Code::MissingModel, 400, "missing_model"),
     (Code::AmbiguousModel, 400, "ambiguous_model"),
     (Code::ModelInQuery, 400, "model_in_query"),
@@ -61,11 +62,11 @@ fn bodies_are_shaped_for_the_clients_sdk() {
     let denial = Denial::model_not_allowed(&ModelName::new("qwen-3-32b").unwrap(), false);
     assert_eq!(
         denial.body(Dialect::OpenAi, None),
-        r#"{"error":{"code":"model_not_allowed","message":"You do not have access to the model `qwen-3-32b`.","param":"model","type":"permission_error"},"type":"error"}"#
+        r#"{"error":{"code":"model_not_allowed","message":"You do not have access to the model `qwen-3-32b`. `GET /v1/models` lists those that you may use.","param":"model","type":"permission_error"},"type":"error"}"#
     );
     assert_eq!(
         denial.body(Dialect::Anthropic, Some("r-1")),
-        r#"{"error":{"message":"You do not have access to the model `qwen-3-32b`.","type":"permission_error"},"request_id":"r-1","type":"error"}"#
+        r#"{"error":{"message":"You do not have access to the model `qwen-3-32b`. `GET /v1/models` lists those that you may use.","type":"permission_error"},"request_id":"r-1","type":"error"}"#
     );
 }
 
@@ -78,11 +79,11 @@ fn a_hidden_model_is_not_found_by_the_client_and_not_allowed_for_the_operator() 
     );
     assert_eq!(
         denial.body(Dialect::OpenAi, None),
-        r#"{"error":{"code":"model_not_found","message":"The model `qwen-3-32b` does not exist.","param":"model","type":"invalid_request_error"},"type":"error"}"#
+        r#"{"error":{"code":"model_not_found","message":"The model `qwen-3-32b` does not exist. `GET /v1/models` lists those that you may use.","param":"model","type":"invalid_request_error"},"type":"error"}"#
     );
     assert_eq!(
         denial.body(Dialect::Anthropic, None),
-        r#"{"error":{"message":"The model `qwen-3-32b` does not exist.","type":"not_found_error"},"type":"error"}"#
+        r#"{"error":{"message":"The model `qwen-3-32b` does not exist. `GET /v1/models` lists those that you may use.","type":"not_found_error"},"type":"error"}"#
     );
     assert!(
         denial

@@ -3,6 +3,7 @@
 
 use super::{Body, Host, Map};
 use crate::access::Permit;
+use crate::date::rfc3339;
 use crate::denial::{self, Denial};
 use crate::headers::HeaderMap;
 use crate::meter::{self, Meter};
@@ -10,6 +11,9 @@ use crate::policy::Policy;
 use crate::rewrite::ask::Ask;
 use crate::rewrite::hide::Hide;
 use crate::rewrite::models::{self, ModelList, Viewer};
+
+/// Tells a client when its key expires. A server's own is stripped, as all that begins with `x-tollgate-`.
+pub(crate) const KEY_EXPIRES: &str = "x-tollgate-key-expires";
 
 /// One reply.
 #[derive(Debug)]
@@ -65,6 +69,11 @@ impl Reply {
         let status = status(&headers);
         self.status = Some(status);
         strip(host, Map::ResponseHeaders, &headers)?;
+        let expires_at = permit.identity().and_then(|identity| identity.expires_at);
+        if let Some(date) = expires_at.filter(|_| policy.show_expiry).and_then(rfc3339) {
+            // Without it the reply is as good.
+            let _ = host.set_header(Map::ResponseHeaders, KEY_EXPIRES, &date);
+        }
         if filters && (200..300).contains(&status) {
             for name in models::outdated(&headers) {
                 host.remove_header(Map::ResponseHeaders, name.as_bytes())?;

@@ -222,3 +222,46 @@ fn a_list_of_models_that_cannot_be_filtered_does_not_go_out() {
     assert_eq!(exchange.response_headers(&host, false), Step::Stop);
     assert_eq!(host.sent().unwrap().status, 500);
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_reply_tells_when_the_key_expires_where_that_is_configured() {
+    const EXPIRES: &[u8] = b"x-tollgate-key-expires";
+    let shown = |show: bool, key: &str| {
+        let mut config = fixtures::demo();
+        config["credentials"] = json!({"showExpiry": show});
+        config["keys"][0]["expiresAt"] = json!("2027-01-01T01:00:00+01:00");
+        let headers = request("GET", "/v1/models", &[("x-api-key", key)]);
+        let (mut exchange, host) =
+            fixtures::begin(&fixtures::policy(&config), &headers, false, &no_token);
+        let forged = [(":status", "200"), ("x-tollgate-key-expires", "never")];
+        host.put_headers(Map::ResponseHeaders, &forged.into_iter().collect());
+        exchange.response_headers(&host, true);
+        let headers = host.headers_now(Map::ResponseHeaders).into_iter();
+        let values = headers.filter(|(name, _)| name == EXPIRES);
+        values.map(|(_, value)| text(value)).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(true, ACME_KEY), ["2027-01-01T00:00:00Z"]);
+    assert_eq!(shown(true, GLOBEX_KEY), Vec::<String>::new(), "no expiry");
+    assert_eq!(
+        shown(false, ACME_KEY),
+        Vec::<String>::new(),
+        "not asked for"
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_path_that_is_not_available_is_told_what_was_probably_meant() {
+    let headers = request("POST", "/chat/completions", &[("x-api-key", ACME_KEY)]);
+    let (exchange, host) = fixtures::begin(
+        &fixtures::policy(&fixtures::demo()),
+        &headers,
+        true,
+        &no_token,
+    );
+    assert_eq!(exchange.denial().unwrap().code(), Code::OperationNotAllowed);
+    let body: serde_json::Value = serde_json::from_str(&host.sent().unwrap().body).unwrap();
+    assert_eq!(
+        body["error"]["message"],
+        "This method and path are not available to you. Did you mean `POST /v1/chat/completions`? The base URL of OpenAI's SDKs ends with `/v1`."
+    );
+}

@@ -9,8 +9,9 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use sha2::{Digest as _, Sha256};
 
 use super::credentials::Credential;
-use super::{Identities, Identity, Proof};
-use crate::denial::Code;
+use super::{Identities, Identity, Proof, unverified};
+use crate::date::rfc3339;
+use crate::denial::{Code, Denial};
 use crate::tenant::{Digest, Key, KeyTerms};
 
 /// The prefix of keys of Models-as-a-Service. The id and, after a `_`, the secret follow.
@@ -78,15 +79,15 @@ impl Keys {
         keys.any(|key| *key.id == *id)
     }
 
-    /// The next expiry of a key, in seconds since the epoch. Expired and disabled keys are ignored.
+    /// Which key expires next, and when, in seconds since the epoch. Expired and disabled keys are over already.
     #[must_use]
-    pub fn next_expiry(&self, now: i64) -> Option<i64> {
+    pub fn next_expiry(&self, now: i64) -> Option<(i64, &str)> {
         let keys = self.exact.values().chain(self.maas.values());
-        let terms = keys.filter_map(|key| key.terms.as_ref());
-        let ends = terms.filter(|terms| !terms.disabled);
-        ends.filter_map(|terms| terms.expires_at)
-            .filter(|end| now < *end)
-            .min()
+        let ends = keys.filter_map(|key| {
+            let terms = key.terms.as_ref().filter(|terms| !terms.disabled)?;
+            Some((terms.expires_at?, &*key.id))
+        });
+        ends.filter(|(end, _)| now < *end).min()
     }
 
     /// The number of keys.
@@ -117,34 +118,50 @@ fn maas_digest(bytes: &[u8]) -> Option<Digest> {
 /// The identity behind a key.
 ///
 /// # Errors
-/// [`Code::InvalidCredential`] for an unknown key, [`Code::ExpiredCredential`] for a known key that is not valid now.
+/// [`Code::InvalidCredential`] for an unknown key, [`Code::ExpiredCredential`] for one that is known but not valid now. What
+/// is wrong with it is said to whoever has it.
 pub(super) fn identity(
     credential: Credential<'_>,
     identities: &Identities,
     now: i64,
-) -> Result<Identity, Code> {
-    let bytes = credential.key_bytes().ok_or(Code::InvalidCredential)?;
-    let key = identities.keys.find(bytes).ok_or(Code::InvalidCredential)?;
+) -> Result<Identity, Denial> {
+    let key = credential.key_bytes();
+    let Some(key) = key.and_then(|bytes| identities.keys.find(bytes)) else {
+        let accepts_tokens = !identities.issuers.is_empty();
+        return Err(unverified::refusal(credential.bytes(), accepts_tokens, now));
+    };
     let terms = key.terms.as_deref();
-    if terms.is_some_and(|terms| !terms.admit(now)) {
-        return Err(Code::ExpiredCredential);
+    if let Some(fault) = terms.and_then(|terms| terms.fault(now)) {
+        return Err(Denial::saying(Code::ExpiredCredential, fault));
     }
     Ok(Identity {
         tenant: Rc::clone(&key.tenant),
         groups: Rc::clone(&key.groups),
+        leaves_out_groups: false,
         key: Some(Rc::clone(&key.id)),
         user: None,
         attribute: None,
         models: terms.and_then(|terms| terms.models.clone()),
         objective: terms.and_then(|terms| terms.objective.clone()),
+        expires_at: terms.and_then(|terms| terms.expires_at),
         proof: Proof::Credential(Rc::clone(credential.header())),
     })
 }
 
 impl KeyTerms {
-    fn admit(&self, now: i64) -> bool {
-        !self.disabled
-            && self.not_before.is_none_or(|start| start <= now)
-            && self.expires_at.is_none_or(|end| now < end)
+    /// Why the key is not valid now.
+    fn fault(&self, now: i64) -> Option<String> {
+        let date = |moment| rfc3339(moment).unwrap_or_default();
+        if self.disabled {
+            return Some("The API key is disabled. Ask your operator for a new one.".to_owned());
+        }
+        if let Some(start) = self.not_before.filter(|start| now < *start) {
+            return Some(format!("The API key is not valid before {}.", date(start)));
+        }
+        let end = self.expires_at.filter(|end| *end <= now)?;
+        Some(format!(
+            "The API key expired at {}. Ask your operator for a new one.",
+            date(end)
+        ))
     }
 }

@@ -8,11 +8,12 @@ use std::rc::Rc;
 
 use super::{Identities, Identity, Proof};
 use crate::attribute::Attribute;
-use crate::denial::Code;
+use crate::denial::{Code, Denial};
 use crate::tenant::{GroupId, Tenant};
 
-/// Most groups of one identity. An identity with more is refused, because reading only some would be wrong.
-pub(crate) const MAX_GROUPS: usize = 64;
+/// Groups read from one identity. One with more is refused rather than half read. Entra puts 200 into a token, Okta 100;
+/// more than this many do not fit the headers that Envoy takes.
+pub(crate) const MAX_GROUPS: usize = 1024;
 
 /// The place of `jwt_authn`'s payloads: the path of Envoy's attribute, before the metadata key.
 pub const METADATA: [&str; 3] = [
@@ -28,11 +29,11 @@ pub struct Issuer {
     pub metadata_key: String,
     /// The exact `iss` claim.
     pub issuer: String,
-    /// Path of the groups claim.
-    pub groups_claim: Option<Vec<String>>,
-    /// The separator of the groups in a claim that is a string. `None`: the string is one group.
-    pub groups_separator: Option<String>,
-    /// True if a token without an expiry is refused.
+    /// Where groups are; those of all these claims count.
+    pub groups_claims: Vec<GroupsClaim>,
+    /// Whether the members of an object are groups by their names.
+    pub groups_from_member_names: bool,
+    /// Whether a token without an expiry is refused.
     pub require_expiration: bool,
     /// Path of the tenant claim.
     pub tenant_claim: Option<Vec<String>>,
@@ -44,6 +45,15 @@ pub struct Issuer {
     pub default_tenant: Option<Rc<Tenant>>,
     /// The prefix of every group.
     pub group_prefix: String,
+}
+
+/// One claim that holds groups.
+#[derive(Debug)]
+pub struct GroupsClaim {
+    /// Its path.
+    pub path: Vec<String>,
+    /// What stands between the groups where it is a string. `None`: the string is one group.
+    pub separator: Option<String>,
 }
 
 /// The issuer of the verified payload, if there is one. `claims` reads below [`METADATA`].
@@ -92,15 +102,20 @@ pub(super) fn identity(
     proof: Proof,
     identities: &Identities,
     claims: &dyn Fn(&[&str]) -> Attribute,
-) -> Result<Identity, Code> {
+) -> Result<Identity, Denial> {
     issuer.check_expiration(claims)?;
-    let names = issuer.group_names(claims)?;
-    let mut groups: Vec<GroupId> = names
+    let named = issuer.groups(claims)?;
+    let leaves_out_groups = named.left_out;
+    let mut groups: Vec<GroupId> = named
+        .names
         .iter()
         .filter_map(|name| identities.groups.find(name))
         .collect();
     groups.sort_unstable();
-    let named = issuer.texts(issuer.tenant_claim.as_deref(), claims)?;
+    let named = match &issuer.tenant_claim {
+        Some(path) => issuer.texts(path, claims)?,
+        None => Texts::default(),
+    };
     let tenant = match named.texts.as_slice() {
         // A token with an empty tenant claim does not belong to the default tenant.
         _ if named.unusable => None,
@@ -111,9 +126,16 @@ pub(super) fn identity(
             .find_map(|(group, tenant)| groups.binary_search(group).is_ok().then_some(tenant))
             .or(issuer.default_tenant.as_ref()),
         [name] => identities.tenants.get(name.as_str()),
-        _ => return Err(Code::AmbiguousTenant),
+        _ => return Err(Code::AmbiguousTenant.into()),
     };
-    let tenant = tenant.ok_or(Code::UnknownTenant)?;
+    let tenant = tenant.ok_or_else(|| {
+        let denial = Denial::from(Code::UnknownTenant);
+        if leaves_out_groups {
+            denial.for_lack_of_groups()
+        } else {
+            denial
+        }
+    })?;
     let user = if identities.names_user {
         issuer.user(claims)?
     } else {
@@ -122,16 +144,25 @@ pub(super) fn identity(
     Ok(Identity {
         tenant: Rc::clone(tenant),
         groups: groups.into(),
+        leaves_out_groups,
         key: None,
         user: user.map(Into::into),
         attribute: None,
         models: None,
         objective: None,
+        expires_at: None,
         proof,
     })
 }
 
-/// The strings of one claim.
+/// The groups of one token.
+struct NamedGroups {
+    names: Vec<String>,
+    /// The token says that it leaves out some, because they are too many.
+    left_out: bool,
+}
+
+/// The texts of one claim.
 #[derive(Default)]
 struct Texts {
     texts: Vec<String>,
@@ -144,6 +175,10 @@ struct Texts {
 }
 
 impl Texts {
+    const fn is_string(&self) -> bool {
+        !self.is_list && !self.unusable
+    }
+
     fn add(&mut self, bytes: &[u8]) {
         match plain_text(bytes) {
             Some(text) => self.texts.push(text),
@@ -158,26 +193,54 @@ impl Issuer {
     /// # Errors
     /// [`Code::TooManyGroups`].
     pub fn group_names(&self, claims: &dyn Fn(&[&str]) -> Attribute) -> Result<Vec<String>, Code> {
-        let found = self.texts(self.groups_claim.as_deref(), claims)?;
-        let mut names = match (&self.groups_separator, found.texts.as_slice()) {
-            (Some(separator), [text]) if !found.is_list => {
-                let words = text.split(separator.as_str()).map(str::trim);
-                words
-                    .filter(|word| !word.is_empty())
-                    .map(str::to_owned)
-                    .collect()
+        self.groups(claims).map(|groups| groups.names)
+    }
+
+    fn groups(&self, claims: &dyn Fn(&[&str]) -> Attribute) -> Result<NamedGroups, Code> {
+        let mut names = Vec::new();
+        let mut left_out = false;
+        for claim in &self.groups_claims {
+            let mut found = self.texts(&claim.path, claims)?;
+            if !found.present {
+                left_out |= self.leaves_out(&claim.path, claims);
             }
-            _ => found.texts,
-        };
-        if names.len() > MAX_GROUPS {
-            return Err(Code::TooManyGroups);
+            if found.unusable && !found.is_list && self.groups_from_member_names {
+                found.texts = self.member_names(&claim.path, claims)?;
+            }
+            match (&claim.separator, found.texts.as_slice()) {
+                (Some(separator), [text]) if found.is_string() => {
+                    let words = text.split(separator.as_str()).map(str::trim);
+                    names.extend(words.filter(|word| !word.is_empty()).map(str::to_owned));
+                }
+                _ => names.append(&mut found.texts),
+            }
+            if names.len() > MAX_GROUPS {
+                return Err(Code::TooManyGroups);
+            }
         }
         if !self.group_prefix.is_empty() {
             for name in &mut names {
                 name.insert_str(0, &self.group_prefix);
             }
         }
-        Ok(names)
+        Ok(NamedGroups { names, left_out })
+    }
+
+    /// Whether the token says that it leaves out a claim of groups, because they are too many: Entra then has the claim's
+    /// name in `_claim_names` (OpenID Connect Core, section 5.6.2), or `hasgroups`.
+    pub fn leaves_out_groups(&self, claims: &dyn Fn(&[&str]) -> Attribute) -> bool {
+        self.groups(claims).is_ok_and(|groups| groups.left_out)
+    }
+
+    fn leaves_out(&self, path: &[String], claims: &dyn Fn(&[&str]) -> Attribute) -> bool {
+        let key = self.metadata_key.as_str();
+        let is_there = |path: &[&str]| claims(&[&[key], path].concat()) != Attribute::Absent;
+        match path {
+            [name] => {
+                is_there(&["_claim_names", name]) || (name == "groups" && is_there(&["hasgroups"]))
+            }
+            _ => false,
+        }
     }
 
     /// The token's user.
@@ -224,15 +287,8 @@ impl Issuer {
         }
     }
 
-    /// The strings of a claim: the elements of a list, or a single string. Empty if no claim is configured.
-    fn texts(
-        &self,
-        path: Option<&[String]>,
-        claims: &dyn Fn(&[&str]) -> Attribute,
-    ) -> Result<Texts, Code> {
-        let Some(path) = path else {
-            return Ok(Texts::default());
-        };
+    /// The texts of a claim: the elements of a list, or the one string that it is.
+    fn texts(&self, path: &[String], claims: &dyn Fn(&[&str]) -> Attribute) -> Result<Texts, Code> {
         let path = self.full_path(path);
         let mut found = Texts {
             present: true,
@@ -255,8 +311,9 @@ impl Issuer {
             Attribute::Null => None,
             Attribute::Value(bytes) => Some(bytes),
         };
-        // The member `0` of an object is not among its names, unless both are empty.
-        let elements = elements(&whole).filter(|elements| {
+        // The member `0` of an object is none of its names, unless both are empty.
+        let elements = elements(&whole);
+        let elements = elements.filter(|elements| {
             elements.first().copied() == first.as_deref()
                 && (first.as_ref().is_some_and(|first| !first.is_empty())
                     || element("00") != Attribute::Absent)
@@ -270,6 +327,40 @@ impl Issuer {
             None => found.unusable = true,
         }
         Ok(found)
+    }
+
+    /// The names of an object's members; none where the claim is no object, or has a null in it. A string that a user
+    /// controls may look like an object in Envoy's form, but has no members to be asked for.
+    fn member_names(
+        &self,
+        path: &[String],
+        claims: &dyn Fn(&[&str]) -> Attribute,
+    ) -> Result<Vec<String>, Code> {
+        let path = self.full_path(path);
+        let whole = match claims(&path) {
+            Attribute::Value(bytes) => bytes,
+            Attribute::Unreadable => return Err(Code::Internal),
+            Attribute::Absent | Attribute::Null => return Ok(Vec::new()),
+        };
+        let Some(members) = pairs(&whole) else {
+            return Ok(Vec::new());
+        };
+        if members.len() > MAX_GROUPS {
+            return Err(Code::TooManyGroups);
+        }
+        let mut names = Vec::with_capacity(members.len());
+        for (name, value) in members {
+            let Some(name) = plain_text(name) else {
+                continue;
+            };
+            match claims(&[path.as_slice(), &[&name]].concat()) {
+                // What is in an object may come in another order each time.
+                Attribute::Value(bytes) if bytes.len() == value.len() => names.push(name),
+                Attribute::Unreadable => return Err(Code::Internal),
+                _ => return Ok(Vec::new()),
+            }
+        }
+        Ok(names)
     }
 }
 
@@ -300,24 +391,31 @@ fn element_by_element(path: &[&str], claims: &dyn Fn(&[&str]) -> Attribute) -> R
     Ok(found)
 }
 
-/// The elements of a list in Envoy's form: a count, the lengths of each name and value, and both of each with a NUL
-/// after it. The elements of a list are names without values. `None` for the members of an object, except if all are
-/// empty.
+/// The elements of a list in Envoy's form: names without values. `None` for the members of an object, save for those that
+/// are all empty.
 fn elements(bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let pairs = pairs(bytes)?.into_iter();
+    pairs
+        .map(|(element, value)| value.is_empty().then_some(element))
+        .collect()
+}
+
+/// Names and values in Envoy's form: a count, the lengths of each name and value, and both of each with a NUL behind it.
+fn pairs(bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     let word = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).ok();
     let (count, rest) = bytes.split_first_chunk()?;
     let (lengths, mut texts) = rest.split_at_checked(word(count)?.checked_mul(8)?)?;
-    let mut elements = Vec::new();
+    let mut pairs = Vec::new();
     for lengths in lengths.chunks_exact(8) {
         let (name, value) = lengths.split_first_chunk()?;
-        if value != [0; 4] {
-            return None;
-        }
-        let (element, rest) = texts.split_at_checked(word(name)?)?;
-        texts = rest.strip_prefix(&[0, 0])?;
-        elements.push(element);
+        let mut next = |length: &[u8; 4]| {
+            let (text, rest) = texts.split_at_checked(word(length)?)?;
+            texts = rest.strip_prefix(&[0])?;
+            Some(text)
+        };
+        pairs.push((next(name)?, next(value.first_chunk()?)?));
     }
-    texts.is_empty().then_some(elements)
+    texts.is_empty().then_some(pairs)
 }
 
 fn number(bytes: &[u8]) -> Option<f64> {

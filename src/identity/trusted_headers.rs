@@ -179,11 +179,13 @@ impl TrustedHeaders {
         Ok(Identity {
             tenant: Rc::clone(tenant.ok_or(Code::UnknownTenant)?),
             groups: groups.into(),
+            leaves_out_groups: false,
             key: None,
             user: Some(principal.into()),
             attribute,
             models: None,
             objective: None,
+            expires_at: None,
             proof: Proof::TrustedHeaders,
         })
     }

@@ -57,6 +57,25 @@ fn a_key_of_others_is_doubted_where_it_is_short() {
             None,
         ),
         ("OpenAI's", "sk-proj-Abc0123456789Abc0123456789", None),
+        ("a UUID", "5f0e7d1c-3a52-4b6f-9d2e-0c1a2b3c4d5e", None),
+        ("a name", "platform-engineering-team", Some(Doubt::Words)),
+        (
+            "a name with a year",
+            "Jane_Doe.Research-2024",
+            Some(Doubt::Words),
+        ),
+        ("one word", "administratorteam", Some(Doubt::Words)),
+        ("a heading", "OWNER_DEPARTMENT_NAME", Some(Doubt::Words)),
+        (
+            "words that are meant as a key",
+            "sk-team-of-the-night-shift",
+            None,
+        ),
+        (
+            "random letters in both cases",
+            "kfJqPzWmXbRtYvNsHdLcGaEu",
+            None,
+        ),
     ] {
         assert_eq!(doubt(key.as_bytes()), expected, "{name}");
     }

@@ -125,10 +125,10 @@ fn refuses_everything_else() {
         ("an extra path with another method", "GET", "/tokenize", &[]),
         ("the root", "GET", "/", &[]),
         (
-            "an upgrade",
+            "an upgrade to something else",
             "GET",
             "/v1/models",
-            &[("upgrade", "websocket")],
+            &[("upgrade", "tcp")],
         ),
         ("CONNECT", "CONNECT", "/v1/models", &[]),
         ("OPTIONS without an origin", "OPTIONS", "/v1/models", &[]),
@@ -137,6 +137,23 @@ fn refuses_everything_else() {
             operation(method, path, headers),
             Err(Code::OperationNotAllowed),
             "{name}"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_websocket_is_refused_so_that_clients_go_over_to_http_at_once() {
+    for (path, protocol, expected) in [
+        ("/v1/responses", "websocket", Code::WebSocketNotAllowed),
+        ("/v1/realtime", "WebSocket", Code::WebSocketNotAllowed),
+        ("/health", "websocket", Code::WebSocketNotAllowed),
+        ("/v1/responses", "h2c", Code::OperationNotAllowed),
+        ("/v1/responses", "", Code::OperationNotAllowed),
+    ] {
+        assert_eq!(
+            operation("GET", path, &[("upgrade", protocol)]),
+            Err(expected),
+            "{path} {protocol}"
         );
     }
 }

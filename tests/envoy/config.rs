@@ -86,7 +86,7 @@ fn envoy_does_not_start_and_the_log_holds_no_secret() {
         (
             "a misspelled section",
             |config| config["model"] = json!({}),
-            "unknown field `model`, expected one of `tenants`",
+            "model: unknown field; did you mean `models`?",
         ),
     ];
     for (name, edit, path) in edits {

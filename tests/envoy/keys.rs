@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, QWEN, UNLISTED_ISSUER, chat};
+use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, QWEN, UNLISTED_ISSUER, chat, config};
 use crate::harness::{Answer, Gateway, Token, Wire, send};
 
 /// A verdict on the two models, `LLAMA` first: status and code.
@@ -194,6 +194,64 @@ fn one_value_in_several_sources_is_one_credential_and_two_values_are_ambiguous()
             .connect()
             .exchange(&request.body(chat(LLAMA).to_string()));
         assert_eq!(answer.verdict(), verdict, "{name}: {answer:?}");
+    }
+}
+
+#[test]
+fn a_reply_tells_when_the_key_expires_where_that_is_configured() {
+    const HEADER: &str = "x-tollgate-key-expires";
+    let mut config = config();
+    config["keys"][0]["expiresAt"] = json!("2127-01-01T00:00:00Z");
+    config["credentials"] = json!({"showExpiry": true});
+    let gateway = Gateway::builder().config(config).start();
+    let expires = |key: &str| {
+        let request = gateway.post("/v1/chat/completions").bearer_auth(key);
+        let answer = send(request.json(&chat(LLAMA)));
+        assert_eq!(answer.verdict(), OK, "{answer:?}");
+        answer.header(HEADER).map(str::to_owned)
+    };
+    assert_eq!(expires(ACME_KEY).as_deref(), Some("2127-01-01T00:00:00Z"));
+    assert_eq!(expires(GLOBEX_KEY), None);
+}
+
+#[test]
+fn what_is_not_read_of_several_credential_headers_does_not_go_on() {
+    let acme = format!("Bearer {ACME_KEY}");
+    let basic = "Basic dXNlcjpwYXNzd29yZA==";
+    let bearer = json!({"header": "authorization", "scheme": "Bearer"});
+    let personal = json!({"header": "x-api-key", "stripOnly": true});
+    let default = json!({});
+    let stripped = json!({"sources": [bearer, personal]});
+    let first = json!({"several": "first"});
+    let dummies = json!({"dummyKeys": ["EMPTY"]});
+    let rows = [
+        ("an empty bearer", &default, "Bearer ", ACME_KEY),
+        ("the scheme alone", &default, "Bearer", ACME_KEY),
+        ("an empty header", &default, &acme, ""),
+        ("Basic", &default, basic, ACME_KEY),
+        ("a personal key", &stripped, &acme, "sk-personal"),
+        ("a personal key, later", &first, &acme, "sk-personal"),
+        ("a dummy", &dummies, "Bearer EMPTY", ACME_KEY),
+        ("a dummy, the other way", &dummies, &acme, "EMPTY"),
+    ];
+    for (name, credentials, authorization, key) in rows {
+        let mut config = config();
+        config["credentials"] = credentials.clone();
+        let gateway = Gateway::builder().config(config).start();
+        let request = Wire::new("POST", "/v1/chat/completions")
+            .header("authorization", authorization)
+            .header("x-api-key", key)
+            .body(chat(LLAMA).to_string());
+        let answer = gateway.connect().exchange(&request);
+        assert_eq!(answer.verdict(), OK, "{name}: {answer:?}");
+        let seen = gateway.stop();
+        let [seen] = seen.as_slice() else {
+            panic!("{name}: {seen:?}");
+        };
+        for header in ["authorization", "x-api-key"] {
+            assert!(seen.values(header).is_empty(), "{name}: {seen:?}");
+        }
+        assert_eq!(seen.values("x-tollgate-tenant"), ["acme"], "{name}");
     }
 }
 

@@ -1,7 +1,10 @@
 //! What may be asked for: a closed table of operations, matched on the raw path.
 
+use serde_json::json;
+use tollgate_tests::manifest::{documents, repository};
+
 use crate::harness::demo::{ACME_KEY, LLAMA, chat};
-use crate::harness::{Gateway, Wire};
+use crate::harness::{Gateway, Wire, connection_manager};
 
 type Verdict = (u16, Option<&'static str>);
 
@@ -109,6 +112,42 @@ fn upgrades_and_connect_are_refused() {
         assert!((400..500).contains(&answer.status), "{name}: {answer:?}");
     }
     assert!(gateway.stop().is_empty());
+}
+
+#[test]
+fn a_websocket_is_answered_so_that_the_client_takes_plain_http() {
+    let file = std::fs::read_to_string(repository().join("envoy/local.yaml")).unwrap();
+    let mut shipped = documents(&file).unwrap().remove(0);
+    let shipped = connection_manager(&mut shipped)["local_reply_config"].take();
+    let upgrades = json!([{"upgrade_type": "websocket"}]);
+    for (name, member, value, expected) in [
+        (
+            "upgrades are configured",
+            "upgrade_configs",
+            upgrades,
+            (426, Some("websocket_not_allowed")),
+        ),
+        (
+            "they are not, as in the bootstraps",
+            "local_reply_config",
+            shipped,
+            (426, None),
+        ),
+    ] {
+        let gateway = Gateway::builder()
+            .amended(move |bootstrap| connection_manager(bootstrap)[member] = value)
+            .start();
+        for protocol in ["websocket", "WebSocket"] {
+            let upgrade = by_acme("GET", "/v1/responses")
+                .header("connection", "Upgrade")
+                .header("upgrade", protocol);
+            let answer = gateway.connect().exchange(&upgrade);
+            assert_eq!(answer.verdict(), expected, "{name}: {answer:?}");
+        }
+        let other = gateway.connect().exchange(&by_acme("GET", "/v1/responses"));
+        assert_eq!(other.verdict(), REFUSED, "{name}: no upgrade");
+        assert!(gateway.stop().is_empty(), "{name}");
+    }
 }
 
 #[test]

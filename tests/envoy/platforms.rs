@@ -127,6 +127,14 @@ fn assert_gate(gateway: &Gateway) {
         let answer = send(request.json(&chat(model)));
         assert_eq!(answer.verdict(), verdict, "{name}: {answer:?}");
     }
+    for scheme in ["bearer", "BEARER"] {
+        let authorization = format!("{scheme} {}", token(&["sales"]));
+        let request = gateway
+            .post("/v1/chat/completions")
+            .header("authorization", authorization);
+        let answer = send(request.json(&chat(LLAMA)));
+        assert_eq!(answer.verdict(), (200, None), "{scheme}: {answer:?}");
+    }
     let forged = gateway
         .chat(LLAMA)
         .header("x-case", "forged")
@@ -155,15 +163,15 @@ fn assert_gate(gateway: &Gateway) {
         r#"
         tollgate_requests_total{tenant="acme",model="llama-3.1-8b",operation="chat",outcome="ok"} 2
         tollgate_requests_total{tenant="acme",model="qwen-3-32b",operation="chat",outcome="ok"} 1
-        tollgate_requests_total{tenant="globex",model="llama-3.1-8b",operation="chat",outcome="ok"} 1
+        tollgate_requests_total{tenant="globex",model="llama-3.1-8b",operation="chat",outcome="ok"} 3
         tollgate_requests_total{tenant="globex",model="qwen-3-32b",operation="chat",outcome="denied"} 2
         tollgate_requests_total{tenant="unknown",model="unknown",operation="chat",outcome="denied"} 4
         tollgate_tokens_total{tenant="acme",model="llama-3.1-8b",type="input"} 22
         tollgate_tokens_total{tenant="acme",model="llama-3.1-8b",type="output"} 14
         tollgate_tokens_total{tenant="acme",model="qwen-3-32b",type="input"} 11
         tollgate_tokens_total{tenant="acme",model="qwen-3-32b",type="output"} 7
-        tollgate_tokens_total{tenant="globex",model="llama-3.1-8b",type="input"} 11
-        tollgate_tokens_total{tenant="globex",model="llama-3.1-8b",type="output"} 7
+        tollgate_tokens_total{tenant="globex",model="llama-3.1-8b",type="input"} 33
+        tollgate_tokens_total{tenant="globex",model="llama-3.1-8b",type="output"} 21
         tollgate_denials_total{tenant="globex",code="model_not_allowed"} 2
         tollgate_denials_total{tenant="unknown",code="invalid_credential"} 3
         tollgate_denials_total{tenant="unknown",code="missing_credential"} 1

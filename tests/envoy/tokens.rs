@@ -218,9 +218,21 @@ type Verdict = (u16, Option<&'static str>);
 /// The verdict on a chat with `model` under a token with this claim, where groups and tenant come from claims of these
 /// names and tokens without a tenant belong to globex.
 fn verdicts(rows: &[(&str, Value, &str, Verdict)]) {
+    verdicts_of(
+        &json!({"groupsClaim": "groups", "tenantClaim": "tenant"}),
+        rows,
+    );
+}
+
+/// The same under this entry of `jwt`.
+fn verdicts_of(entry: &Value, rows: &[(&str, Value, &str, Verdict)]) {
     let mut config = config();
-    config["jwt"] = json!([{"metadataKey": "payload", "issuer": ISSUER,
-        "groupsClaim": "groups", "tenantClaim": "tenant", "defaultTenant": "globex"}]);
+    config["jwt"] =
+        json!([{"metadataKey": "payload", "issuer": ISSUER, "defaultTenant": "globex"}]);
+    config["jwt"][0]
+        .as_object_mut()
+        .unwrap()
+        .extend(entry.as_object().unwrap().clone());
     let gateway = Gateway::builder().config(config).start();
     for (claim, value, model, verdict) in rows {
         let token = Token::with_groups(&["research"]).claim(claim, value.clone());
@@ -280,6 +292,50 @@ fn groups_are_a_list_or_one_string_and_never_an_object() {
         ("groups", json!({}), QWEN, NOT_ALLOWED),
         ("groups", json!([]), QWEN, NOT_ALLOWED),
     ]);
+}
+
+#[test]
+fn the_names_of_members_are_groups_where_that_is_configured() {
+    const GOOD: Verdict = (200, None);
+    let roles = "urn:zitadel:iam:org:project:roles";
+    // What Envoy hands over of the object `{"research": "x"}`, written into a text.
+    let forged = "\u{1}\0\0\0\u{8}\0\0\0\u{1}\0\0\0research\0x\0";
+    let org = json!({"170086824411201793": "acme.zitadel.cloud", "2": "other.zitadel.cloud"});
+    verdicts_of(
+        &json!({"groupsClaim": roles, "groupsFromMemberNames": true}),
+        &[
+            (roles, json!({"viewer": org, "research": org}), QWEN, GOOD),
+            (roles, json!({"viewer": org}), QWEN, NOT_ALLOWED),
+            (
+                roles,
+                json!({"0": org, "1": "x", "research": ""}),
+                QWEN,
+                GOOD,
+            ),
+            (roles, json!({"x": {"research": org}}), QWEN, NOT_ALLOWED),
+            (roles, json!(["research"]), QWEN, GOOD),
+            (roles, json!([{"research": org}]), QWEN, NOT_ALLOWED),
+            (roles, json!(forged), QWEN, NOT_ALLOWED),
+        ],
+    );
+}
+
+#[test]
+fn groups_come_from_several_claims_and_may_be_hundreds() {
+    const GOOD: Verdict = (200, None);
+    let entry = json!({"groupsClaims": [["realm_access", "roles"], "groups"]});
+    let many: Vec<String> = (0..256)
+        .map(|number| format!("5f0e7d1c-3a52-4b6f-{number}"))
+        .collect();
+    let last = [many.as_slice(), &["research".to_owned()]].concat();
+    verdicts_of(
+        &entry,
+        &[
+            ("realm_access", json!({"roles": ["sales"]}), QWEN, GOOD),
+            ("groups", json!(last), QWEN, GOOD),
+            ("groups", json!(many), QWEN, NOT_ALLOWED),
+        ],
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `tollgate check`: finds out whether the filter will accept a configuration, with the filter's own code.
 
 pub(crate) mod environment;
+mod leftovers;
 mod placement;
 mod report;
 mod second_lock;
@@ -86,7 +87,8 @@ fn findings(file: &File, locks: &Locks<'_>, gateway: &Gateway, clock: Clock) -> 
         let compiled = compiled(file, configuration, gateway);
         let is_refused = compiled.is_err();
         findings.extend(compiled.err().unwrap_or_default());
-        for (line, path, message) in placement::warnings(configuration) {
+        let leftovers = leftovers::warnings(configuration).into_iter();
+        for (line, path, message) in leftovers.chain(placement::warnings(configuration)) {
             findings.push(Finding::new(Severity::Warning, file, line, path, message));
         }
         // Warnings would repeat the faults.
@@ -107,6 +109,13 @@ fn findings(file: &File, locks: &Locks<'_>, gateway: &Gateway, clock: Clock) -> 
             let line = configuration.line_of(&path);
             findings.push(Finding::new(Severity::Note, file, line, path, message));
         }
+    }
+    for (line, message) in file
+        .documents
+        .iter()
+        .flat_map(|document| leftovers::beside(document))
+    {
+        findings.push(Finding::new(Severity::Warning, file, line, "", message));
     }
     for (line, name) in &file.others {
         let message = format!("the WebAssembly filter `{name}` is not Tollgate's; not checked");
@@ -140,7 +149,12 @@ pub(crate) fn compiled(
             None if configuration.is_broken() => format!("not JSON: {message}"),
             None => message.to_owned(),
         };
-        let line = configuration.line_of(path);
+        // A field that is none is named in the message, and stands on a line of its own.
+        let field = message
+            .strip_prefix("unknown field `")
+            .and_then(|rest| rest.split_once('`'));
+        let place = field.map_or_else(|| path.to_owned(), |(name, _)| format!("{path}.{name}"));
+        let line = configuration.line_of(&place);
         Finding::new(Severity::Fault, file, line, path, message)
     };
     compile(

@@ -141,10 +141,7 @@ fn policy(file: &File, gateway: &Gateway) -> Result<(Policy, Vec<String>), Failu
         return Err(refused(check::flaws(file)));
     }
     let [configuration] = file.configurations.as_slice() else {
-        let count = file.configurations.len();
-        return Err(Failure::new(format!(
-            "{name}: expected one configuration of Tollgate, found {count}"
-        )));
+        return Err(file.not_one());
     };
     let policy = check::compiled(file, configuration, gateway).map_err(refused)?;
     Ok((policy, gateway.assumes(configuration)))

@@ -31,9 +31,9 @@ const LONGEST_NAME: usize = 100;
 /// the faults are printed, each with its place, and the exit code is 1.
 #[derive(Subcommand)]
 pub(crate) enum Task {
-    /// Lines `KEY,USER`, as in llm-d's proof of concept.
+    /// A CSV file of `KEY,USER`, as in llm-d's proof of concept.
     ///
-    /// Each user becomes a tenant. Empty lines and lines that begin with `#` are skipped.
+    /// Each user becomes a tenant. Empty lines and lines that begin with `#` are skipped; there is no heading.
     KeysUsers(Source),
     /// A key list of vLLM or its production stack: separated by commas or line ends, or a JSON list.
     ///
@@ -57,8 +57,8 @@ struct Found<'t> {
     /// Its place, as shown in messages.
     place: String,
     key: Cow<'t, str>,
-    /// Its user, if the input names one.
-    user: Option<&'t str>,
+    /// Whose it is, where that is said.
+    user: Option<String>,
 }
 
 /// The result for the keys.
@@ -118,7 +118,7 @@ fn read(file: &Path) -> Result<String, Failure> {
     } else {
         fs::read_to_string(file)
     };
-    text.map_err(|error| Failure::new(format!("{}: {error}", file.display())))
+    text.map_err(|error| Failure::of_file(file, &error))
 }
 
 /// The result of reading a list.
@@ -134,7 +134,7 @@ impl Import {
     pub(super) fn new(text: &str, with_users: bool, tenant: Option<&str>) -> Self {
         let mut import = Self::default();
         let found = if with_users {
-            import.lines(text)
+            import.records(text)
         } else {
             import.list(text)
         };
@@ -165,33 +165,49 @@ impl Import {
         }))
     }
 
-    /// Lines `KEY,USER`.
-    fn lines<'t>(&mut self, text: &'t str) -> Vec<Found<'t>> {
+    /// Records `KEY,USER` of a CSV file (RFC 4180), in quotes or without.
+    fn records(&mut self, text: &str) -> Vec<Found<'static>> {
+        // The reader counts no line for the first half of a CR and LF.
+        let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
+        if text.trim_start().starts_with(['{', '[']) {
+            self.faults
+                .push("this is JSON; expected CSV, `KEY,USER` on each line".to_owned());
+            return Vec::new();
+        }
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .comment(Some(b'#'))
+            .from_reader(text.as_bytes());
         let mut found = Vec::new();
-        for (line, number) in text.lines().zip(1_usize..) {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let place = format!("line {number}");
-            match line
-                .split(',')
-                .map(str::trim)
-                .collect::<Vec<_>>()
-                .as_slice()
-            {
+        for record in reader.records() {
+            let Ok(record) = record else {
+                self.faults
+                    .push("this is no CSV in UTF-8; expected `KEY,USER` on each line".to_owned());
+                return Vec::new();
+            };
+            let place = format!("line {}", line_of(&record, &text));
+            match record.iter().collect::<Vec<_>>().as_slice() {
+                [""] => {}
+                fields if fields.iter().any(|field| field.contains(['\n', '\r'])) => {
+                    self.fault(
+                        &place,
+                        "a quote is not closed; expected `KEY,USER` on each line",
+                    );
+                }
                 [key, user] if looks_swapped(key, user) => self.fault(
                     &place,
                     "the text after the comma looks like a key; expected `KEY,USER`",
                 ),
                 [_, user] if user.starts_with(['"', '\'']) => self.fault(
                     &place,
-                    "the user is in quotes; expected `KEY,USER` without quotes",
+                    "there are quotes around the user that are none of CSV; expected `\"` or none",
                 ),
                 [key, user] if !user.is_empty() => found.push(Found {
                     place,
-                    key: Cow::Borrowed(key),
-                    user: Some(user),
+                    key: Cow::Owned((*key).to_owned()),
+                    user: Some((*user).to_owned()),
                 }),
                 _ => self.fault(&place, "expected `KEY,USER` with one comma"),
             }
@@ -223,8 +239,8 @@ impl Import {
 
     fn add(&mut self, found: &[Found<'_>], tenant: Option<&str>) {
         let mut names = Names::default();
-        // Users with a valid name keep it.
-        let users = found.iter().filter_map(|found| found.user);
+        // Who has a good name already keeps it.
+        let users = found.iter().filter_map(|found| found.user.as_deref());
         for user in users.filter(|user| plain(user) == *user) {
             names.of(user);
         }
@@ -256,7 +272,7 @@ impl Import {
             }
             let count = counts.entry(owner.clone()).or_default();
             *count = count.saturating_add(1);
-            if *count == 1 && user.is_some_and(|user| *user != owner) {
+            if *count == 1 && user.as_ref().is_some_and(|user| *user != owner) {
                 self.remark(
                     place,
                     &format!("the user is not a valid name, and becomes `{owner}`"),
@@ -277,7 +293,17 @@ impl Import {
     }
 }
 
-/// The unique names that users get.
+/// The line of a record, which the reader says begins with the comments and empty lines before it.
+fn line_of(record: &csv::StringRecord, text: &str) -> usize {
+    let position = record.position();
+    let line = position.and_then(|position| usize::try_from(position.line()).ok());
+    let line = line.unwrap_or_default();
+    let lines = text.lines().skip(line.saturating_sub(1));
+    let skipped = lines.take_while(|line| line.trim().is_empty() || line.starts_with('#'));
+    line.saturating_add(skipped.count())
+}
+
+/// The names that users get, each of its own.
 #[derive(Default)]
 struct Names {
     of_user: HashMap<String, String>,

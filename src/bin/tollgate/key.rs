@@ -1,5 +1,6 @@
 //! `tollgate key`: creates and hashes keys.
 
+mod configured;
 mod format;
 mod new;
 
@@ -17,11 +18,15 @@ use crate::output::{Failure, Output, Verdict};
 /// The filter refuses longer keys.
 const LONGEST_KEY: u64 = 512;
 
-/// Create and hash keys.
+/// Make keys, hash them, and keep those of a configuration.
 #[derive(Subcommand)]
 pub(crate) enum Task {
     New(new::Arguments),
-    /// Read a key from standard input, and print its `keyHash`.
+    List(configured::List),
+    Add(configured::Add),
+    Rotate(configured::Rotate),
+    Revoke(configured::Revoke),
+    /// Read a key from standard input, and print the `keyHash` that is configured of it.
     ///
     /// A key cannot be an argument, because other users of the machine could see it. If the input does not look like a
     /// key, the hash is printed with exit code 1: the key is cut or mistyped, or has quotes or `Bearer` around it.
@@ -50,6 +55,10 @@ impl fmt::Display for Hash {
 pub(crate) fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
     match task {
         Task::New(arguments) => new::run(arguments, output),
+        Task::List(arguments) => configured::list(&arguments, output),
+        Task::Add(arguments) => configured::add(arguments, output),
+        Task::Rotate(arguments) => configured::rotate(&arguments, output),
+        Task::Revoke(arguments) => configured::revoke(&arguments, output),
         Task::Hash { arguments } if !arguments.is_empty() => Err(Failure::new(
             "expected the key on standard input; other users of the machine can see arguments",
         )),
@@ -64,7 +73,7 @@ pub(crate) fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
                 warning,
             })?;
             Ok(match warning {
-                Some(Doubt::Guessable) | None => Verdict::Good,
+                Some(Doubt::Words | Doubt::Guessable) | None => Verdict::Good,
                 Some(_) => Verdict::Bad,
             })
         }

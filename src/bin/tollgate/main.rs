@@ -9,6 +9,7 @@ mod import;
 mod key;
 mod moment;
 mod output;
+mod print;
 mod schema;
 mod source;
 mod yaml;
@@ -45,6 +46,7 @@ enum Task {
     Explain(Box<explain::Arguments>),
     #[command(subcommand)]
     Import(import::Task),
+    Print(print::Arguments),
     Completions(completions::Arguments),
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
@@ -95,6 +97,7 @@ fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
         Task::Check(arguments) => check::run(&arguments, output),
         Task::Explain(arguments) => explain::run(&arguments, output),
         Task::Import(task) => import::run(&task, output),
+        Task::Print(arguments) => print::run(&arguments, output),
         Task::Completions(arguments) => completions::run(&arguments, output),
         Task::Schema => schema::run(output),
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -21,7 +22,12 @@ impl Failure {
         Self(message.into())
     }
 
-    /// Joins several failures; `None` for none.
+    /// A file that cannot be read. What may be a key in the place of a file's name is not repeated.
+    pub(crate) fn of_file(file: &Path, error: &io::Error) -> Self {
+        Self(format!("{}: cannot read: {error}", shown(file)))
+    }
+
+    /// Several as one; `None` for none.
     pub(crate) fn all(failures: Vec<Self>) -> Option<Self> {
         let messages: Vec<String> = failures.into_iter().map(|failure| failure.0).collect();
         (!messages.is_empty()).then(|| Self(messages.join("\ntollgate: ")))
@@ -31,6 +37,45 @@ impl Failure {
     pub(crate) fn report(&self) {
         let _ = writeln!(io::stderr(), "tollgate: {}", self.0);
     }
+}
+
+/// The name of a file, unless it may be a key that was given in its place.
+pub(crate) fn shown(file: &Path) -> String {
+    let name = file.display().to_string();
+    let is_short = name.len() < 16 && !name.starts_with("sk-");
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let is_path = file
+        .extension()
+        .is_some_and(|extension| extension.len() <= 5)
+        || folder.is_some_and(Path::exists);
+    if is_short || is_path || file.exists() {
+        name
+    } else {
+        "a file whose name is not repeated, as it may be a key (give a key on standard input)"
+            .to_owned()
+    }
+}
+
+/// Whether standard error is `/dev/null`, or closed. Whoever says `2>/dev/null` does not see this either, but has the exit
+/// code, and no entry of a key that is lost.
+#[cfg(unix)]
+pub(crate) fn errors_go_nowhere() -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let device = |path: &str| std::fs::metadata(path).map(|about| about.rdev());
+    match (device("/dev/stderr"), device("/dev/null")) {
+        (Ok(errors), Ok(nowhere)) => errors == nowhere,
+        // Whether the system has these paths is not the question here.
+        _ => false,
+    }
+}
+
+/// The same where there is no such device.
+#[cfg(not(unix))]
+pub(crate) const fn errors_go_nowhere() -> bool {
+    false
 }
 
 /// Standard output: text for people, or JSON for programs.

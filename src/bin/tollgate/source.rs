@@ -3,6 +3,7 @@
 //! A file may be a configuration itself, or contain some: an Istio WasmPlugin, an EnvoyExtensionPolicy, a bootstrap, a
 //! listener or an extension of Envoy, anything that embeds one of these, and lists and streams of them.
 
+pub(crate) mod edit;
 mod found;
 mod lock;
 
@@ -37,6 +38,7 @@ pub(crate) struct File {
     /// The number of policies that could refuse requests without a header, and those that do.
     pub(crate) policies: usize,
     pub(crate) locks: Vec<Lock>,
+    pub(crate) documents: Vec<Rc<Node>>,
 }
 
 /// One configuration of the filter.
@@ -118,16 +120,29 @@ impl Configuration {
 impl File {
     /// Reads a file; `-` is standard input.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        Self::read_with_text(path).map(|(file, _)| file)
+    }
+
+    /// The same, with the text of the file.
+    pub(crate) fn read_with_text(path: &Path) -> Result<(Self, String), Failure> {
         let (name, bytes) = if path == Path::new("-") {
             ("<stdin>".to_owned(), at_most(io::stdin()))
         } else {
             let bytes = fs::File::open(path).and_then(at_most);
             (path.display().to_string(), bytes)
         };
-        let bytes = bytes.map_err(|error| Failure::new(format!("{name}: cannot read: {error}")))?;
+        let bytes = bytes.map_err(|error| Failure::of_file(path, &error))?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Failure::new(format!("{name}: cannot read: not UTF-8")))?;
-        Ok(Self::parse(name, &text))
+        Ok((Self::parse(name, &text), text))
+    }
+
+    /// Why a file is no good where one configuration is expected.
+    pub(crate) fn not_one(&self) -> Failure {
+        let (name, count) = (&self.name, self.configurations.len());
+        Failure::new(format!(
+            "{name}: expected one configuration of Tollgate, found {count}"
+        ))
     }
 
     pub(crate) fn parse(name: String, text: &str) -> Self {
@@ -139,10 +154,12 @@ impl File {
             others: Vec::new(),
             policies: 0,
             locks: Vec::new(),
+            documents: Vec::new(),
         };
         for document in &documents {
             file.document(document, &Lines::default());
         }
+        file.documents = documents;
         file
     }
 

@@ -6,7 +6,7 @@ mod scalar;
 
 use std::rc::Rc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use self::scalar::{name, scalar};
@@ -24,10 +24,32 @@ pub(crate) struct Flaw {
     pub(crate) message: String,
 }
 
+/// A place in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// Counted from 1.
+    pub(crate) line: usize,
+    /// Counted from 0, in characters.
+    pub(crate) column: usize,
+}
+
+impl From<Marker> for Mark {
+    fn from(marker: Marker) -> Self {
+        Self {
+            line: marker.line(),
+            column: marker.col(),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Node {
     /// Counted from 1.
     pub(crate) line: usize,
+    /// Where its text begins.
+    pub(crate) start: Mark,
+    /// Where its text ends; of a list or map without brackets, that of what is in it.
+    pub(crate) end: Mark,
     pub(crate) value: Value,
     /// The number of nodes with all aliases expanded.
     size: usize,
@@ -58,14 +80,26 @@ pub(crate) struct Entry {
 }
 
 impl Node {
-    fn new(line: usize, value: Value) -> Self {
+    /// `end` is where the event after its last part ends, and the last part itself decides where that is nothing.
+    fn new(start: Mark, end: Span, value: Value) -> Self {
+        let last = match &value {
+            Value::List(items) => items.last(),
+            Value::Map(entries) => entries.last().map(|entry| &entry.node),
+            _ => None,
+        };
+        let end = match last {
+            Some(last) if end.start.index() == end.end.index() => last.end,
+            _ => end.end.into(),
+        };
         let below: usize = match &value {
             Value::List(items) => sum(items.iter()),
             Value::Map(entries) => sum(entries.iter().map(|entry| &entry.node)),
             _ => 0,
         };
         Self {
-            line,
+            line: start.line,
+            start,
+            end,
             value,
             size: below.saturating_add(1),
         }
@@ -106,8 +140,13 @@ impl Node {
         }
     }
 
-    /// The line of the file for line `line` (from 1) of this text. Only a literal block keeps its lines; the parser
-    /// gives the position of its first line that is not blank.
+    /// Whether its lines are those of the file, each behind the same indentation.
+    pub(crate) const fn is_literal(&self) -> bool {
+        matches!(&self.value, Value::Text(text) if matches!(text.style, ScalarStyle::Literal))
+    }
+
+    /// The line of the file on which line `line` (from 1) of this text stands. Only a literal block keeps its lines; the
+    /// parser says where its first line that is not blank is.
     pub(crate) fn line_within(&self, line: usize) -> usize {
         match &self.value {
             Value::Text(text) if text.style == ScalarStyle::Literal => {
@@ -232,6 +271,7 @@ impl<'t> Reader<'t> {
 
     fn node(&mut self, event: Event<'t>, span: Span) -> Result<Rc<Node>, Flaw> {
         let line = span.start.line();
+        let mut end = span;
         if self.path.len() > DEEPEST {
             return Err(self.flaw(line, format!("nested deeper than {DEEPEST} levels")));
         }
@@ -248,11 +288,11 @@ impl<'t> Reader<'t> {
                 let value = scalar(text.into_owned(), style, tag.as_deref());
                 (anchor, value)
             }
-            Event::SequenceStart(anchor, _) => (anchor, self.list()?),
-            Event::MappingStart(anchor, _) => (anchor, self.map()?),
+            Event::SequenceStart(anchor, _) => (anchor, self.list(&mut end)?),
+            Event::MappingStart(anchor, _) => (anchor, self.map(&mut end)?),
             _ => return Err(self.flaw(line, "neither YAML nor JSON")),
         };
-        let node = Rc::new(Node::new(line, value));
+        let node = Rc::new(Node::new(span.start.into(), end, value));
         if node.size > LARGEST {
             return Err(self.flaw(line, "too large with its aliases expanded"));
         }
@@ -262,11 +302,13 @@ impl<'t> Reader<'t> {
         Ok(node)
     }
 
-    fn list(&mut self) -> Result<Value, Flaw> {
+    /// `end` is set to the place of the event that ends it.
+    fn list(&mut self, end: &mut Span) -> Result<Value, Flaw> {
         let mut items = Vec::new();
         loop {
             let (event, span) = self.next()?;
             if matches!(event, Event::SequenceEnd) {
+                *end = span;
                 return Ok(Value::List(items));
             }
             self.path.push(format!("[{}]", items.len()));
@@ -275,7 +317,8 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn map(&mut self) -> Result<Value, Flaw> {
+    /// `end` is set to the place of the event that ends it.
+    fn map(&mut self, end: &mut Span) -> Result<Value, Flaw> {
         let mut entries: Vec<Entry> = Vec::new();
         // An index by name, because a map may have 100,000 entries.
         let mut places = std::collections::HashMap::new();
@@ -283,7 +326,10 @@ impl<'t> Reader<'t> {
             let (event, span) = self.next()?;
             let line = span.start.line();
             let (name, merges) = match event {
-                Event::MappingEnd => return Ok(Value::Map(entries)),
+                Event::MappingEnd => {
+                    *end = span;
+                    return Ok(Value::Map(entries));
+                }
                 Event::Scalar(text, style, _, tag) => {
                     let merges = style == ScalarStyle::Plain && tag.is_none() && text == "<<";
                     (

@@ -4,19 +4,38 @@ use std::rc::Rc;
 
 use super::{Compiler, is_token};
 use crate::config::faults::read;
-use crate::config::{Config, CredentialsConfig, ForwardConfig, ForwardName, SourceConfig};
+use crate::config::{
+    Config, CredentialsConfig, ForwardConfig, ForwardName, SeveralConfig, SourceConfig,
+};
 use crate::forward::AUTHORIZATION;
-use crate::identity::{Source, can_be_key};
+use crate::identity::credentials::MAX_DUMMY_KEY;
+use crate::identity::{Keys, Several, Source, can_be_key};
 use crate::key_format::{Doubt, doubt};
 use crate::policy::{Forwarding, Secret, SecretHeader};
 
+/// The section, ready to use.
+pub(super) struct Credentials {
+    pub(super) sources: Vec<Source>,
+    pub(super) several: Several,
+    pub(super) dummy_keys: Vec<Box<str>>,
+    pub(super) forwarding: Forwarding,
+    pub(super) show_expiry: bool,
+}
+
 impl Compiler<'_> {
-    pub(super) fn credentials(&mut self, config: &Config<'_>) -> (Vec<Source>, Forwarding) {
+    /// `keys` are the configured ones, none of which is a dummy.
+    pub(super) fn credentials(&mut self, config: &Config<'_>, keys: &Keys) -> Credentials {
         let written: Option<CredentialsConfig> = config
             .credentials
             .and_then(|raw| read(raw.get(), "credentials", &mut self.faults));
         let Some(credentials) = written else {
-            return (Source::defaults(), Forwarding::Strip);
+            return Credentials {
+                sources: Source::defaults(),
+                several: Several::Refuse,
+                dummy_keys: Vec::new(),
+                forwarding: Forwarding::Strip,
+                show_expiry: false,
+            };
         };
         let sources = credentials
             .sources
@@ -24,7 +43,42 @@ impl Compiler<'_> {
         let forwarding = credentials
             .forward
             .map_or(Forwarding::Strip, |forward| self.forwarding(forward));
-        (sources, forwarding)
+        Credentials {
+            sources,
+            several: match credentials.several {
+                SeveralConfig::Refuse => Several::Refuse,
+                SeveralConfig::First => Several::First,
+            },
+            dummy_keys: self.dummy_keys(credentials.dummy_keys, keys),
+            forwarding,
+            show_expiry: credentials.show_expiry,
+        }
+    }
+
+    /// A fault repeats nothing of what is written here: it may be a key in the wrong place.
+    fn dummy_keys(&mut self, written: Vec<String>, keys: &Keys) -> Vec<Box<str>> {
+        let mut dummies: Vec<Box<str>> = Vec::with_capacity(written.len());
+        for (index, word) in written.into_iter().enumerate() {
+            let path = format!("credentials.dummyKeys[{index}]");
+            if !can_be_key(word.as_bytes()) || word.len() > MAX_DUMMY_KEY {
+                self.fault(
+                    path,
+                    format!(
+                        "expected 1 to {MAX_DUMMY_KEY} visible ASCII characters without commas"
+                    ),
+                );
+            } else if let Some(key) = keys.find(word.as_bytes()) {
+                let message = format!(
+                    "the same as the key `{}`, which would count as no credential; expected a word that is no key",
+                    key.id
+                );
+                self.fault(path, message);
+            } else if dummies.iter().any(|other| **other == *word) {
+                self.fault(path, "the same word as one before; expected each once");
+            }
+            dummies.push(word.into());
+        }
+        dummies
     }
 
     fn forwarding(&mut self, forward: ForwardConfig) -> Forwarding {
@@ -55,6 +109,11 @@ impl Compiler<'_> {
     fn sources(&mut self, written: Vec<SourceConfig>) -> Vec<Source> {
         if written.is_empty() {
             self.fault("credentials.sources", "expected at least one source");
+        } else if written.iter().all(|source| source.strip_only) {
+            self.fault(
+                "credentials.sources",
+                "expected at least one source that is read, without `stripOnly`",
+            );
         }
         let mut sources: Vec<Source> = Vec::with_capacity(written.len());
         for (index, source) in written.into_iter().enumerate() {
@@ -79,6 +138,7 @@ impl Compiler<'_> {
             sources.push(Source {
                 header: header.into(),
                 scheme: source.scheme.map(Into::into),
+                strip_only: source.strip_only,
             });
         }
         sources

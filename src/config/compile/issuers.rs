@@ -3,7 +3,7 @@
 use super::Compiler;
 use crate::config::faults::read_list;
 use crate::config::{ClaimPath, Config, IssuerConfig};
-use crate::identity::Issuer;
+use crate::identity::{GroupsClaim, Issuer};
 
 impl Compiler<'_> {
     pub(super) fn issuers(&mut self, config: &Config<'_>) -> Vec<Issuer> {
@@ -40,7 +40,12 @@ impl Compiler<'_> {
             let default_tenant = entry
                 .default_tenant
                 .and_then(|name| self.tenant(&format_args!("{path}.defaultTenant"), &name));
-            let groups_claim = self.claim(&format!("{path}.groupsClaim"), entry.groups_claim);
+            let groups_claims = self.groups_claims(
+                &path,
+                entry.groups_claim,
+                entry.groups_claims,
+                entry.groups_separator.as_ref(),
+            );
             if entry.groups_separator.as_deref() == Some("") {
                 self.fault(
                     format!("{path}.groupsSeparator"),
@@ -48,10 +53,8 @@ impl Compiler<'_> {
                 );
             }
             issuers.push(Issuer {
-                groups_separator: entry
-                    .groups_separator
-                    .or_else(|| default_separator(groups_claim.as_deref())),
-                groups_claim,
+                groups_claims,
+                groups_from_member_names: entry.groups_from_member_names,
                 require_expiration: entry.require_expiration,
                 tenant_claim: self.claim(&format!("{path}.tenantClaim"), entry.tenant_claim),
                 user_claim: self.claim(&format!("{path}.userClaim"), entry.user_claim),
@@ -63,6 +66,48 @@ impl Compiler<'_> {
             });
         }
         issuers
+    }
+
+    /// The claims that hold groups: the one or the several, each once.
+    fn groups_claims(
+        &mut self,
+        path: &str,
+        one: Option<ClaimPath>,
+        several: Option<Vec<ClaimPath>>,
+        separator: Option<&String>,
+    ) -> Vec<GroupsClaim> {
+        if one.is_some() && several.is_some() {
+            self.fault(
+                format!("{path}.groupsClaims"),
+                "expected either `groupsClaim` or `groupsClaims`",
+            );
+        }
+        if several.as_ref().is_some_and(Vec::is_empty) {
+            self.fault(
+                format!("{path}.groupsClaims"),
+                "expected at least one claim",
+            );
+        }
+        let one = one
+            .into_iter()
+            .map(|claim| (format!("{path}.groupsClaim"), claim));
+        let several = several.into_iter().flatten().enumerate();
+        let several =
+            several.map(|(index, claim)| (format!("{path}.groupsClaims[{index}]"), claim));
+        let mut claims: Vec<GroupsClaim> = Vec::new();
+        for (path, claim) in one.chain(several) {
+            let Some(names) = self.claim(&path, Some(claim)) else {
+                continue;
+            };
+            if claims.iter().any(|other| other.path == names) {
+                self.fault(path, "the same claim as one before; expected each once");
+            }
+            claims.push(GroupsClaim {
+                separator: separator.cloned().or_else(|| default_separator(&names)),
+                path: names,
+            });
+        }
+        claims
     }
 
     fn claim(&mut self, path: &str, claim: Option<ClaimPath>) -> Option<Vec<String>> {
@@ -85,8 +130,8 @@ impl Compiler<'_> {
     }
 }
 
-/// Scopes are separated by spaces (RFC 6749, section 3.3). Entra calls the claim `scp`.
-fn default_separator(claim: Option<&[String]>) -> Option<String> {
-    let name = claim?.last()?;
+/// Scopes are words between spaces, as RFC 6749, section 3.3, has them; Entra calls the claim `scp`.
+fn default_separator(claim: &[String]) -> Option<String> {
+    let name = claim.last()?;
     matches!(name.as_str(), "scope" | "scp").then(|| " ".to_owned())
 }

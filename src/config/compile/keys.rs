@@ -62,12 +62,17 @@ impl Compiler<'_> {
             self.fault(path, "the variable holds no key; expected at least one");
             return;
         }
+        // Whoever has passphrases for keys has nothing else; names stand beside keys.
+        let reads_as_words = |entry: &str| doubt(entry.as_bytes()) == Some(Doubt::Words);
+        let all_words = entries.iter().all(|entry| reads_as_words(entry));
         let groups = self.key_groups(&tenant, &from.groups);
         for (index, entry) in entries.iter().enumerate() {
             let path = format!("{path}[{index}]");
             let (id, hash) = match from.format {
                 KeysFormat::Plain => {
-                    if let Some(fault) = no_key(entry) {
+                    if let Some(fault) =
+                        no_key(entry).filter(|_| !(all_words && reads_as_words(entry)))
+                    {
                         self.fault(path, fault);
                         continue;
                     }

@@ -154,14 +154,14 @@ fn defaults(schema: &Value, path: &[&str], found: &mut Vec<(String, Value)>) {
 fn a_default_is_what_is_meant_by_nothing() {
     let mut all = Vec::new();
     defaults(&schema(), &[], &mut all);
-    assert_eq!(all.len(), 36, "{all:?}");
+    assert_eq!(all.len(), 41, "{all:?}");
     for (path, default) in all {
         // A configuration with all parents of the member.
         let mut config = demo();
         config["keysFrom"] = json!([{"env": "TEAM_KEYS", "format": "plain", "tenant": "acme"}]);
         config["modelHeader"] = json!({"name": "x-ai-eg-model"});
         config["metering"] = json!({});
-        config["credentials"] = json!({});
+        config["credentials"] = json!({"sources": [{"header": "x-api-key"}]});
         config["trustedHeaders"] = json!({
             "proof": {"header": "x-proof", "secretHash": hash()},
             "principalHeader": "x-user", "defaultTenant": "acme",

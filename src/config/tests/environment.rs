@@ -236,12 +236,27 @@ fn a_variable_that_is_no_good_is_told_by_its_place_and_never_by_its_text() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn words_are_keys_where_there_is_nothing_else() {
+    let text = "a-key-that-nobody-could-guess,another-one-of-this-kind";
+    let policy = policy_in(&demo_from("plain"), &environment(text));
+    assert_eq!(policy.identities.keys.len(), 2);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn what_is_no_plausible_key_is_a_fault_and_never_a_key() {
     const KEY: &str = "sk-team-one-Xq81mz";
     for (entries, expected) in [
         (
             format!("{KEY},alice"),
             "[1]: expected a key of 16 characters or more, got 5; configure a shorter key by its hash",
+        ),
+        (
+            format!("{KEY},platform-engineering-team"),
+            "[1]: expected a key, got what reads as a name: words, and nothing random",
+        ),
+        (
+            format!("{KEY}\nOWNER_DEPARTMENT_NAME"),
+            "[1]: expected a key, got what reads as a name: words, and nothing random",
         ),
         (
             format!("KEY,USER\n{KEY}"),

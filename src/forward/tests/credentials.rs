@@ -143,6 +143,52 @@ fn a_source_is_stripped_however_its_name_is_spelled_here_or_there() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn what_is_not_read_goes_on_in_no_mode() {
+    let key = format!("Bearer {ACME_KEY}");
+    let personal = serde_json::json!({"header": "x-api-key", "stripOnly": true});
+    for mode in ["strip", "keep"] {
+        let mut config = fixtures::demo();
+        config["credentials"] = serde_json::json!({
+            "sources": [{"header": "authorization", "scheme": "Bearer"}, personal, {"header": "api-key"}],
+            "several": "first",
+            "dummyKeys": ["EMPTY"],
+            "forward": mode,
+        });
+        let policy = fixtures::policy(&config);
+        for (name, headers) in [
+            (
+                "a personal key",
+                [
+                    ("authorization", key.as_str()),
+                    ("x-api-key", "sk-personal"),
+                ],
+            ),
+            (
+                "a later source",
+                [("authorization", &key), ("api-key", GLOBEX_KEY)],
+            ),
+            (
+                "a dummy",
+                [("authorization", "Bearer EMPTY"), ("api-key", ACME_KEY)],
+            ),
+            (
+                "another scheme",
+                [("authorization", "Basic c2s6"), ("api-key", ACME_KEY)],
+            ),
+        ] {
+            let kept = headers
+                .iter()
+                .filter(|(_, value)| mode == "keep" && value.ends_with(ACME_KEY));
+            let kept: Vec<String> = kept
+                .map(|(name, value)| format!("{name}: {value}"))
+                .collect();
+            let found = upstream(&policy, &fixtures::chat(&headers), &no_token);
+            assert_eq!(found, kept, "{mode}, {name}");
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn the_upstreams_key_replaces_a_header_that_is_no_source_too() {
     let mut config = fixtures::demo();
     config["credentials"] =

@@ -82,6 +82,13 @@ fn reads_the_payloads_of_well_known_providers() {
     overage["_claim_names"] = json!({"groups": "src1"});
     overage["_claim_sources"] =
         json!({"src1": {"endpoint": "https://graph.windows.net/…/getMemberObjects"}});
+    let zitadel = json!({
+        "sub": "1", "aud": ["2"], "urn:zitadel:iam:org:project:roles": {
+            "research": {"170086824411201793": "acme.zitadel.cloud"},
+            "team-a": {"170086824411201793": "acme.zitadel.cloud", "2": "other.zitadel.cloud"},
+            "viewer": {"170086824411201793": "acme.zitadel.cloud"},
+        },
+    });
     let kubernetes = json!({
         "aud": ["https://kubernetes.default.svc"], "sub": "system:serviceaccount:team-a:batch",
         "kubernetes.io": {
@@ -127,6 +134,36 @@ fn reads_the_payloads_of_well_known_providers() {
             "Keycloak: a claim that is no text",
             by_default(json!("email_verified")),
             &keycloak,
+            Ok(("globex", vec![])),
+        ),
+        (
+            "Keycloak: realm roles, client roles and groups",
+            json!({
+                "groupsClaims": [["realm_access", "roles"], ["resource_access", "vllm", "roles"], "groups", "none"],
+                "defaultTenant": "globex",
+            }),
+            &keycloak,
+            Ok(("globex", vec!["research", "sales", "/research/gpu users"])),
+        ),
+        (
+            "Keycloak: each claim is split by its own custom",
+            json!({"groupsClaims": ["scope", "groups"], "defaultTenant": "globex"}),
+            &json!({"scope": "openid llm:use", "groups": "research sales"}),
+            Ok(("globex", vec!["llm:use"])),
+        ),
+        (
+            "Zitadel: roles by their names",
+            json!({
+                "groupsClaim": "urn:zitadel:iam:org:project:roles", "groupsFromMemberNames": true,
+                "defaultTenant": "globex",
+            }),
+            &zitadel,
+            Ok(("globex", vec!["research", "team-a"])),
+        ),
+        (
+            "Zitadel: an object has no groups unless that is said",
+            by_default(json!("urn:zitadel:iam:org:project:roles")),
+            &zitadel,
             Ok(("globex", vec![])),
         ),
         (
@@ -303,7 +340,7 @@ fn a_string_is_one_group_unless_a_separator_is_configured() {
         let found = found(&entry(separator), &json!({ "groups": groups }));
         assert_eq!(found, Ok(("globex".to_owned(), expected)), "{name}");
     }
-    let many = "sales ".repeat(65);
+    let many = "sales ".repeat(1025);
     let found = found(&entry(json!(" ")), &json!({ "groups": many }));
     assert_eq!(found, Err(Code::TooManyGroups));
 }
@@ -417,5 +454,136 @@ fn a_token_that_never_expires_is_refused_unless_that_is_configured() {
         assert_eq!(found(&by_default), expected, "{name}");
         assert_eq!(found(&entry(true)), expected, "{name}");
         assert_eq!(found(&entry(false)), good(), "{name}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_names_of_members_are_groups_of_an_object_and_of_nothing_else() {
+    let entry = json!({
+        "groupsClaim": "groups", "groupsFromMemberNames": true, "defaultTenant": "globex",
+    });
+    // What Envoy would hand over of the object `{"research": "x"}`, written into a text.
+    let forged = "\u{1}\0\0\0\u{8}\0\0\0\u{1}\0\0\0research\0x\0";
+    for (groups, expected) in [
+        (json!({"research": {"org": "x"}}), vec!["research"]),
+        (
+            json!({"research": "", "sales": ""}),
+            vec!["research", "sales"],
+        ),
+        (json!({"research": ["x"], "": "y"}), vec!["research"]),
+        (
+            json!({"research": true, "team-a": 5}),
+            vec!["research", "team-a"],
+        ),
+        (
+            json!({"0": {"org": "x"}, "research": {"org": "x"}}),
+            vec!["research"],
+        ),
+        (json!({"research": null}), vec![]),
+        (json!({"x": {"research": "y"}}), vec![]),
+        (json!({}), vec![]),
+        (json!(["research"]), vec!["research"]),
+        (json!([{"research": "x"}]), vec![]),
+        (json!("research"), vec!["research"]),
+        (json!(forged), vec![]),
+        (json!(5), vec![]),
+    ] {
+        let claims = json!({ "groups": groups });
+        let found = found(&entry, &claims);
+        assert_eq!(found, Ok(("globex".to_owned(), expected)), "{claims}");
+    }
+    let many: serde_json::Map<String, Value> = (0..1025)
+        .map(|number| (format!("g{number}"), json!("x")))
+        .collect();
+    assert_eq!(
+        found(&entry, &json!({ "groups": many })),
+        Err(Code::TooManyGroups)
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn hundreds_of_groups_are_read_and_those_that_no_rule_names_are_left() {
+    let entry = json!({"groupsClaims": ["groups", "roles"], "defaultTenant": "globex"});
+    let others = |count: usize| (0..count).map(|number| format!("5f0e7d1c-{number}"));
+    let groups: Vec<String> = others(255).chain(["research".to_owned()]).collect();
+    let roles: Vec<String> = others(199).chain(["sales".to_owned()]).collect();
+    let claims = json!({"groups": groups, "roles": roles});
+    assert_eq!(
+        found(&entry, &claims),
+        Ok(("globex".to_owned(), vec!["research", "sales"]))
+    );
+    let policy = policy_of(&entry);
+    let mut payload = claims;
+    payload["iss"] = json!(ISSUER);
+    let claims = fixtures::payload(payload);
+    let caller = identify(&chat(&[BEARER]), &policy.identities, NOW, &claims).unwrap();
+    assert_eq!(caller.identity().unwrap().groups.len(), 2);
+    let many: Vec<String> = others(600).collect();
+    assert_eq!(
+        found(&entry, &json!({"groups": many, "roles": many})),
+        Err(Code::TooManyGroups),
+        "too many in all"
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_refusal_says_that_the_token_leaves_out_its_groups() {
+    const SAID: &str = "Your token leaves out its groups, because you are in too many of them, so none counts; tell your operator.";
+    let message = |entry: &Value, payload: Value| {
+        let policy = policy_of(entry);
+        let mut payload = payload;
+        payload["iss"] = json!(ISSUER);
+        let body = json!({"model": "m"}).to_string();
+        let claims = fixtures::payload(payload);
+        let (exchange, host) =
+            fixtures::send(&policy, &chat(&[BEARER]), &[body.as_bytes()], &claims);
+        let code = exchange.denial().unwrap().code();
+        let body: Value = serde_json::from_str(&host.sent().unwrap().body).unwrap();
+        (
+            code,
+            body["error"]["message"].as_str().unwrap().ends_with(SAID),
+        )
+    };
+    let one = json!({"groupsClaim": "groups", "defaultTenant": "globex"});
+    let two = json!({"groupsClaims": ["roles", "groups"], "defaultTenant": "globex"});
+    let by_group = json!({
+        "groupsClaim": "groups", "tenantFromGroup": [{"group": "research", "tenant": "acme"}],
+    });
+    let names = json!({"_claim_names": {"groups": "src1"}});
+    for (name, entry, payload, expected) in [
+        (
+            "by its name",
+            &one,
+            names.clone(),
+            (Code::ModelNotAllowed, true),
+        ),
+        (
+            "by the mark",
+            &one,
+            json!({"hasgroups": true}),
+            (Code::ModelNotAllowed, true),
+        ),
+        (
+            "another claim",
+            &one,
+            json!({"_claim_names": {"roles": "src1"}}),
+            (Code::ModelNotAllowed, false),
+        ),
+        ("no mark", &one, json!({}), (Code::ModelNotAllowed, false)),
+        (
+            "some groups beside it",
+            &two,
+            json!({"roles": ["x"], "_claim_names": {"groups": "src1"}}),
+            (Code::ModelNotAllowed, true),
+        ),
+        (
+            "a mark beside groups",
+            &one,
+            json!({"groups": ["x"], "_claim_names": {"groups": "src1"}}),
+            (Code::ModelNotAllowed, false),
+        ),
+        ("no tenant", &by_group, names, (Code::UnknownTenant, true)),
+    ] {
+        assert_eq!(message(entry, payload), expected, "{name}");
     }
 }

@@ -53,8 +53,7 @@ impl Gateway {
     /// Reads `NAME=value` lines, as `kubectl create secret --from-env-file` does.
     fn of_file(path: &Path) -> Result<Self, Failure> {
         let name = path.display();
-        let text = fs::read_to_string(path)
-            .map_err(|error| Failure::new(format!("{name}: cannot read: {error}")))?;
+        let text = fs::read_to_string(path).map_err(|error| Failure::of_file(path, &error))?;
         let lines = text.lines().map(str::trim_start).enumerate();
         let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
         let variables = lines.map(|(index, line)| {

@@ -20,15 +20,30 @@ pub(crate) fn warnings(configuration: &Configuration) -> Vec<(usize, String, Str
         tokens: tokens["jwt"].as_array().cloned().unwrap_or_default(),
         found: Vec::new(),
     };
+    let prefix = prefix(configuration);
     match configuration.carrier {
         Carrier::Bare => {}
-        Carrier::WasmPlugin => placement.of_istio("spec."),
-        Carrier::TrafficExtension => placement.of_istio("spec.wasm."),
-        Carrier::ExtensionPolicy => placement.extension_policy(),
+        Carrier::WasmPlugin | Carrier::TrafficExtension => placement.of_istio(&prefix),
+        Carrier::ExtensionPolicy => placement.extension_policy(&prefix),
         Carrier::Envoy => placement.envoy(),
     }
     placement.metadata_keys();
     placement.found
+}
+
+/// What leads to the object that loads the filter, as a path begins with it.
+pub(super) fn prefix(configuration: &Configuration) -> String {
+    match configuration.carrier {
+        Carrier::Bare | Carrier::Envoy => String::new(),
+        Carrier::WasmPlugin => "spec.".to_owned(),
+        Carrier::TrafficExtension => "spec.wasm.".to_owned(),
+        Carrier::ExtensionPolicy => {
+            let (document, plugin) = (&configuration.document, &configuration.plugin);
+            let plugins = document.at(&["spec", "wasm"]).map_or(&[][..], Node::items);
+            let index = plugins.iter().position(|other| Rc::ptr_eq(other, plugin));
+            format!("spec.wasm[{}].", index.unwrap_or_default())
+        }
+    }
 }
 
 struct Placement<'c> {
@@ -104,11 +119,8 @@ impl Placement<'_> {
         }
     }
 
-    fn extension_policy(&mut self) {
+    fn extension_policy(&mut self, prefix: &str) {
         let (document, plugin) = (&self.configuration.document, &self.configuration.plugin);
-        let plugins = document.at(&["spec", "wasm"]).map_or(&[][..], Node::items);
-        let index = plugins.iter().position(|other| Rc::ptr_eq(other, plugin));
-        let prefix = format!("spec.wasm[{}].", index.unwrap_or_default());
         let spec = document.member("spec").map_or(document, |spec| spec);
         for (path, target) in targets(spec) {
             let kind = target.member("kind").and_then(|kind| kind.text());
@@ -130,7 +142,7 @@ impl Placement<'_> {
             }
         }
         if truth(plugin, "failOpen") {
-            self.warn(plugin, &prefix, "failOpen", format!("{PASSES} `false`"));
+            self.warn(plugin, prefix, "failOpen", format!("{PASSES} `false`"));
         }
         for source in ["http", "image"] {
             let pinned = |code: &Node| {
@@ -143,7 +155,7 @@ impl Placement<'_> {
             {
                 self.warn(
                     plugin,
-                    &prefix,
+                    prefix,
                     &format!("code.{source}"),
                     "the code is not pinned; expected `sha256`",
                 );

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::source::Carrier;
 
-const HASH: &str = "sha256:b0bc88b545cbe3fd0e4592279993b320c50eeb57091acc8715bcaddeae5ec074";
+const HASH: &str = "sha256:5fe8a615f62772f45ef390a324afdfb2eda1bf62b287369065f014d78b5f756d";
 /// 2026-01-01, and thirty days later.
 const CLOCK: Clock = Clock {
     now: 1_767_225_600,
@@ -123,17 +123,17 @@ fn what_hardly_anybody_means_is_warned_about() {
         (
             "an expired key",
             json!({"keys": key(&json!({"expiresAt": "2026-01-01T00:00:00Z"}))}),
-            "keys[0].expiresAt: the key has expired",
+            "keys[0].expiresAt: the key `ci` has expired, at 2026-01-01T00:00:00Z",
         ),
         (
             "a key that ends soon",
             json!({"keys": key(&json!({"expiresAt": "2026-01-31T00:00:00Z"}))}),
-            "keys[0].expiresAt: the key expires soon",
+            "keys[0].expiresAt: the key `ci` expires at 2026-01-31T00:00:00Z",
         ),
         (
             "a key of tomorrow",
             json!({"keys": key(&json!({"notBefore": "2026-01-01T00:00:01Z"}))}),
-            "keys[0].notBefore: the key is not valid yet",
+            "keys[0].notBefore: the key `ci` is not valid before 2026-01-01T00:00:01Z",
         ),
         (
             "a key of no time",
@@ -174,6 +174,16 @@ fn what_hardly_anybody_means_is_warned_about() {
             "a gateway in front without groups",
             json!({"models": {"llama": {"groups": ["research", "staff"]}}, "trustedHeaders": trusted(json!({"defaultTenant": "acme"}))}),
             "models.llama.groups[1]: no caller has this group",
+        ),
+        (
+            "a claim that was meant to be a path",
+            json!({"jwt": issuer(json!({"groupsClaim": "realm_access.roles"}))}),
+            r#"jwt[0].groupsClaim: a dot is a part of the claim's name here; for a claim within a claim write ["realm_access","roles"]"#,
+        ),
+        (
+            "one of several claims that was meant to be a path",
+            json!({"jwt": issuer(json!({"groupsClaims": ["groups", "https://example.com/roles", "a.b.c"]}))}),
+            r#"jwt[0].groupsClaims[2]: a dot is a part of the claim's name here; for a claim within a claim write ["a","b","c"]"#,
         ),
         (
             "a tenant of nobody",
@@ -684,4 +694,66 @@ fn a_variable_is_set_where_the_manifest_passes_it_on() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn what_was_left_over_from_an_example_is_warned_about() {
+    let manifest = "\
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: tollgate}
+spec:
+  phase: AUTHZ
+  url: oci://Registry.Example.com:5000/inference/tollgate:0.1.0
+  sha256: \"0000000000000000000000000000000000000000000000000000000000000000\"
+  targetRefs: [{kind: Gateway, name: inference, group: gateway.networking.k8s.io}]
+  pluginConfig:
+    tenants: {acme: {}}
+    keys:
+    - {id: a, tenant: acme, keyHash: \"sha256:D0C6EA7BA0A85A4C5A8E3B0DE61AD519BF8CC71631FD7B0AF87AFD1026E53BE3\"}
+    - {id: b, tenant: acme, keyHash: \"sha256:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\"}
+    jwt:
+    - {metadataKey: payload, issuer: \"https://demo.tollgate.example\", defaultTenant: acme}
+    - {metadataKey: payload, issuer: \"https://sso.example.org/realms/llm\", defaultTenant: acme}
+    - {metadataKey: payload, issuer: \"https://sso.my-example.com\", defaultTenant: acme}
+    models: {\"*\": {access: authenticated}}
+---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+spec:
+  jwtRules:
+  - jwks: |
+      {\"keys\": [
+        {\"x\": \"LZHeceaxzFfJahfSdJxvSud-qBpDBOt1KKc2qECkxgk\"}
+      ]}
+---
+apiVersion: v1
+kind: Secret
+stringData:
+  hashes: |
+    team=sha256:f253509f74ec9f0c3cf4e1091199243410bf2e8cb41784509abe35d2577d3807
+";
+    let file = File::parse("all.yaml".to_owned(), manifest);
+    let files = [file];
+    let locks = Locks::of(&files);
+    let found = findings(&files[0], &locks, &Gateway::Assumed, CLOCK);
+    let mut said: Vec<String> = found
+        .iter()
+        .filter(|finding| finding.severity == Severity::Warning)
+        .map(|finding| format!("{} {}: {}", finding.line, finding.path, finding.message))
+        .collect();
+    said.retain(|said| said.contains("example") || said.contains("stands for"));
+    assert_eq!(
+        said,
+        [
+            "12 keys[0].keyHash: the key is one of the examples, which everybody knows; expected one of your own: `tollgate key new`",
+            "13 keys[1].keyHash: stands for a hash, and is that of no key; expected that of a key: `tollgate key new`",
+            "15 jwt[0].issuer: an address for examples, which nobody can own; expected that of your identity provider",
+            "16 jwt[1].issuer: an address for examples, which nobody can own; expected that of your identity provider",
+            "6 spec.url: an address for examples, which nobody can own; expected where your module is",
+            "7 spec.sha256: stands for a digest; expected that of the module you deploy",
+            "26 : tokens are verified by the key of the examples, with which everybody can sign; expected those of your identity provider",
+            "33 : the hash of a key of the examples, which everybody knows; expected one of your own: `tollgate key new`",
+        ]
+    );
 }

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use tollgate::members;
 
@@ -38,6 +38,7 @@ pub(crate) fn of(text: &str, clock: Clock) -> Vec<(String, String)> {
     warnings.bodies();
     warnings.members();
     warnings.limits();
+    warnings.claims();
     if configuration["mode"] != "open" {
         warnings.groups();
         warnings.tenants();
@@ -97,6 +98,8 @@ impl<'c> Warnings<'c> {
     fn dates(&mut self, clock: Clock) {
         for (path, key) in working_keys(self.configuration) {
             let moment = |name: &str| key[name].as_str().and_then(moment::parse);
+            let date = |moment| moment::format(moment).unwrap_or_default();
+            let id = format!("`{}`", key["id"].as_str().unwrap_or_default());
             let (start, end) = (moment("notBefore"), moment("expiresAt"));
             if start.is_some_and(|start| end.is_some_and(|end| end <= start)) {
                 self.warn(
@@ -106,16 +109,21 @@ impl<'c> Warnings<'c> {
                 continue;
             }
             match end {
-                Some(end) if end <= clock.now => {
-                    self.warn(format!("{path}.expiresAt"), "the key has expired")
-                }
-                Some(end) if end <= clock.soon => {
-                    self.warn(format!("{path}.expiresAt"), "the key expires soon")
-                }
+                Some(end) if end <= clock.now => self.warn(
+                    format!("{path}.expiresAt"),
+                    format!("the key {id} has expired, at {}", date(end)),
+                ),
+                Some(end) if end <= clock.soon => self.warn(
+                    format!("{path}.expiresAt"),
+                    format!("the key {id} expires at {}", date(end)),
+                ),
                 _ => {}
             }
-            if start.is_some_and(|start| clock.now < start) {
-                self.warn(format!("{path}.notBefore"), "the key is not valid yet");
+            if let Some(start) = start.filter(|start| clock.now < *start) {
+                self.warn(
+                    format!("{path}.notBefore"),
+                    format!("the key {id} is not valid before {}", date(start)),
+                );
             }
         }
     }
@@ -178,7 +186,29 @@ impl<'c> Warnings<'c> {
         }
     }
 
-    /// Groups in rules that no caller has.
+    /// Names of claims that were meant to be paths.
+    fn claims(&mut self) {
+        for (at, issuer) in list(self.configuration, "jwt") {
+            let one = ["groupsClaim", "tenantClaim", "userClaim"].into_iter();
+            let one = one.map(|name| (name.to_owned(), &issuer[name]));
+            for (name, claim) in one.chain(list(issuer, "groupsClaims")) {
+                // Names that are URLs have dots of their own.
+                let Some(text) = claim.as_str().filter(|text| !text.contains(['/', ':'])) else {
+                    continue;
+                };
+                let parts: Vec<&str> = text.split('.').collect();
+                if parts.len() > 1 && parts.iter().all(|part| !part.is_empty()) {
+                    let message = format!(
+                        "a dot is a part of the claim's name here; for a claim within a claim write {}",
+                        json!(parts)
+                    );
+                    self.warn(format!("{at}.{name}"), message);
+                }
+            }
+        }
+    }
+
+    /// Groups in rules that nobody has.
     fn groups(&mut self) {
         let groups = self.groups_brought();
         for (name, rule) in object(self.configuration, "models") {
@@ -198,7 +228,7 @@ impl<'c> Warnings<'c> {
         for (at, issuer) in list(self.configuration, "jwt") {
             let prefix = issuer["groupPrefix"].as_str().unwrap_or_default();
             for (path, rule) in list(issuer, "tenantFromGroup") {
-                let message = if issuer["groupsClaim"].is_null() {
+                let message = if !has_groups(issuer) {
                     "no token has groups; expected `groupsClaim` too"
                 } else if rule["group"]
                     .as_str()
@@ -220,7 +250,7 @@ impl<'c> Warnings<'c> {
         Groups {
             named: keys.flat_map(|(_, key)| self.groups_of_key(key)).collect(),
             prefixes: issuers
-                .filter(|(_, issuer)| !issuer["groupsClaim"].is_null())
+                .filter(|(_, issuer)| has_groups(issuer))
                 .map(|(_, issuer)| issuer["groupPrefix"].as_str().unwrap_or_default())
                 .collect(),
             any: !configuration["trustedHeaders"]["groupsAttribute"].is_null(),
@@ -299,7 +329,12 @@ impl<'c> Warnings<'c> {
     }
 }
 
-/// Returns true if some model matches both names or prefixes.
+/// Whether tokens of an issuer may have groups.
+fn has_groups(issuer: &Value) -> bool {
+    !issuer["groupsClaim"].is_null() || !issuer["groupsClaims"].is_null()
+}
+
+/// Whether some model fits both of two names or prefixes.
 fn meet(one: &str, other: &str) -> bool {
     match (one.strip_suffix('*'), other.strip_suffix('*')) {
         (None, None) => one == other,

@@ -44,7 +44,7 @@ pub(super) fn advice(
             "The token's payload must have an `exp` above 0. If tokens of this issuer never expire and you accept that, set `requireExpiration: false` for it in `jwt`.".to_owned()
         }
         Code::TooManyGroups => {
-            "Configure the issuer to put at most 64 groups into the token.".to_owned()
+            "Have the issuer put fewer groups into the token: 1024 at most are read. Entra can be told to put in only the groups that are assigned to the application.".to_owned()
         }
         Code::UnknownTenant => unknown_tenant(request, policy),
         Code::AmbiguousTenant => "The tenant claim must name one tenant.".to_owned(),
@@ -60,6 +60,9 @@ pub(super) fn advice(
         Code::LimitsUnavailable => {
             "The proxy's shared data failed. `failure: open` in the limit lets requests pass meanwhile.".to_owned()
         }
+        Code::ModelNotAllowed | Code::ModelNotFound if leaves_out_groups(request, policy) => {
+            GROUPS_LEFT_OUT.to_owned()
+        }
         Code::ModelNotAllowed | Code::ModelNotFound => not_allowed(who, model),
         Code::OperationNotAllowed => {
             let line = request.line.split('?').next().unwrap_or_default();
@@ -74,6 +77,9 @@ pub(super) fn advice(
                 }
                 None => "It is not in the table of operations. Check the method and the path, or list both in `extraPaths` with the groups that may use them.".to_owned(),
             }
+        }
+        Code::WebSocketNotAllowed => {
+            "Use plain HTTP: no model is judged and no token counted in a WebSocket. Clients that can do both go over by themselves.".to_owned()
         }
         Code::MissingModel => {
             "The body must name a model of 1 to 256 letters, digits and `._:/@+-`; where `modelHeader.required` is set, the header must as well.".to_owned()
@@ -114,7 +120,18 @@ fn member_not_allowed(member: &str) -> String {
     format!("Leave `{member}` out. {effect} `body.allow` lets it pass unread.")
 }
 
+const GROUPS_LEFT_OUT: &str = "The token leaves out its groups because they are too many, as its `_claim_names` or `hasgroups` says (Entra's overage), so none counts. Have Entra put in only the groups that are assigned to the application, or use app roles: `groupsClaim: roles`.";
+
+fn leaves_out_groups(request: &Request, policy: &Policy) -> bool {
+    let claims = |path: &[&str]| request.claim(path);
+    let issuer = verified(&policy.identities.issuers, &claims).ok().flatten();
+    issuer.is_some_and(|issuer| issuer.leaves_out_groups(&claims))
+}
+
 fn unknown_tenant(request: &Request, policy: &Policy) -> String {
+    if leaves_out_groups(request, policy) {
+        return GROUPS_LEFT_OUT.to_owned();
+    }
     let claims = |path: &[&str]| request.claim(path);
     let issuer = verified(&policy.identities.issuers, &claims).ok().flatten();
     let Some(issuer) = issuer else {

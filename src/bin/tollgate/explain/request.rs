@@ -1,7 +1,6 @@
 //! The request to explain, made from the command's arguments.
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::{Value, json};
 use tollgate::attribute::Attribute;
@@ -59,10 +58,14 @@ impl Request {
         let mut secrets = Vec::new();
         if arguments.key_stdin {
             let key = text(secret()?)?;
-            let source =
-                policy.identities.sources.first().ok_or_else(|| {
-                    Failure::new("the configuration has no header for credentials")
-                })?;
+            let source = policy
+                .identities
+                .sources
+                .iter()
+                .find(|source| !source.strip_only);
+            let source = source.ok_or_else(|| {
+                Failure::new("the configuration looks for credentials in no header")
+            })?;
             let value = match &source.scheme {
                 Some(scheme) => format!("{scheme} {key}"),
                 None => key.clone(),
@@ -98,7 +101,7 @@ impl Request {
             secrets,
         };
         if let Some(file) = &arguments.body {
-            request.body = fs::read(file).map_err(|error| unreadable(file, &error))?;
+            request.body = fs::read(file).map_err(|error| Failure::of_file(file, &error))?;
             return Ok(request);
         }
         let target = operation::target(&request.headers, true, &policy.paths);
@@ -224,7 +227,7 @@ fn token(arguments: &Arguments, policy: &Policy) -> Result<Option<(String, Value
     let Some(file) = &arguments.claims else {
         return Ok(None);
     };
-    let text = fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+    let text = fs::read_to_string(file).map_err(|error| Failure::of_file(file, &error))?;
     let name = file.display();
     if !text.trim_start().starts_with('{') && text.matches('.').count() == 2 {
         return Err(Failure::new(format!(
@@ -245,8 +248,4 @@ fn token(arguments: &Arguments, policy: &Policy) -> Result<Option<(String, Value
     };
     let key = arguments.metadata_key.clone().unwrap_or_else(of_issuer);
     Ok(Some((key, claims)))
-}
-
-fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(format!("{}: {error}", file.display()))
 }

@@ -143,7 +143,7 @@ client     HTTP 403
            x-request-id: 7
            x-should-retry: false
            x-tollgate-code: model_not_allowed
-           {\"error\":{\"code\":\"model_not_allowed\",\"message\":\"You do not have access to the model `qwen-32b`.\",\"param\":\"model\",\"type\":\"permission_error\"},\"request_id\":\"7\",\"type\":\"error\"}
+           {\"error\":{\"code\":\"model_not_allowed\",\"message\":\"You do not have access to the model `qwen-32b`. `GET /v1/models` lists those that you may use.\",\"param\":\"model\",\"type\":\"permission_error\"},\"request_id\":\"7\",\"type\":\"error\"}
 what to do Give the caller one of the groups research, or add one of the caller's to the rule."
     );
 }

@@ -75,7 +75,7 @@ impl Who {
         let from = |group: &GroupId| match (identity.key(), issuer) {
             (Some(_), _) if tenant.groups.contains(group) => "tenant".to_owned(),
             (Some(_), _) => "key".to_owned(),
-            (None, Some(issuer)) => format!("claim {}", claim_path(issuer)),
+            (None, Some(issuer)) => claims_of(issuer),
             (None, None) => "gateway in front".to_owned(),
         };
         let groups = identity.groups().iter().map(|group| Group {
@@ -133,8 +133,11 @@ impl Who {
     }
 }
 
-fn claim_path(issuer: &Issuer) -> String {
-    issuer.groups_claim.as_deref().unwrap_or_default().join(".")
+fn claims_of(issuer: &Issuer) -> String {
+    let claims = issuer.groups_claims.iter();
+    let claims: Vec<String> = claims.map(|claim| claim.path.join(".")).collect();
+    let word = if claims.len() > 1 { "claims" } else { "claim" };
+    format!("{word} {}", claims.join(", "))
 }
 
 fn terms(terms: &KeyTerms) -> String {

@@ -68,6 +68,22 @@ fn lines_of_keys_and_users_become_keys_of_tenants() {
                 &[],
             ),
             (
+                "quotes, as a spreadsheet writes them",
+                format!(
+                    "\u{feff}\"{A}\",\"demo\"\r\n{B},\"mit\"\"tens\"\r\n\"{C}\",\"Doe, Jane\"\r\n"
+                ),
+                None,
+                &[
+                    "demo demo-1 A",
+                    "mit-tens mit-tens-1 B",
+                    "Doe--Jane Doe--Jane-1 C",
+                ],
+                &[
+                    "line 2: the user is not a valid name, and becomes `mit-tens`",
+                    "line 3: the user is not a valid name, and becomes `Doe--Jane`",
+                ],
+            ),
+            (
                 "spaces, comments, empty lines",
                 format!("# keys\r\n\r\n  {A} , demo \r\n"),
                 None,
@@ -153,7 +169,7 @@ fn lists_of_vllm_become_keys_of_one_tenant() {
 fn every_fault_is_told_by_its_place_and_never_by_its_text() {
     let not_a_key = "expected a key of 1 to 512 visible ASCII characters without commas";
     let long = "k".repeat(513);
-    let rows: [(&str, bool, String, Vec<String>); 14] = [
+    let rows: [(&str, bool, String, Vec<String>); 19] = [
         ("no comma", true, format!("{A},demo\n{B}"), vec!["line 2: expected `KEY,USER` with one comma".into()]),
         ("two commas", true, format!("{A},demo,{B}"), vec!["line 1: expected `KEY,USER` with one comma".into()]),
         ("no user", true, format!("{A}, "), vec!["line 1: expected `KEY,USER` with one comma".into()]),
@@ -164,9 +180,14 @@ fn every_fault_is_told_by_its_place_and_never_by_its_text() {
         ("no list", false, format!(r#"["{A}""#), vec!["it begins with `[` but is not a JSON list of strings".into()]),
         ("a Secret", false, format!("apiVersion: v1\ndata:\n  k: {A}\n"), vec!["this is a manifest; expected the decoded value of the Secret".into()]),
         ("a header line", true, format!("KEY,USER\n{A},demo"), vec!["line 1: expected a key, got a placeholder".into()]),
-        ("a quoted key", true, format!(r#""{A}",demo"#), vec!["line 1: expected a key, got a key in quotes".into()]),
-        ("a quoted user", true, format!(r#"{A},"demo""#), vec!["line 1: the user is in quotes; expected `KEY,USER` without quotes".into()]),
-        ("JSON", true, format!(r#"{{"{A}":1,x}}"#), vec!["line 1: expected a key, got a placeholder".into()]),
+        ("quotes that are none of CSV", true, format!("'{A}',demo\n{B},'demo'"), vec!["line 2: there are quotes around the user that are none of CSV; expected `\"` or none".into(), "line 1: expected a key, got a key in quotes".into()]),
+        ("quotes in quotes", true, format!(r#""""{A}""",demo"#), vec!["line 1: expected a key, got a key in quotes".into()]),
+        ("a quote that is not closed", true, format!("{A},demo\n\"{B},jane\n{C},jim\n"), vec!["line 2: a quote is not closed; expected `KEY,USER` on each line".into()]),
+        ("behind comments and empty lines", true, format!("# of 2024\r\n\r\n# old\r\n{A},demo\r\n\r\n{B}\r\n"), vec!["line 6: expected `KEY,USER` with one comma".into()]),
+        ("semicolons", true, format!("{A};demo"), vec!["line 1: expected `KEY,USER` with one comma".into()]),
+        ("JSON", true, format!(r#"{{"{A}":1,x}}"#), vec!["this is JSON; expected CSV, `KEY,USER` on each line".into()]),
+        ("a JSON list", true, format!(r#"["{A}","{B}"]"#), vec!["this is JSON; expected CSV, `KEY,USER` on each line".into()]),
+        ("a heading in quotes", true, format!("\"key\",\"user\"\n{A},demo"), vec!["line 1: expected a key, got a placeholder".into()]),
         ("no key among keys", false, format!("{A},a key,{long}"), vec![format!("key 2: {not_a_key}"), format!("key 3: {not_a_key}")]),
     ];
     for (name, with_users, text, faults) in rows {

@@ -12,7 +12,7 @@ use tollgate::config::compile;
 
 use super::{format, hash};
 use crate::moment::{self, End};
-use crate::output::{Failure, Output, Verdict};
+use crate::output::{self, Failure, Output, Verdict};
 
 /// Create a key, and print its entry for `keys`.
 ///
@@ -20,7 +20,16 @@ use crate::output::{Failure, Output, Verdict};
 /// that only its owner can read.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The tenant of the key
+    #[command(flatten)]
+    wanted: Wanted,
+    #[command(flatten)]
+    destination: Destination,
+}
+
+/// What a key is to be.
+#[derive(Args)]
+pub(super) struct Wanted {
+    /// The tenant that it belongs to
     #[arg(long)]
     tenant: String,
     /// The public name of the key [default: the tenant and 8 random letters and digits]
@@ -35,22 +44,56 @@ pub(crate) struct Arguments {
     /// The groups of the key, in addition to the tenant's
     #[arg(long, value_delimiter = ',')]
     groups: Vec<String>,
-    /// Write the key to this file, which must not exist yet
+    /// The models that it is narrowed to: names, `prefix*` or `*` [default: what its groups allow]
+    #[arg(long, value_delimiter = ',')]
+    models: Vec<String>,
+    /// What it is for, for your eyes only
+    #[arg(long)]
+    description: Option<String>,
+}
+
+/// Where a new key goes.
+#[derive(Args)]
+pub(super) struct Destination {
+    /// Write the key to this file, which must not be there yet
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
+}
+
+impl Destination {
+    /// Refuses a key that nobody would ever see.
+    pub(super) fn refuse_nowhere(&self) -> Result<(), Failure> {
+        if self.key_file.is_none() && output::errors_go_nowhere() {
+            return Err(Failure::new(
+                "standard error goes nowhere, and the key with it; expected `--key-file FILE`, or standard error that is kept",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn hand_out(&self, key: &str, output: &mut Output) -> Result<(), Failure> {
+        match &self.key_file {
+            Some(path) => store(path, key),
+            None => output.confide(key),
+        }
+    }
 }
 
 /// An entry of `keys`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
-    id: String,
+pub(super) struct Entry {
+    pub(super) id: String,
     tenant: String,
     key_hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     groups: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    models: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
 }
 
 /// YAML. Strings are quoted as in JSON, so that none is read as a number or a date.
@@ -65,20 +108,31 @@ impl fmt::Display for Entry {
         if !self.groups.is_empty() {
             write!(formatter, "\n  groups: {}", json!(self.groups))?;
         }
+        if !self.models.is_empty() {
+            write!(formatter, "\n  models: {}", json!(self.models))?;
+        }
+        if let Some(description) = &self.description {
+            write!(formatter, "\n  description: {}", json!(description))?;
+        }
         Ok(())
     }
 }
 
 pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Verdict, Failure> {
-    let now = moment::now();
-    let end = arguments.expires.map(|end| end.seen_from(now));
-    if end.is_some_and(|end| end <= now) {
-        return Err(Failure::new("--expires: the key would already be expired"));
-    }
+    arguments.destination.refuse_nowhere()?;
+    let (entry, key) = make(arguments.wanted)?;
+    arguments.destination.hand_out(&key, output)?;
+    output.say(&entry)?;
+    Ok(Verdict::Good)
+}
+
+/// A key, and the entry that is configured of it.
+pub(super) fn make(wanted: Wanted) -> Result<(Entry, String), Failure> {
+    let end = end_of(wanted.expires)?;
     let public = format::public()?;
-    let prefix = arguments
+    let prefix = wanted
         .prefix
-        .unwrap_or_else(|| format!("sk-{}", plain(&arguments.tenant)));
+        .unwrap_or_else(|| format!("sk-{}", plain(&wanted.tenant)));
     if prefix.is_empty() || prefix.len() > 200 || plain(&prefix) != prefix {
         return Err(Failure::new(
             "--prefix: expected 1 to 200 letters, digits, `.` and `-`",
@@ -86,21 +140,37 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Verdict, 
     }
     let key = format::make(&prefix, &public)?;
     let entry = Entry {
-        id: arguments
+        id: wanted
             .id
-            .unwrap_or_else(|| format!("{}-{public}", arguments.tenant)),
-        tenant: arguments.tenant,
+            .unwrap_or_else(|| format!("{}-{public}", wanted.tenant)),
+        tenant: wanted.tenant,
         key_hash: hash(key.as_bytes()),
-        expires_at: end.and_then(moment::format),
-        groups: arguments.groups,
+        expires_at: end,
+        groups: wanted.groups,
+        models: wanted.models,
+        description: wanted.description,
     };
     refuse_faults(&entry)?;
-    match &arguments.key_file {
-        Some(path) => store(path, &key)?,
-        None => output.confide(&key)?,
+    Ok((entry, key))
+}
+
+/// When a key is to end, as RFC 3339.
+pub(super) fn end_of(expires: Option<End>) -> Result<Option<String>, Failure> {
+    let now = moment::now();
+    let end = expires.map(|end| end.seen_from(now));
+    if end.is_some_and(|end| end <= now) {
+        return Err(Failure::new(
+            "--expires: the key would have expired already",
+        ));
     }
-    output.say(&entry)?;
-    Ok(Verdict::Good)
+    Ok(end.and_then(moment::format))
+}
+
+/// A key of this tenant, and its public part.
+pub(super) fn secret_of(tenant: &str) -> Result<(String, String), Failure> {
+    let public = format::public()?;
+    let key = format::make(&format!("sk-{}", plain(tenant)), &public)?;
+    Ok((key, public))
 }
 
 /// The characters of a key are valid in every header.

@@ -15,14 +15,13 @@ const GOOD: &str = r#"{
     {
       "id": "ci",
       "tenant": "acme",
-      "keyHash": "sha256:b0bc88b545cbe3fd0e4592279993b320c50eeb57091acc8715bcaddeae5ec074",
+      "keyHash": "sha256:5fe8a615f62772f45ef390a324afdfb2eda1bf62b287369065f014d78b5f756d",
       "expiresAt": "2020-01-01T00:00:00Z"
     }
   ],
   "models": {"*": {"access": "authenticated"}}
 }"#;
-const GOOD_SAID: &str =
-    "<stdin>:8: warning: keys[0].expiresAt: the key has expired\n<stdin>: no faults, 1 warning\n";
+const GOOD_SAID: &str = "<stdin>:8: warning: keys[0].expiresAt: the key `ci` has expired, at 2020-01-01T00:00:00Z\n<stdin>: no faults, 1 warning\n";
 
 fn below(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
@@ -131,13 +130,13 @@ fn json_has_every_finding_and_a_count_for_each_file() {
     assert_eq!(
         answer["files"],
         serde_json::json!([
-            {"file": "tests/fixtures/broken/references.yaml", "configurations": ["configuration"], "faults": 5, "warnings": 0},
-            {"file": "envoy/local.yaml", "configurations": ["filter tollgate"], "faults": 0, "warnings": 0}
+            {"file": "tests/fixtures/broken/references.yaml", "configurations": ["configuration"], "faults": 5, "warnings": 3},
+            {"file": "envoy/local.yaml", "configurations": ["filter tollgate"], "faults": 0, "warnings": 4}
         ])
     );
-    assert_eq!(answer["findings"].as_array().unwrap().len(), 5);
+    assert_eq!(answer["findings"].as_array().unwrap().len(), 12);
     assert_eq!(
-        answer["findings"][1],
+        answer["findings"][2],
         serde_json::json!({
             "file": "tests/fixtures/broken/references.yaml",
             "line": 10,

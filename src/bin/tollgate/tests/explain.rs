@@ -79,6 +79,11 @@ fn each_denial_is_answered_as_written_down() {
             "--claims tests/fixtures/denied/token-of-no-tenant.json --model llama-3.1-8b",
         ),
         (
+            "token-that-leaves-out-its-groups",
+            "",
+            "--claims tests/fixtures/denied/token-that-leaves-out-its-groups.json --model llama-3.1-8b",
+        ),
+        (
             "model-of-other-groups",
             "sk-tollgate-globex-demo",
             "--key-stdin --model qwen-3-32b",

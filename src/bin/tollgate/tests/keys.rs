@@ -49,6 +49,58 @@ fn a_new_key_and_its_entry_fit_each_other() {
 }
 
 #[test]
+fn a_new_key_may_be_narrowed_and_described() {
+    let ran = tollgate(&[
+        "key",
+        "new",
+        "--tenant",
+        "acme",
+        "--id",
+        "ci",
+        "--models",
+        "llama-*,qwen-3-32b",
+        "--description",
+        "of Jane's \"nightly\" job",
+    ]);
+    assert_eq!(ran.code, Some(0));
+    assert!(
+        ran.output.ends_with("\n  models: [\"llama-*\",\"qwen-3-32b\"]\n  description: \"of Jane's \\\"nightly\\\" job\"\n"),
+        "{}",
+        ran.output
+    );
+    let configuration = format!(
+        "tenants: {{acme: {{}}}}\nmodels: {{'*': {{access: authenticated}}}}\nkeys:\n{}",
+        ran.output
+    );
+    let checked = with_input(&["check", "-"], &configuration);
+    assert_eq!(checked.output, "<stdin>: no faults, no warnings\n");
+    let wrong = tollgate(&["key", "new", "--tenant", "acme", "--models", "a b"]);
+    assert_eq!((wrong.output.as_str(), wrong.code), ("", Some(2)));
+}
+
+#[cfg(unix)]
+#[test]
+fn no_key_is_made_where_standard_error_goes_nowhere() {
+    let run = |arguments: &str| {
+        let command = format!(
+            "{} key new --tenant acme {arguments} 2>/dev/null",
+            env!("CARGO_BIN_EXE_tollgate")
+        );
+        let ran = std::process::Command::new("sh")
+            .args(["-c", &command])
+            .output()
+            .unwrap();
+        (String::from_utf8(ran.stdout).unwrap(), ran.status.code())
+    };
+    assert_eq!(run(""), (String::new(), Some(2)));
+    let file = env::temp_dir().join(format!("tollgate-key-nowhere-{}", std::process::id()));
+    let (entry, code) = run(&format!("--key-file {}", file.display()));
+    assert_eq!(code, Some(0), "the key is kept in a file");
+    assert!(entry.starts_with("- id: \"acme-"), "{entry}");
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
 fn standard_output_never_has_the_key() {
     let file = env::temp_dir().join(format!("tollgate-key-{}", std::process::id()));
     let path = file.to_str().unwrap();
@@ -129,12 +181,12 @@ fn a_key_that_nobody_could_use_is_not_made() {
         (
             "a past end",
             &["--tenant", "acme", "--expires", "2020-01-01T00:00:00Z"],
-            "tollgate: --expires: the key would already be expired\n",
+            "tollgate: --expires: the key would have expired already\n",
         ),
         (
             "no days",
             &["--tenant", "acme", "--expires", "0d"],
-            "tollgate: --expires: the key would already be expired\n",
+            "tollgate: --expires: the key would have expired already\n",
         ),
     ] {
         let ran = tollgate(&[&["key", "new"], arguments].concat());
@@ -221,4 +273,264 @@ fn no_wrong_argument_is_repeated_that_may_be_a_key() {
     }
     let typed_wrong = tollgate(&["chek"]).errors;
     assert!(typed_wrong.contains("'chek'"), "{typed_wrong}");
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_file_is_not_repeated_where_it_may_be_a_key() {
+    const KEY: &str = "sk-Xq81mzPw02LkRt5Y";
+    for arguments in [
+        &["import", "vllm", KEY][..],
+        &["import", "vllm", "sk-short"],
+        &["import", "keys-users", "Xq81mzPw02LkRt5YvBn7GhJ3"],
+        &["check", KEY],
+        &["explain", KEY],
+        &["print", KEY],
+        &["check", "envoy/live.yaml", "--env-file", KEY],
+        &["explain", "envoy/local.yaml", "--claims", KEY],
+    ] {
+        let ran = tollgate(arguments);
+        assert_eq!(
+            (ran.output.as_str(), ran.code),
+            ("", Some(2)),
+            "{arguments:?}"
+        );
+        let said = "a file whose name is not repeated, as it may be a key";
+        assert!(ran.errors.contains(said), "{arguments:?}: {}", ran.errors);
+        for part in ["Xq81", "short"] {
+            assert!(!ran.errors.contains(part), "{arguments:?}: {}", ran.errors);
+        }
+    }
+    for path in [
+        "keys.csv",
+        "lists/of-last-year/keys-of-everybody.yaml",
+        "./Xq81mzPw02LkRt5Y",
+        "keys",
+    ] {
+        let ran = tollgate(&["import", "vllm", path]);
+        assert!(ran.errors.contains(path), "{path}: {}", ran.errors);
+    }
+}
+
+#[test]
+fn a_configuration_is_printed_as_the_filter_gets_it() {
+    let yaml = "# mine\ntenants: {acme: {}} # one\nkeys: []\n";
+    let json = "{\"tenants\":{\"acme\":{}},\"keys\":[]}\n";
+    let manifest = "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: tollgate}\nspec:\n  url: oci://x/tollgate\n  pluginConfig:\n    tenants: {acme: {}}\n    keys: []\n";
+    for text in [yaml, json, manifest] {
+        let ran = with_input(&["print", "-"], text);
+        assert_eq!((ran.output.as_str(), ran.code), (json, Some(0)), "{text}");
+    }
+    let two = with_input(&["print", "-"], &format!("{yaml}---\n{yaml}"));
+    assert_eq!(
+        (two.output.as_str(), two.errors.as_str(), two.code),
+        (
+            "",
+            "tollgate: <stdin>: expected one configuration of Tollgate, found 2\n",
+            Some(2)
+        )
+    );
+    let broken = with_input(&["print", "-"], "keys: [\n");
+    assert_eq!((broken.output.as_str(), broken.code), ("", Some(1)));
+}
+
+/// A file of its own for one test.
+fn file_with(name: &str, text: &str) -> String {
+    let path = env::temp_dir().join(format!("tollgate-{name}-{}.yaml", std::process::id()));
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+const MANIFEST: &str = r#"# ours
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: tollgate}
+spec:
+  pluginConfig:
+    tenants: {acme: {}, globex: {}}
+    keys: # one on each line
+    - id: acme-ci # the nightly job
+      tenant: acme
+      keyHash: "sha256:5fe8a615f62772f45ef390a324afdfb2eda1bf62b287369065f014d78b5f756d"
+      description: nightly
+      models: ["llama-*"]
+    - {id: globex-app, tenant: globex, keyHash: "sha256:1e0baae50a6e2006d894f9e64c53a1317e6032f4ba67df08199d5378c5948ce6", expiresAt: "2099-01-01T00:00:00Z"}
+    # no more
+    models:
+      "llama-*": {access: authenticated}
+"#;
+
+#[test]
+fn the_keys_of_a_manifest_are_listed() {
+    let file = file_with("list", MANIFEST);
+    let ran = tollgate(&["key", "list", &file]);
+    assert_eq!(
+        (ran.output.as_str(), ran.errors.as_str(), ran.code),
+        (
+            "id          tenant  state  expires               description\n\
+             acme-ci     acme    good   never                 nightly\n\
+             globex-app  globex  good   2099-01-01T00:00:00Z\n",
+            "",
+            Some(0)
+        )
+    );
+    let ran = tollgate(&["--json", "key", "list", &file]);
+    let rows: Value = serde_json::from_str(&ran.output).unwrap();
+    assert_eq!(
+        rows[1],
+        json!({"id": "globex-app", "tenant": "globex", "state": "good", "expiresAt": "2099-01-01T00:00:00Z", "line": 14})
+    );
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_key_is_added_where_the_others_are() {
+    let file = file_with("add", MANIFEST);
+    let ran = tollgate(&["key", "add", &file, "--tenant", "acme", "--id", "acme-2"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.errors);
+    let key = confided(&ran.errors);
+    let hash = with_input(&["key", "hash"], key).output;
+    let entry = format!(
+        "    - {{\"id\": \"acme-2\", \"tenant\": \"acme\", \"keyHash\": \"{}\"}}\n",
+        hash.trim_end()
+    );
+    let end = MANIFEST.find("    # no more").unwrap();
+    let (before, after) = MANIFEST.split_at(end);
+    let now = fs::read_to_string(&file).unwrap();
+    assert_eq!(now, format!("{before}{entry}{after}"));
+    assert!(!now.contains(key));
+    let again = tollgate(&["key", "add", &file, "--tenant", "acme", "--id", "acme-2"]);
+    assert_eq!((again.output.as_str(), again.code), ("", Some(2)));
+    assert!(
+        again.errors.contains("duplicate key id `acme-2`"),
+        "{}",
+        again.errors
+    );
+    assert!(
+        !again.errors.contains("_tg_"),
+        "no key was made: {}",
+        again.errors
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), now);
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_key_is_rotated_and_the_old_one_goes_on_for_a_time() {
+    let file = file_with("rotate", MANIFEST);
+    let ran = tollgate(&[
+        "key",
+        "rotate",
+        &file,
+        "acme-ci",
+        "--new-id",
+        "acme-ci-2",
+        "--overlap",
+        "3d",
+    ]);
+    assert_eq!(ran.code, Some(0), "{}", ran.errors);
+    let key = confided(&ran.errors);
+    let hash = with_input(&["key", "hash"], key).output;
+    let printed = tollgate(&["print", &file]).output;
+    let configuration: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(
+        configuration["keys"][2],
+        json!({
+            "id": "acme-ci-2", "tenant": "acme", "keyHash": hash.trim_end(), "description": "nightly",
+            "models": ["llama-*"],
+        })
+    );
+    let end = configuration["keys"][0]["expiresAt"].as_str().unwrap();
+    assert!(end.ends_with('Z'), "{end}");
+    let now = fs::read_to_string(&file).unwrap();
+    for kept in [
+        "# ours\n",
+        "# one on each line\n",
+        "# the nightly job\n",
+        "\n    # no more\n",
+    ] {
+        assert!(now.contains(kept), "{kept}: {now}");
+    }
+    let list = tollgate(&["key", "list", &file]).output;
+    assert_eq!(
+        list.lines().filter(|line| line.contains("good")).count(),
+        3,
+        "{list}"
+    );
+    let endless = tollgate(&["key", "rotate", &file, "globex-app"]);
+    assert_eq!(
+        (
+            endless.output.as_str(),
+            endless.errors.as_str(),
+            endless.code
+        ),
+        (
+            "",
+            "tollgate: --expires: the old key has an end; expected that of the new one\n",
+            Some(2)
+        )
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), now);
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_key_is_revoked_and_an_unknown_one_is_not_repeated() {
+    let file = file_with("revoke", MANIFEST);
+    let ran = tollgate(&["key", "revoke", &file, "acme-ci"]);
+    assert_eq!(
+        (ran.output.as_str(), ran.errors.as_str(), ran.code),
+        ("disabled acme-ci\n", "", Some(0))
+    );
+    let now = fs::read_to_string(&file).unwrap();
+    let models = "      models: [\"llama-*\"]\n";
+    assert_eq!(
+        now,
+        MANIFEST.replace(models, &format!("{models}      disabled: true\n"))
+    );
+    let list = tollgate(&["key", "list", &file]).output;
+    assert!(list.contains("acme-ci     acme    disabled"), "{list}");
+    let unknown = tollgate(&["key", "revoke", &file, "sk-Xq81mzPw02LkRt5Y"]);
+    assert_eq!(unknown.code, Some(2));
+    assert!(
+        unknown.errors.contains("no key has this `id`"),
+        "{}",
+        unknown.errors
+    );
+    assert!(!unknown.errors.contains("Xq81"), "{}", unknown.errors);
+    assert_eq!(fs::read_to_string(&file).unwrap(), now);
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_file_that_cannot_be_written_so_is_left_as_it_is() {
+    let hash = "sha256:5fe8a615f62772f45ef390a324afdfb2eda1bf62b287369065f014d78b5f756d";
+    let anchors = format!(
+        "tenants: {{acme: {{}}}}\nmodels: {{'*': {{access: authenticated}}}}\nkeys: &keys\n- &a\n  id: a\n  tenant: acme\n  keyHash: {hash}\n- <<: *a\n  id: b\n  keyHash: {}\n",
+        hash.replace("5f", "6f")
+    );
+    let faulty = anchors.replace("tenant: acme", "tenant: nobody");
+    for (name, text, error) in [
+        (
+            "anchors",
+            anchors.as_str(),
+            "the keys are laid out in a way that this cannot write",
+        ),
+        (
+            "faulty",
+            &faulty,
+            "the filter refuses this configuration already",
+        ),
+        (
+            "none",
+            "a: 1\n",
+            "expected one configuration of Tollgate, found 0",
+        ),
+    ] {
+        let file = file_with(name, text);
+        let ran = tollgate(&["key", "revoke", &file, "a"]);
+        assert!(ran.errors.contains(error), "{name}: {}", ran.errors);
+        assert_eq!((ran.output.as_str(), ran.code), ("", Some(2)), "{name}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), text, "{name}");
+        fs::remove_file(file).unwrap();
+    }
 }
