@@ -1,6 +1,7 @@
 //! Caller + operation + model ▶ [`Permit`], or a refusal.
 
 mod mode;
+mod model_headers;
 mod rules;
 mod spelling;
 
@@ -9,7 +10,7 @@ use std::rc::Rc;
 use crate::body::{Also, Judge};
 use crate::denial::{Code, Denial};
 use crate::form::Boundary;
-use crate::headers::{HeaderMap, Occurrence};
+use crate::headers::HeaderMap;
 use crate::identity::{Caller, Identity};
 use crate::members::Members;
 use crate::model_name::ModelName;
@@ -18,6 +19,8 @@ use crate::query;
 use crate::rewrite::ask::{Ask, Edit};
 
 pub use mode::{Mode, settle};
+pub(crate) use model_headers::ROUTER_HEADERS;
+use model_headers::Said;
 pub(crate) use rules::ModelEntry;
 pub use rules::{MatchingRule, ModelRules, Rule, StreamUsage};
 
@@ -53,9 +56,16 @@ enum Body {
     /// Whatever the configuration lets pass on this path.
     Unread,
     /// The body of an operation that names its model there.
-    Judged(Box<Judge>),
+    Judged(Box<Judged>),
     /// The same, once it has passed.
     Passed(Option<Box<Ask>>),
+}
+
+/// A body that is being judged.
+#[derive(Debug)]
+struct Judged {
+    judge: Judge,
+    said: Said,
 }
 
 /// The proof that a request may go on, as long as its body passes. Only [`admit`] makes one.
@@ -81,6 +91,13 @@ impl Permit {
     #[must_use]
     pub const fn reads_body(&self) -> bool {
         matches!(self.body, Body::Judged(_))
+    }
+
+    /// Whether this header goes on because it has been judged with the model.
+    #[must_use]
+    pub fn has_judged(&self, header: &[u8]) -> bool {
+        let mut routers = ROUTER_HEADERS.iter();
+        self.operation.names_model() && routers.any(|name| name.as_bytes() == header)
     }
 
     /// Whether nothing may follow the headers.
@@ -116,7 +133,7 @@ impl Permit {
     #[must_use]
     pub fn ask(&self) -> Option<&Ask> {
         match &self.body {
-            Body::Judged(judge) => judge.ask(),
+            Body::Judged(judged) => judged.judge.ask(),
             Body::Passed(ask) => ask.as_deref(),
             Body::Empty | Body::Unread => None,
         }
@@ -128,16 +145,18 @@ impl Permit {
     /// # Errors
     /// The refusal of the whole request.
     pub fn judge(&mut self, bytes: &[u8], last: bool, rules: &Rules) -> Result<Edit, Denial> {
-        let Body::Judged(judge) = &mut self.body else {
+        let Body::Judged(judged) = &mut self.body else {
             self.judge_size(bytes.len())?;
             return Ok(Edit::Keep);
         };
+        let Judged { judge, said } = &mut **judged;
         let named = judge.frame(bytes, last)?;
         for other in named.others {
             let verdict = rules.models.check(&self.caller, &other);
             rules.mode.note(verdict, &mut self.noted)?;
         }
         if let Some(model) = named.model {
+            said.check_base(&model, rules)?;
             let verdict = rules.models.check(&self.caller, &model);
             rules.mode.note(verdict, &mut self.noted)?;
             if let Some(ask) = judge.ask_mut() {
@@ -212,8 +231,8 @@ pub fn admit(
             unread(target)
         }
         _ => {
-            let judge = judge_body(operation, &caller, headers, has_body, rules, &mut noted)?;
-            Body::Judged(Box::new(judge))
+            let judged = judge_body(operation, &caller, headers, has_body, rules, &mut noted)?;
+            Body::Judged(Box::new(judged))
         }
     };
     if matches!(body, Body::Empty) && announces_body(headers) {
@@ -252,26 +271,13 @@ fn judge_body(
     has_body: bool,
     rules: &Rules,
     noted: &mut Option<Denial>,
-) -> Result<Judge, Denial> {
+) -> Result<Judged, Denial> {
     if matches!(caller, Caller::Anonymous) && !rules.models.admit_anonymous {
         let missing = Err(Code::MissingCredential.into());
         rules.mode.note(missing, noted)?;
     }
-    let repeated = match headers.unique(&rules.model_header.name) {
-        Occurrence::Repeated => return Err(Code::AmbiguousModel.into()),
-        Occurrence::Absent if rules.model_header.required => return Err(Code::MissingModel.into()),
-        Occurrence::Absent => None,
-        Occurrence::Single(value) => {
-            let text = std::str::from_utf8(value).map_err(|_| Code::AmbiguousModel)?;
-            let model = ModelName::new(text).ok_or(if text.is_empty() {
-                Code::MissingModel
-            } else {
-                Code::AmbiguousModel
-            })?;
-            rules.mode.note(rules.models.check(caller, &model), noted)?;
-            Some(model)
-        }
-    };
+    let mut said = Said::read(caller, headers, rules, noted)?;
+    let repeated = said.model.take();
     if headers
         .values("content-encoding")
         .any(|encoding| !encoding.eq_ignore_ascii_case(b"identity"))
@@ -286,7 +292,8 @@ fn judge_body(
         .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
     if operation.model_in() == Some(ModelIn::Form) {
         let boundary = Boundary::of(headers).ok_or(Code::MalformedBody)?;
-        return Ok(Judge::of_form(&boundary, repeated, length, &rules.members));
+        let judge = Judge::of_form(&boundary, repeated, length, &rules.members);
+        return Ok(Judged { judge, said });
     }
     let also = match operation {
         Operation::Chat | Operation::Completions
@@ -298,7 +305,8 @@ fn judge_body(
         Operation::Responses if !rules.allow_background => Also::Background,
         _ => Also::Nothing,
     };
-    Ok(Judge::new(repeated, length, also, &rules.members))
+    let judge = Judge::new(repeated, length, also, &rules.members);
+    Ok(Judged { judge, said })
 }
 
 fn identity_of(caller: &Caller) -> Result<&Identity, Code> {

@@ -69,7 +69,8 @@ pub(crate) struct Config<'a> {
     #[cfg_attr(feature = "command", schemars(with = "AdmittedHeaderConfig"))]
     pub(crate) admitted_header: Option<&'a RawValue>,
     /// The header in which a gateway in front repeats the model. Where present, its rule is checked before the body is
-    /// read, and it must be single and agree with the body.
+    /// read, and it must be single and agree with the body. See [headers that name the
+    /// model](#headers-that-name-the-model).
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "ModelHeaderConfig"))]
     pub(crate) model_header: Option<&'a RawValue>,
@@ -345,6 +346,10 @@ pub(crate) struct ModelConfig {
     /// `metering.streamUsage` for this model. Omitted means that of `metering`.
     #[serde(default)]
     pub(crate) stream_usage: Option<StreamUsageConfig>,
+    /// Of an adapter, the model that it belongs to: what a body-based router in front has to say in
+    /// [`x-gateway-base-model-name`](#headers-that-name-the-model). Once any model has one, a model without is its own base.
+    #[serde(default)]
+    pub(crate) base_model: Option<String>,
 }
 
 /// Access without a list of groups, said out loud.

@@ -55,7 +55,7 @@ pub const SPARED: [&str; 8] = [
 pub const OWNED: &[Owned] = owned! {
     "x-tollgate-*", "Tollgate", "what the filter says of the caller", "";
     "x-llm-d-*", "llm-d", "fairness, objective, model, deadline", "llm-d router `pkg/epp/metadata/consts.go`";
-    "x-gateway-*", "Gateway API Inference Extension, Istio, Envoy AI Gateway", "endpoint, fairness, objective, model", "`pkg/lwepp/metadata/consts.go`";
+    "x-gateway-*", "Gateway API Inference Extension, Istio, Envoy AI Gateway", "endpoint, fairness, objective, model; two of them [name the model](#headers-that-name-the-model)", "`pkg/lwepp/metadata/consts.go`";
     "x-slo-*", "llm-d", "the place in the queue", "llm-d router `pkg/epp/util/request/headers.go`";
     "x-prefiller-host-port", "llm-d sidecar", "the host that is sent the prompt", "llm-d router `pkg/common/routing/common.go`";
     "x-prefiller-url", "llm-d sidecar", "the same, in older releases", "llm-d router, issue 242";
@@ -128,6 +128,8 @@ pub const OWNED: &[Owned] = owned! {
 pub struct OwnedHeaders {
     owned: NameSet,
     spared: NameSet,
+    /// Those that the configuration adds.
+    configured: NameSet,
 }
 
 impl OwnedHeaders {
@@ -139,7 +141,14 @@ impl OwnedHeaders {
         Self {
             owned: set(list.chain(strip.iter().map(String::as_str))),
             spared: set(spared),
+            configured: set(strip.iter().map(String::as_str)),
         }
+    }
+
+    /// Whether the configuration asks for the removal of a header of this name, written in lower case and with `-`.
+    #[must_use]
+    pub fn is_configured(&self, name: &[u8]) -> bool {
+        self.configured.find(name).is_some()
     }
 
     /// Whether a header of this name is to be removed.

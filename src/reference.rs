@@ -11,7 +11,7 @@ use std::{env, fs};
 
 use clap::ValueEnum;
 
-use crate::access::Mode;
+use crate::access::{Mode, ROUTER_HEADERS};
 use crate::denial::{Code, Denial};
 use crate::forward::{DESCRIBING, FAIRNESS, OBJECTIVE, TENANT};
 use crate::members::{NAMING, STEERING};
@@ -292,7 +292,10 @@ fn headers_removed() -> String {
             "Credentials in the query are never accepted here.",
         ),
         (
-            "the [headers that steer](#headers-that-steer), unless `headers.allow` has them, and those of `headers.strip`".to_owned(),
+            format!(
+                "the [headers that steer](#headers-that-steer), unless `headers.allow` has them, and those of `headers.strip`; not {}, where they [agree with the body](#headers-that-name-the-model)",
+                codes(ROUTER_HEADERS)
+            ),
             "They would be believed.",
         ),
         (

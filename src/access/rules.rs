@@ -39,6 +39,8 @@ pub(crate) struct ModelEntry {
     /// Who may use it.
     pub(crate) rule: Rule,
     pub(crate) stream_usage: StreamUsage,
+    /// The model that it is an adapter of.
+    pub(crate) base: Option<ModelName>,
 }
 
 /// The rules of the `models` section.
@@ -53,6 +55,8 @@ pub struct ModelRules {
     stream_usage: StreamUsage,
     /// Whether the usage of any model's streams is asked for.
     asks_for_usage: bool,
+    /// Whether any rule says what it is an adapter of.
+    has_bases: bool,
     /// Whether any rule lets anonymous callers in, so that a request without a credential may be worth a look.
     pub(super) admit_anonymous: bool,
     /// Whether a model that is not allowed is said not to exist.
@@ -89,6 +93,7 @@ impl ModelRules {
     /// Adds a rule. Names are unique in the configuration, so nothing is replaced.
     pub(crate) fn insert(&mut self, pattern: ModelPattern, entry: ModelEntry) {
         self.admit_anonymous |= entry.rule == Rule::Anonymous;
+        self.has_bases |= entry.base.is_some();
         self.asks_for_usage |= entry.stream_usage == StreamUsage::Inject;
         match pattern {
             ModelPattern::Exact(name) => {
@@ -166,6 +171,20 @@ impl ModelRules {
 
     fn entry(&self, model: &str) -> Option<&ModelEntry> {
         self.matching(model).map(|found| found.entry)
+    }
+
+    /// Whether any rule says what it is an adapter of, so that a model without one is its own base.
+    pub(super) const fn has_bases(&self) -> bool {
+        self.has_bases
+    }
+
+    /// Whether one model may be the base of another, as far as the configuration says.
+    pub(super) fn is_base(&self, base: &ModelName, model: &ModelName) -> bool {
+        let entry = self.entry(model.as_str());
+        match entry.and_then(|entry| entry.base.as_ref()) {
+            Some(configured) => configured == base,
+            None => base == model || !self.has_bases,
+        }
     }
 
     /// Whether the usage of this model's streams is asked for; `None` is a model that is not known yet.

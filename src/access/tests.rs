@@ -1,3 +1,5 @@
+mod model_headers;
+
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;

@@ -28,7 +28,7 @@ use super::{
 use crate::access::{Mode, ModelEntry, ModelHeader, ModelRules, Rule, Rules, StreamUsage};
 use crate::identity::{Fairness, Identities};
 use crate::metrics::{ANONYMOUS, OTHER, UNKNOWN};
-use crate::model_name::ModelPattern;
+use crate::model_name::{ModelName, ModelPattern};
 use crate::operation::{ExtraPath, PathRule, Paths};
 use crate::policy::{Metering, Policy};
 use crate::tenant::{GroupId, GroupSet, Groups, Tenant};
@@ -240,13 +240,21 @@ impl Compiler<'_> {
                 (None, Some(AccessConfig::Authenticated)) => Rule::Authenticated,
                 (None, Some(AccessConfig::Anonymous)) => Rule::Anonymous,
                 _ => {
-                    self.fault(path, "expected either `groups` or `access`");
+                    self.fault(&path, "expected either `groups` or `access`");
                     continue;
                 }
             };
             let stream_usage = model.stream_usage.map_or(default, StreamUsage::from);
+            let base = model
+                .base_model
+                .and_then(|base| self.model_name(&format!("{path}.baseModel"), &base));
             if let Some(pattern) = pattern {
-                rules.insert(pattern, ModelEntry { rule, stream_usage });
+                let entry = ModelEntry {
+                    rule,
+                    stream_usage,
+                    base,
+                };
+                rules.insert(pattern, entry);
             }
         }
         rules
@@ -370,6 +378,17 @@ impl Compiler<'_> {
             self.fault(path, "expected a model name, `prefix*` or `*`; names hold letters, digits and `._:/@+-`, 256 at most");
         }
         pattern
+    }
+
+    fn model_name(&mut self, path: &str, text: &str) -> Option<ModelName> {
+        let model = ModelName::new(text);
+        if model.is_none() {
+            self.fault(
+                path,
+                "expected the name of a model: letters, digits and `._:/@+-`, 256 at most",
+            );
+        }
+        model
     }
 
     fn header_name(&mut self, path: &str, name: &str) -> Box<str> {

@@ -109,6 +109,11 @@ fn model_pattern() -> String {
     format!(r"^(?:\*|[A-Za-z0-9{NAME_MARKS}]{{1,{longest}}}\*?)$")
 }
 
+fn model_name_pattern() -> String {
+    let longest = model_name::MAX_NAME;
+    format!(r"^[A-Za-z0-9{NAME_MARKS}]{{1,{longest}}}$")
+}
+
 fn variable() -> Value {
     json!({"pattern": format!("^[A-Za-z0-9_]{{1,{MAX_VARIABLE}}}$")})
 }
@@ -233,6 +238,10 @@ fn rules() -> Vec<(&'static str, Value)> {
         (
             "models.NAME",
             json!({"oneOf": [{"required": ["groups"]}, {"required": ["access"]}]}),
+        ),
+        (
+            "models.NAME.baseModel",
+            json!({"pattern": model_name_pattern()}),
         ),
         ("modelHeader.name", token()),
         (
