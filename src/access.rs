@@ -214,7 +214,7 @@ pub fn admit(
             let model = target
                 .model
                 .and_then(ModelName::new)
-                .ok_or(Code::OperationNotAllowed)?;
+                .ok_or(Code::InvalidModelName)?;
             rules
                 .mode
                 .note(rules.models.check(&caller, &model), &mut noted)?;

@@ -140,8 +140,8 @@ impl Judge {
     /// `last` says that nothing follows.
     ///
     /// # Errors
-    /// [`Code::MalformedBody`], [`Code::AmbiguousModel`], [`Code::MissingModel`], [`Code::MemberNotAllowed`],
-    /// [`Code::BackgroundNotAllowed`]: the frame must not pass.
+    /// [`Code::MalformedBody`], [`Code::AmbiguousModel`], [`Code::MissingModel`], [`Code::InvalidModelName`],
+    /// [`Code::MemberNotAllowed`], [`Code::BackgroundNotAllowed`]: the frame must not pass.
     pub fn frame(&mut self, bytes: &[u8], last: bool) -> Result<NewlyNamed, Denial> {
         let closed = match &mut self.body {
             Body::Json(scanner, also) => {
@@ -219,10 +219,14 @@ impl Judge {
                 if self.named || !found.complete {
                     return Ok(None);
                 }
-                found
-                    .string()
-                    .and_then(|text| ModelName::new(&text))
-                    .ok_or(Code::MissingModel)?
+                match found.string() {
+                    Some(text) if !text.is_empty() => {
+                        ModelName::new(&text).ok_or(Code::InvalidModelName)?
+                    }
+                    // Too long, or half of a surrogate pair.
+                    None if found.first == b'"' => return Err(Code::InvalidModelName),
+                    _ => return Err(Code::MissingModel),
+                }
             }
             Body::Form(form) => match form.model() {
                 Some(model) if !self.named => model.clone(),

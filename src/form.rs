@@ -114,8 +114,8 @@ impl Form {
     ///
     /// # Errors
     /// [`Code::MalformedBody`] for what readers may read differently, [`Code::AmbiguousModel`] for a second field that
-    /// can be taken for `model`, [`Code::MissingModel`] for a value that is no [`ModelName`], [`Code::MemberNotAllowed`] for
-    /// a [refused field](Self::refused).
+    /// can be taken for `model`, [`Code::MissingModel`] for an empty value, [`Code::InvalidModelName`] for one that is no [`ModelName`],
+    /// [`Code::MemberNotAllowed`] for a [refused field](Self::refused).
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), Code> {
         while !bytes.is_empty() {
             bytes = match self.state {

@@ -150,7 +150,7 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// The label of a model that a caller of this tenant may use. A configured name is its own label, always; other
+    /// The label of a model that a caller of this tenant may use, by its escaped name. A configured name is its own label, always; other
     /// names have a label of their own up to a bound. `None` where the bound is reached.
     pub fn model(&mut self, tenant: &Label, name: &str, configured: bool) -> Option<Label> {
         if configured {

@@ -410,7 +410,7 @@ fn filter_state() -> String {
     let rows = nothing.entries().map(|(name, _)| {
         let value = match name {
             "tollgate.tenant" => "the tenant",
-            "tollgate.model" => "the model, as far as the body named it",
+            "tollgate.model" => "the model, as far as the body named it, [escaped](#names-of-models)",
             "tollgate.input_tokens" => "the input as the server reported it, or else another filter",
             "tollgate.output_tokens" => "the output, likewise",
             "tollgate.charge_tokens" => {

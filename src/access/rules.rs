@@ -135,14 +135,30 @@ impl ModelRules {
             .map(|(prefix, entry)| found(prefix, true, entry))
     }
 
-    /// The further rules that a model has to satisfy because its name may be another spelling of theirs; `None` for a name
-    /// that is no model's. None for a name that an exact rule spells out.
+    /// The further rules that a model has to satisfy because its name may be another spelling of theirs, or a list; `None`
+    /// for a name that is no model's. None for a name that an exact rule spells out.
     #[must_use]
     pub fn spelled_alike(&self, model: &str) -> Option<Vec<MatchingRule<'_>>> {
-        match self.matching(model) {
-            Some(wider) if wider.is_prefix => self.alike_under(wider, model),
-            _ => Some(Vec::new()),
+        let wider = match self.matching(model) {
+            Some(wider) if wider.is_prefix => wider,
+            _ => return Some(Vec::new()),
+        };
+        let mut rules = self.alike_under(wider, model)?;
+        for part in self.parts(model) {
+            let rule = self.matching(part)?;
+            rules.push(rule);
+            if rule.is_prefix {
+                rules.extend(self.alike_under(rule, part)?);
+            }
         }
+        Some(rules)
+    }
+
+    /// The names in what may be a list of names; none where it is not, or an exact rule spells it out.
+    fn parts<'m>(&self, model: &'m str) -> impl Iterator<Item = &'m str> {
+        let is_list = spelling::is_list(model) && !self.names(model);
+        let parts = is_list.then(|| spelling::parts(model));
+        parts.into_iter().flatten()
     }
 
     /// The same for a model that this `prefix*` or `*` is for.
@@ -213,8 +229,8 @@ impl ModelRules {
         };
         let matching = self.matching(model.as_str());
         let mut allowed = admits(matching.map(|matching| matching.rule()))?;
-        if let Some(wider) = matching.filter(|matching| allowed && matching.is_prefix) {
-            match self.alike_under(wider, model.as_str()) {
+        if allowed && matching.is_some_and(|matching| matching.is_prefix) {
+            match self.spelled_alike(model.as_str()) {
                 Some(alike) => {
                     for rule in alike {
                         allowed &= admits(Some(rule.rule()))?;
@@ -223,17 +239,13 @@ impl ModelRules {
                 None => allowed = false,
             }
         }
-        let narrowed = caller
+        let limit = caller
             .identity()
             .and_then(|identity| identity.models.as_ref());
-        if allowed
-            && narrowed.is_none_or(|limit| {
-                limit
-                    .0
-                    .iter()
-                    .any(|pattern| pattern.matches(model.as_str()))
-            })
-        {
+        let is_within = |name: &str| {
+            limit.is_none_or(|limit| limit.0.iter().any(|pattern| pattern.matches(name)))
+        };
+        if allowed && is_within(model.as_str()) && self.parts(model.as_str()).all(is_within) {
             Ok(())
         } else {
             Err(Denial::model_not_allowed(model, self.hide_denied))

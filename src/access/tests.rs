@@ -1,4 +1,5 @@
 mod model_headers;
+mod names;
 
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -167,7 +168,7 @@ fn the_model_header_is_judged_before_the_body() {
         (
             "no model name",
             &policy,
-            &[header("a b")],
+            &[header("a\tb")],
             Err(Code::AmbiguousModel),
         ),
         (

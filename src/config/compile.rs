@@ -28,7 +28,7 @@ use super::{
 use crate::access::{Mode, ModelEntry, ModelHeader, ModelRules, Rule, Rules, StreamUsage};
 use crate::identity::{Fairness, Identities};
 use crate::metrics::{ANONYMOUS, OTHER, UNKNOWN};
-use crate::model_name::{ModelName, ModelPattern};
+use crate::model_name::{self, ModelName, ModelPattern};
 use crate::operation::{ExtraPath, PathRule, Paths};
 use crate::policy::{Metering, Policy};
 use crate::tenant::{GroupId, GroupSet, Groups, Tenant};
@@ -38,6 +38,10 @@ pub const RESERVED_NAMES: [&str; 3] = [UNKNOWN, ANONYMOUS, OTHER];
 
 /// Where Envoy AI Gateway repeats the model.
 pub(crate) const DEFAULT_MODEL_HEADER: &str = "x-ai-eg-model";
+
+/// Why a name is none whose characters are few enough.
+const LONG_IN_BYTES: &str =
+    "the name takes more than 256 bytes in UTF-8; expected a shorter name of a model";
 
 /// Longest name of a tenant, a key or an objective, in bytes.
 pub(crate) const MAX_NAME: usize = 128;
@@ -375,7 +379,14 @@ impl Compiler<'_> {
     fn pattern(&mut self, path: &str, text: &str) -> Option<ModelPattern> {
         let pattern = ModelPattern::parse(text);
         if pattern.is_none() {
-            self.fault(path, "expected a model name, `prefix*` or `*`; names hold letters, digits and `._:/@+-`, 256 at most");
+            self.fault(
+                path,
+                if model_name::is_long_in_bytes(text) {
+                    LONG_IN_BYTES
+                } else {
+                    "expected a model name, `prefix*` or `*`; names are 256 printable characters at most, without a space at either end and without `*`"
+                },
+            );
         }
         pattern
     }
@@ -383,10 +394,12 @@ impl Compiler<'_> {
     fn model_name(&mut self, path: &str, text: &str) -> Option<ModelName> {
         let model = ModelName::new(text);
         if model.is_none() {
-            self.fault(
-                path,
-                "expected the name of a model: letters, digits and `._:/@+-`, 256 at most",
-            );
+            let message = if model_name::is_long_in_bytes(text) {
+                LONG_IN_BYTES
+            } else {
+                "expected the name of a model: 256 printable characters at most, without a space at either end"
+            };
+            self.fault(path, message);
         }
         model
     }
@@ -429,7 +442,7 @@ impl Compiler<'_> {
 /// may are reserved for what has no name of its own.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
-    crate::model_name::is_name(text, MAX_NAME)
+    model_name::is_name(text, MAX_NAME)
 }
 
 fn sorted(mut groups: Vec<GroupId>) -> GroupSet {

@@ -14,7 +14,7 @@ use super::compile::{
     TOKEN_MARKS,
 };
 use super::metering::MAX_COST_KEY;
-use crate::model_name::{self, NAME_MARKS};
+use crate::model_name::{self, NAME_MARKS, UNPRINTABLE};
 
 /// The schema, in the dialect of 2020-12. It is stricter than the filter in one thing: null, which the filter takes for
 /// an optional member that is not there, is refused.
@@ -104,14 +104,36 @@ fn name() -> Value {
     })
 }
 
+/// As [`ModelPattern::parse`](crate::model_name::ModelPattern::parse) has it.
 fn model_pattern() -> String {
-    let longest = model_name::MAX_NAME;
-    format!(r"^(?:\*|[A-Za-z0-9{NAME_MARKS}]{{1,{longest}}}\*?)$")
+    let (inner, outer) = (printable("*"), printable(" *"));
+    let more = model_name::MAX_NAME.saturating_sub(1);
+    let name = model_name_of(&inner, &outer);
+    format!(r"^(?:\*|{name}|{outer}{inner}{{0,{more}}}\*)$")
 }
 
+/// As [`ModelName::new`](crate::model_name::ModelName::new) has it.
 fn model_name_pattern() -> String {
-    let longest = model_name::MAX_NAME;
-    format!(r"^[A-Za-z0-9{NAME_MARKS}]{{1,{longest}}}$")
+    let name = model_name_of(&printable(""), &printable(" "));
+    format!("^(?:{name})$")
+}
+
+/// What begins and ends with `outer` and is `inner` between.
+fn model_name_of(inner: &str, outer: &str) -> String {
+    let between = model_name::MAX_NAME.saturating_sub(2);
+    format!("{outer}(?:{inner}{{0,{between}}}{outer})?")
+}
+
+/// A class of the characters that a name may have, without some.
+fn printable(without: &str) -> String {
+    let letter = |letter: char| match u32::from(letter) {
+        code @ ..=0xFFFF => format!(r"\u{code:04X}"),
+        code => format!(r"\u{{{code:X}}}"),
+    };
+    let ranges = UNPRINTABLE
+        .iter()
+        .map(|(first, last)| format!("{}-{}", letter(*first), letter(*last)));
+    format!("[^{without}{}]", ranges.collect::<String>())
 }
 
 fn variable() -> Value {

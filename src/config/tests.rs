@@ -62,6 +62,27 @@ fn accepts_the_demo_and_its_variations() {
         ),
         ("hidden models", demo_with("/hideDeniedModels", json!(true))),
         (
+            "models as people call them",
+            demo_with(
+                "/keys/0/models",
+                json!([
+                    "Qwen3 32B",
+                    "Qwen3 *",
+                    "claude-opus-4-8[1m]",
+                    "通义千问",
+                    "a\"b\\c^-]",
+                    "é".repeat(128)
+                ]),
+            ),
+        ),
+        (
+            "a model with a base",
+            demo_with(
+                "/models/通义 [1]",
+                json!({"access": "anonymous", "baseModel": "Qwen3 *"}),
+            ),
+        ),
+        (
             "upper-case hash digits",
             demo_with(
                 "/keys/0/keyHash",
@@ -143,8 +164,27 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
             "keys[1].objective: the objective must be 1 to 128 letters, digits and `._:/@+-`",
         ),
         (
-            demo_with("/keys/1/models", json!(["a b"])),
-            "keys[1].models[0]: expected a model name, `prefix*` or `*`; names hold letters, digits and `._:/@+-`, 256 at most",
+            demo_with("/keys/1/models", json!(["a\tb"])),
+            "keys[1].models[0]: expected a model name, `prefix*` or `*`; names are 256 printable characters at most, without a space at either end and without `*`",
+        ),
+        (
+            demo_with("/keys/1/models", json!(["é".repeat(129)])),
+            "keys[1].models[0]: the name takes more than 256 bytes in UTF-8; expected a shorter name of a model",
+        ),
+        (
+            demo_with("/keys/1/models", json!(["m".repeat(257)])),
+            "keys[1].models[0]: expected a model name, `prefix*` or `*`; names are 256 printable characters at most, without a space at either end and without `*`",
+        ),
+        (
+            demo_with("/keys/1/models", json!(["a*b"])),
+            "keys[1].models[0]: expected a model name, `prefix*` or `*`; names are 256 printable characters at most, without a space at either end and without `*`",
+        ),
+        (
+            demo_with(
+                "/models/m",
+                json!({"access": "anonymous", "baseModel": " m"}),
+            ),
+            "models.m.baseModel: expected the name of a model: 256 printable characters at most, without a space at either end",
         ),
         (
             demo_with("/mode", json!("permissive")),

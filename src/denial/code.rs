@@ -133,17 +133,21 @@ codes! {
         message: "The model does not exist.",
         remedy: "The same.",
     }
-    /// Method and path are not in the table of operations; it is an upgrade; an extra path is for other groups; or the
-    /// model in the path is no model name.
+    /// Method and path are not in the table of operations; it is an upgrade; an or an extra path is for other groups.
     OperationNotAllowed = "operation_not_allowed", status: 403 {
         message: "This method and path are not available to you.",
         remedy: "Check the path; see `extraPaths`.",
     }
-    /// The body or a required header names no usable model: absent, empty, no string, over 256 characters, other
-    /// characters than letters, digits and `._:/@+-`.
+    /// The body or a required header names no model: it is absent, empty or no string.
     MissingModel = "missing_model", status: 400, param: "model" {
         message: "The request must name its model: one JSON member or form field `model` with a non-empty string.",
         remedy: "Name the model.",
+    }
+    /// The body, a field of the form or the path names a model by what is no [name](#names-of-models): it is longer than 256
+    /// bytes, begins or ends with a space, or has a character that is not printable.
+    InvalidModelName = "invalid_model_name", status: 400, param: "model" {
+        message: "The name of the model cannot be used here: it must be 1 to 256 bytes of printable text in UTF-8, without a space at either end.",
+        remedy: "Check the name for spaces, line ends and invisible characters.",
     }
     /// Header and body disagree; the header is repeated or holds no model name; or the body names the model twice, in
     /// another letter case or up to a NUL as well, or in a form as a file or between brackets and dots (`model[]`,

@@ -32,6 +32,7 @@ const UNSEEN: &[&str] = &[
     "a credential source, the model header or a header that the filter sets",
     "duplicate field ",
     "written twice",
+    "the name takes more than 256 bytes in UTF-8",
 ];
 
 static VALIDATOR: LazyLock<jsonschema::Validator> = LazyLock::new(|| {

@@ -67,7 +67,10 @@ pub(super) fn advice(
             }
         }
         Code::MissingModel => {
-            "The body must name a model of 1 to 256 letters, digits and `._:/@+-`; where `modelHeader.required` is set, the header must as well.".to_owned()
+            "The body must name a model, as a string; where `modelHeader.required` is set, the header must as well.".to_owned()
+        }
+        Code::InvalidModelName => {
+            "A name is 1 to 256 bytes of printable UTF-8. Look for a space at an end, a line end, or a character that nobody sees.".to_owned()
         }
         Code::AmbiguousModel => format!(
             "Name the model once, and the same one in the header `{}` if that is sent.",

@@ -179,7 +179,7 @@ fn says_of_each_denial_what_to_do() {
     let body = file(r#"{"model":"llama-3.1-8b","Model":"qwen-32b"}"#)
         .display()
         .to_string();
-    let rows: [(&str, &str, &[&str], &str, &str); 17] = [
+    let rows: [(&str, &str, &[&str], &str, &str); 18] = [
         (
             "no credential",
             "",
@@ -300,9 +300,16 @@ fn says_of_each_denial_what_to_do() {
         (
             "no model's name",
             ACME,
-            &["--key-stdin", "--model", "my model"],
+            &["--key-stdin", "--model", "my model "],
+            "400 invalid_model_name",
+            "A name is 1 to 256 bytes of printable UTF-8. Look for a space at an end, a line end, or a character that nobody sees.",
+        ),
+        (
+            "an empty name",
+            ACME,
+            &["--key-stdin", "--model", ""],
             "400 missing_model",
-            "The body must name a model of 1 to 256 letters, digits and `._:/@+-`; where `modelHeader.required` is set, the header must as well.",
+            "The body must name a model, as a string; where `modelHeader.required` is set, the header must as well.",
         ),
         (
             "two models",
