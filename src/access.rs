@@ -66,6 +66,8 @@ enum Body {
 struct Judged {
     judge: Judge,
     said: Said,
+    /// The model, where the path has named it.
+    in_path: Option<ModelName>,
 }
 
 /// The proof that a request may go on, as long as its body passes. Only [`admit`] makes one.
@@ -149,7 +151,7 @@ impl Permit {
             self.judge_size(bytes.len())?;
             return Ok(Edit::Keep);
         };
-        let Judged { judge, said } = &mut **judged;
+        let Judged { judge, said, .. } = &mut **judged;
         let named = judge.frame(bytes, last)?;
         for other in named.others {
             let verdict = rules.models.check(&self.caller, &other);
@@ -202,6 +204,7 @@ pub fn admit(
         return Err(Code::ModelInQuery.into());
     }
     let mut noted = None;
+    let mut named = None;
     let body = match operation {
         Operation::Preflight => Body::Empty,
         Operation::Public => unread(target),
@@ -211,13 +214,7 @@ pub fn admit(
             Body::Empty
         }
         Operation::ShowModel => {
-            let model = target
-                .model
-                .and_then(ModelName::new)
-                .ok_or(Code::InvalidModelName)?;
-            rules
-                .mode
-                .note(rules.models.check(&caller, &model), &mut noted)?;
+            model_in_path(target, &caller, rules, &mut noted)?;
             Body::Empty
         }
         Operation::Extra => {
@@ -231,7 +228,8 @@ pub fn admit(
             unread(target)
         }
         _ => {
-            let judged = judge_body(operation, &caller, headers, has_body, rules, &mut noted)?;
+            let mut judged = judge_body(target, &caller, headers, has_body, rules, &mut noted)?;
+            named = judged.in_path.take();
             Body::Judged(Box::new(judged))
         }
     };
@@ -242,9 +240,24 @@ pub fn admit(
         caller,
         operation,
         body,
-        model: None,
+        model: named,
         noted,
     })
+}
+
+/// The model that the path names, where it names one and the caller may use it.
+fn model_in_path(
+    target: &Target<'_>,
+    caller: &Caller,
+    rules: &Rules,
+    noted: &mut Option<Denial>,
+) -> Result<Option<ModelName>, Denial> {
+    let Some(name) = &target.model else {
+        return Ok(None);
+    };
+    let model = ModelName::new(name).ok_or(Code::InvalidModelName)?;
+    rules.mode.note(rules.models.check(caller, &model), noted)?;
+    Ok(Some(model))
 }
 
 /// What may follow the headers of a path from the configuration.
@@ -265,7 +278,7 @@ fn announces_body(headers: &HeaderMap) -> bool {
 /// The judge of a body that names the model. What the headers alone can refuse is refused here, before the
 /// upstream has seen a byte.
 fn judge_body(
-    operation: Operation,
+    target: &Target<'_>,
     caller: &Caller,
     headers: &HeaderMap,
     has_body: bool,
@@ -276,8 +289,15 @@ fn judge_body(
         let missing = Err(Code::MissingCredential.into());
         rules.mode.note(missing, noted)?;
     }
+    let in_path = model_in_path(target, caller, rules, noted)?;
     let mut said = Said::read(caller, headers, rules, noted)?;
-    let repeated = said.model.take();
+    let known = match (&in_path, said.model.take()) {
+        (Some(model), Some(other)) if *model != other => return Err(Code::AmbiguousModel.into()),
+        (model, other) => model.clone().or(other),
+    };
+    if let Some(model) = &in_path {
+        said.check_base(model, rules)?;
+    }
     if headers
         .values("content-encoding")
         .any(|encoding| !encoding.eq_ignore_ascii_case(b"identity"))
@@ -285,28 +305,41 @@ fn judge_body(
         return Err(Code::UnsupportedEncoding.into());
     }
     if !has_body {
-        return Err(Code::MissingModel.into());
+        let code = match in_path {
+            Some(_) => Code::MalformedBody,
+            None => Code::MissingModel,
+        };
+        return Err(code.into());
     }
     let length = headers
         .first("content-length")
         .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
-    if operation.model_in() == Some(ModelIn::Form) {
+    let operation = target.operation;
+    let judge = if operation.model_in() == Some(ModelIn::Form) {
         let boundary = Boundary::of(headers).ok_or(Code::MalformedBody)?;
-        let judge = Judge::of_form(&boundary, repeated, length, &rules.members);
-        return Ok(Judged { judge, said });
-    }
-    let also = match operation {
-        Operation::Chat | Operation::Completions
-            if rules.models.may_ask_for_usage(repeated.as_ref()) =>
-        {
-            let wanted = rules.models.asks_for_usage(repeated.as_ref());
-            Also::Usage(Box::new(Ask::new(length, wanted)))
-        }
-        Operation::Responses if !rules.allow_background => Also::Background,
-        _ => Also::Nothing,
+        Judge::of_form(&boundary, known, length, &rules.members)
+    } else {
+        let also = match operation {
+            Operation::Chat | Operation::Completions
+                if rules.models.may_ask_for_usage(known.as_ref()) =>
+            {
+                let wanted = rules.models.asks_for_usage(known.as_ref());
+                Also::Usage(Box::new(Ask::new(length, wanted)))
+            }
+            Operation::Responses if !rules.allow_background => Also::Background,
+            _ => Also::Nothing,
+        };
+        Judge::new(known, length, also, &rules.members)
     };
-    let judge = Judge::new(repeated, length, also, &rules.members);
-    Ok(Judged { judge, said })
+    Ok(Judged {
+        judge: if in_path.is_some() {
+            judge.behind_path()
+        } else {
+            judge
+        },
+        said,
+        in_path,
+    })
 }
 
 fn identity_of(caller: &Caller) -> Result<&Identity, Code> {

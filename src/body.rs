@@ -33,11 +33,13 @@ pub enum Also {
 #[derive(Debug)]
 pub struct Judge {
     body: Body,
-    /// The model that the header named; the body has to agree.
+    /// The model that a header or the path named; the body has to agree.
     expected: Option<ModelName>,
     content_length: Option<u64>,
     seen: u64,
     named: bool,
+    /// The body need not name the model, because the path does.
+    may_be_silent: bool,
     /// What other members than `model` say.
     others: Named,
     members: Rc<Members>,
@@ -102,10 +104,18 @@ impl Judge {
             content_length,
             seen: 0,
             named: false,
+            may_be_silent: false,
             others: Named::default(),
             members: Rc::clone(members),
             closing: None,
         }
+    }
+
+    /// The same for a body that need not name the model, because the path has named the expected one.
+    #[must_use]
+    pub const fn behind_path(mut self) -> Self {
+        self.may_be_silent = true;
+        self
     }
 
     /// Its request for usage, where the body may be changed to make one.
@@ -179,7 +189,7 @@ impl Judge {
             .seen
             .saturating_add(bytes.len().try_into().unwrap_or(u64::MAX));
         let model = self.model()?;
-        if closed && !self.named {
+        if closed && !self.named && !self.may_be_silent {
             return Err(Code::MissingModel.into());
         }
         // Behind an HTTP/1 upstream the frame that reaches the content-length is the end of the request, whatever

@@ -82,6 +82,17 @@ pub(crate) struct Config<'a> {
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "BodyConfig"))]
     pub(crate) body: Option<&'a RawValue>,
+    /// What may stand in front of the paths of the table of operations, beside `/openai`, `/anthropic` and `/cohere`: plain
+    /// segments, of which `*` is any one, such as `/*/*/v1` for `/<namespace>/<name>/v1/…`. A `/v1` at the end is the one
+    /// of the table. What stands in the place of a `*` is not judged. See [prefixes](#prefixes-and-versions).
+    #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "Vec<String>"))]
+    pub(crate) path_prefixes: Option<&'a RawValue>,
+    /// Which paths of the table of operations are served without their `/v1` as well, for clients whose base URL lacks it.
+    /// See [versions](#prefixes-and-versions).
+    #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "WithoutVersionConfig"))]
+    pub(crate) paths_without_version: Option<&'a RawValue>,
     /// Paths outside the table of operations, for these groups, in every mode.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "Vec<ExtraPathConfig>"))]
@@ -403,6 +414,19 @@ pub(crate) struct BodyConfig {
     /// Members of [the list](#members) that pass unread. What names models there is not judged any more.
     #[serde(default)]
     pub(crate) allow: Vec<String>,
+}
+
+/// Which paths are served without their `/v1` as well.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum WithoutVersionConfig {
+    /// Those that no server serves as something else.
+    Unambiguous,
+    /// All of them.
+    All,
+    /// None.
+    None,
 }
 
 /// A path outside the table of operations, for members of `groups`.

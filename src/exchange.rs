@@ -19,7 +19,7 @@ use crate::headers::HeaderMap;
 use crate::identity::{Caller, identify};
 use crate::metrics::Labels;
 use crate::model_name::ModelName;
-use crate::operation::{self, Operation};
+use crate::operation::{self, Operation, why_refused};
 use crate::policy::Policy;
 use crate::record::{Ending, Facts, Record, Times};
 use crate::rewrite::ask::Edit;
@@ -201,7 +201,8 @@ impl Exchange {
         let caller = self.caller(host, &headers, &policy)?;
         let identity = caller.identity();
         self.tenant = identity.map(|identity| Rc::clone(&identity.tenant().name));
-        let permit = access::admit(caller, &target?, &headers, has_body, &policy.access)?;
+        let target = target.map_err(|code| refusal(code, &headers))?;
+        let permit = access::admit(caller, &target, &headers, has_body, &policy.access)?;
         let pending = forward::forward(permit, &headers, has_body, &policy);
         Ok(pending.write(|changes| host.apply(changes))?)
     }
@@ -341,6 +342,17 @@ impl Exchange {
             dropped_by_scheduler: self.reply.dropped_by_scheduler,
             attempts: sent.then(attempts).flatten().unwrap_or_default(),
         }
+    }
+}
+
+/// The refusal of a request whose method and path are not understood, with the reason where it is known.
+#[cold]
+fn refusal(code: Code, headers: &HeaderMap) -> Denial {
+    let path = headers.first(":path").unwrap_or_default();
+    let why = std::str::from_utf8(path).ok().and_then(why_refused);
+    match why.filter(|_| code == Code::OperationNotAllowed) {
+        Some(why) => Denial::operation_not_allowed(why),
+        None => code.into(),
     }
 }
 

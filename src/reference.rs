@@ -17,7 +17,9 @@ use crate::forward::{DESCRIBING, FAIRNESS, OBJECTIVE, TENANT};
 use crate::members::{NAMING, STEERING};
 use crate::meter::{self, Missing};
 use crate::metrics::{Kind, Metric};
-use crate::operation::{INFERENCE, ModelIn, Operation};
+use crate::operation::{
+    AMBIGUOUS, DEPLOYED, DEPLOYMENTS, Fate, INFERENCE, ModelIn, Operation, REFUSED, ROUTES,
+};
 use crate::owned_headers::{OWNED, SPARED};
 use crate::query;
 use crate::record::{BY_GATEWAY, Facts, Outcome, Record};
@@ -27,7 +29,7 @@ use crate::rewrite::{ask, models};
 type Table = (&'static str, fn() -> String);
 
 /// What may stand on the page, each once.
-const TABLES: [Table; 17] = [
+const TABLES: [Table; 20] = [
     ("configuration", configuration::tables),
     ("denials", denials),
     ("denied reply", denied_reply),
@@ -43,7 +45,10 @@ const TABLES: [Table; 17] = [
     ("operations", operations),
     ("outcome", outcomes),
     ("path prefixes", path_prefixes),
+    ("paths without a version", paths_without_version),
     ("reason", reasons),
+    ("refused paths", refused_paths),
+    ("routes", routes),
     ("usage_source", usage_sources),
 ];
 
@@ -235,10 +240,56 @@ fn operations() -> String {
     )
 }
 
+fn paths_without_version() -> String {
+    let rows = AMBIGUOUS.iter().map(|(path, meaning)| {
+        let path = match *path {
+            "/models/" => "/models/{model}",
+            path => path,
+        };
+        [code(path), (*meaning).to_owned()]
+    });
+    let rows: Vec<_> = rows.collect();
+    let azure = DEPLOYED.map(|path| format!("{DEPLOYMENTS}{{model}}{path}"));
+    format!(
+        "{}\nThe paths of Azure OpenAI: {}.\n",
+        table(["path", "is, to other servers"], rows),
+        codes(azure.iter().map(String::as_str))
+    )
+}
+
+fn refused_paths() -> String {
+    let rows = REFUSED.iter().map(|family| {
+        let paths = family
+            .paths
+            .iter()
+            .map(|path| match path.strip_suffix('/') {
+                Some(path) => format!("{path}/{{id}}"),
+                None => (*path).to_owned(),
+            });
+        let paths: Vec<String> = paths.collect();
+        [
+            codes(paths.iter().map(String::as_str)),
+            family.reason.to_owned(),
+        ]
+    });
+    table(["paths", "what the client is told"], rows)
+}
+
+fn routes() -> String {
+    let rows = ROUTES.iter().map(|(server, fate, routes)| {
+        let fate = match fate {
+            Fate::Served(operation) => code(operation.as_str()),
+            Fate::Refused(why) => why.reason().to_owned(),
+        };
+        [(*server).to_owned(), codes(routes.split(", ")), fate]
+    });
+    table(["server", "method and path", "what becomes of it"], rows)
+}
+
 fn path_prefixes() -> String {
     use crate::operation::PREFIXES;
     format!(
-        "Under these paths, and under the same with {} in front.\n",
+        "Under these paths, and under the same with {} in front, or a prefix of `pathPrefixes`, or both.\n",
         codes(PREFIXES)
     )
 }

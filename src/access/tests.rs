@@ -1,5 +1,6 @@
 mod model_headers;
 mod names;
+mod paths;
 
 use wasm_bindgen_test::wasm_bindgen_test;
 

@@ -6,6 +6,7 @@ mod credentials;
 mod headers;
 mod issuers;
 mod keys;
+mod paths;
 mod trusted_headers;
 
 #[cfg(feature = "command")]
@@ -20,16 +21,16 @@ use std::rc::Rc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use sha2::{Digest as _, Sha256};
 
-use super::faults::{read, read_list};
+use super::faults::read;
 use super::{
-    AccessConfig, Config, Entries, ExtraPathConfig, FairnessConfig, FairnessFrom, Fault,
-    MeteringConfig, ModeConfig, ModelConfig, ModelHeaderConfig, PublicPathConfig, TenantConfig,
+    AccessConfig, Config, Entries, FairnessConfig, FairnessFrom, Fault, MeteringConfig, ModeConfig,
+    ModelConfig, ModelHeaderConfig, TenantConfig,
 };
 use crate::access::{Mode, ModelEntry, ModelHeader, ModelRules, Rule, Rules, StreamUsage};
 use crate::identity::{Fairness, Identities};
 use crate::metrics::{ANONYMOUS, OTHER, UNKNOWN};
 use crate::model_name::{self, ModelName, ModelPattern};
-use crate::operation::{ExtraPath, PathRule, Paths};
+use crate::operation::Paths;
 use crate::policy::{Metering, Policy};
 use crate::tenant::{GroupId, GroupSet, Groups, Tenant};
 
@@ -113,6 +114,8 @@ impl Compiler<'_> {
             self.admitted_header(&config, &sources, &model_header, trusted_headers.as_ref());
         let owned = self.owned_headers(&config);
         let members = self.members(&config);
+        let prefixes = self.path_prefixes(&config);
+        let without_version = self.without_version(&config);
         let extra_paths = self.extra_paths(&config);
         let public_paths = self.public_paths(&config);
         let fairness = self.fairness(&config);
@@ -136,6 +139,8 @@ impl Compiler<'_> {
             paths: Paths {
                 public: public_paths,
                 extra: extra_paths,
+                prefixes,
+                without_version,
             },
             identities: Identities {
                 keys,
@@ -297,46 +302,6 @@ impl Compiler<'_> {
                 name: self.header_name("modelHeader.name", &header.name),
                 required: header.required,
             },
-        }
-    }
-
-    fn extra_paths(&mut self, config: &Config<'_>) -> Vec<ExtraPath> {
-        let entries =
-            read_list::<ExtraPathConfig>(config.extra_paths, "extraPaths", &mut self.faults);
-        let mut extra_paths = Vec::with_capacity(entries.len());
-        for (path, entry) in entries {
-            let rule = self.path_rule(&path, &entry.method, &entry.path, entry.body);
-            extra_paths.push(ExtraPath {
-                rule,
-                groups: self.group_set(&entry.groups),
-            });
-        }
-        extra_paths
-    }
-
-    fn public_paths(&mut self, config: &Config<'_>) -> Vec<PathRule> {
-        let entries =
-            read_list::<PublicPathConfig>(config.public_paths, "publicPaths", &mut self.faults);
-        entries
-            .into_iter()
-            .map(|(path, entry)| self.path_rule(&path, &entry.method, &entry.path, entry.body))
-            .collect()
-    }
-
-    fn path_rule(&mut self, at: &str, method: &str, path: &str, takes_body: bool) -> PathRule {
-        if !is_token(method) || method.chars().any(|letter| letter.is_ascii_lowercase()) {
-            self.fault(
-                format!("{at}.method"),
-                "expected an HTTP method in upper case such as `POST`",
-            );
-        }
-        if !crate::operation::is_plain_path(path.as_bytes()) {
-            self.fault(format!("{at}.path"), "expected an exact path that starts with `/`, without `%`, `?`, `;`, `\\`, empty or dot segments");
-        }
-        PathRule {
-            method: method.into(),
-            path: path.into(),
-            takes_body,
         }
     }
 

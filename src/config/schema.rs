@@ -163,6 +163,12 @@ fn plain_path() -> Value {
     json!({"pattern": format!("^/(?:{segment}/)*(?:{segment})?$"), "examples": ["/health"]})
 }
 
+/// As [`PathPrefix::parse`](crate::operation::PathPrefix::parse) has it.
+fn path_prefix() -> Value {
+    let segment = r#"(?!(?:\.\.?|deployments|engines)(?:/|$))(?:\*|[!"$&-)+-.0-:<->@-\[\]-~]+)"#;
+    json!({"pattern": format!("^(?!/v1$)(?:/{segment})+$"), "examples": ["/*/*/v1"]})
+}
+
 /// A claim's name, or the names on the way to it.
 fn claim(examples: Value) -> Value {
     let name = json!({"type": "string", "pattern": r"^[^\u0000]+$"});
@@ -270,6 +276,8 @@ fn rules() -> Vec<(&'static str, Value)> {
             "modelHeader",
             json!({"default": {"name": DEFAULT_MODEL_HEADER}}),
         ),
+        ("pathPrefixes[]", path_prefix()),
+        ("pathsWithoutVersion", json!({"default": "unambiguous"})),
         ("extraPaths[].method", method()),
         ("extraPaths[].path", plain_path()),
         ("publicPaths[].method", method()),

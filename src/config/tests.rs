@@ -76,6 +76,23 @@ fn accepts_the_demo_and_its_variations() {
             ),
         ),
         (
+            "prefixes",
+            demo_with(
+                "/pathPrefixes",
+                json!([
+                    "/*/*/v1",
+                    "/team-a",
+                    "/x/*",
+                    "/v1/v1",
+                    "/deployments-of/engine"
+                ]),
+            ),
+        ),
+        (
+            "paths without a version",
+            demo_with("/pathsWithoutVersion", json!("none")),
+        ),
+        (
             "a model with a base",
             demo_with(
                 "/models/通义 [1]",
@@ -267,6 +284,46 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
                 json!([{"method": "post", "path": "/x", "groups": []}]),
             ),
             "extraPaths[0].method: expected an HTTP method in upper case such as `POST`",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/a/"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "a"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/v1"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/a*/v1"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/a%20b"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/a/../b"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/openai/deployments/*"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/engines/*"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathsWithoutVersion", json!("yes")),
+            "pathsWithoutVersion: expected one of `unambiguous`, `all`, `none`",
         ),
         (
             json!({"models": {"m": {"access": "anonymous"}}}),

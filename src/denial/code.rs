@@ -171,9 +171,10 @@ codes! {
         message: "The body must be one complete JSON object in UTF-8 with nothing after it, or, where a file is uploaded, one complete and plainly written multipart form.",
         remedy: "Send valid JSON, or the form as client libraries write it.",
     }
-    /// There is a `%`, `\`, `;`, an empty or a dot segment in the path.
+    /// There is a `%`, `\`, `;`, an empty or a dot segment in the path; or the model in it, which alone may be
+    /// percent-encoded, holds one of these after decoding, or is no UTF-8.
     MalformedPath = "malformed_path", status: 400 {
-        message: "The path must be written plainly: no `%`, `\\`, `;`, empty or dot segments.",
+        message: "The path must be written plainly: no `%` but in the name of a model, no `\\`, `;`, empty or dot segments.",
         remedy: "Write the path plainly.",
     }
     /// A body follows where none belongs: behind a list or a model of it, a preflight, or a path of `publicPaths` or

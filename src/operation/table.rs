@@ -16,6 +16,36 @@ pub enum ModelIn {
 /// Prefixes under which gateways serve the same APIs.
 pub(crate) const PREFIXES: [&str; 3] = ["/openai", "/anthropic", "/cohere"];
 
+/// Paths that other servers serve as something else than what the table means when their `/v1` is missing, and as what.
+pub(crate) const AMBIGUOUS: [(&str, &str); 4] = [
+    (
+        "/completions",
+        "llama.cpp's own API, whose body and reply are others",
+    ),
+    (
+        "/embeddings",
+        "llama.cpp's own API, whose reply is another and tells no tokens",
+    ),
+    ("/embed", "TEI's own API, whose body names no model"),
+    ("/models/", "events of its router in llama.cpp"),
+];
+
+/// Where Azure `OpenAI` has the model in the path: what stands before it.
+pub(crate) const DEPLOYMENTS: &str = "/openai/deployments/";
+
+/// What stands behind it: paths of the table without their `/v1`.
+pub(crate) const DEPLOYED: [&str; 9] = [
+    "/chat/completions",
+    "/completions",
+    "/embeddings",
+    "/images/generations",
+    "/images/edits",
+    "/images/variations",
+    "/audio/speech",
+    "/audio/transcriptions",
+    "/audio/translations",
+];
+
 /// A row has what the reference says of the operation, its label value, what its reply is metered as, what the body that
 /// must name a model is written in, whether anybody is asked who they are, and its paths.
 macro_rules! operations {
@@ -95,7 +125,7 @@ operations! {
     /// OpenAI responses.
     Responses = "responses" {
         metered: Generate, model_in: Some(Json), needs_identity: true,
-        paths: ["/v1/responses"],
+        paths: ["/v1/responses", "/v1/responses/compact"],
     }
     /// Anthropic messages.
     Messages = "messages" {
@@ -134,6 +164,22 @@ operations! {
     Classify = "classify" {
         metered: Embed, model_in: Some(Json), needs_identity: true,
         paths: ["/v1/classify", "/classify"],
+    }
+
+    /// Text in tokens; generates nothing.
+    Tokenize = "tokenize" {
+        metered: Other, model_in: Some(Json), needs_identity: true,
+        paths: ["/tokenize", "/v1/tokenize"],
+    }
+    /// Tokens in text; generates nothing.
+    Detokenize = "detokenize" {
+        metered: Other, model_in: Some(Json), needs_identity: true,
+        paths: ["/detokenize", "/v1/detokenize"],
+    }
+    /// OpenAI moderations.
+    Moderations = "moderations" {
+        metered: Other, model_in: Some(Json), needs_identity: true,
+        paths: ["/v1/moderations"],
     }
 
     // Images and audio.

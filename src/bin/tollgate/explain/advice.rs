@@ -83,7 +83,7 @@ pub(super) fn advice(
             "Send one whole JSON object in UTF-8, or, where a file is uploaded, one plainly written form.".to_owned()
         }
         Code::MalformedPath => {
-            "Write the path without `%`, `\\`, `;`, empty and dot segments.".to_owned()
+            "Write the path without `%`, `\\`, `;`, empty and dot segments; only the model in a path may be percent-encoded, once.".to_owned()
         }
         Code::BodyNotAllowed => {
             "Send the request without a body. A path of `publicPaths` or `extraPaths` takes one with `body: true`; nobody reads it then.".to_owned()

@@ -6,7 +6,7 @@ use super::{Carrier, Lines};
 use crate::yaml::{Node, Value};
 
 /// The sections of a configuration, to know one by.
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 17] = [
     "tenants",
     "keys",
     "keysFrom",
@@ -16,6 +16,8 @@ const SECTIONS: [&str; 15] = [
     "models",
     "modelHeader",
     "admittedHeader",
+    "pathPrefixes",
+    "pathsWithoutVersion",
     "extraPaths",
     "publicPaths",
     "hideDeniedModels",
