@@ -23,7 +23,6 @@ pub(crate) use self::table::{AMBIGUOUS, DEPLOYED, DEPLOYMENTS, INFERENCE, PREFIX
 pub use self::table::{ModelIn, Operation};
 use crate::denial::{Code, Dialect};
 use crate::headers::HeaderMap;
-use crate::meter::Work;
 use crate::tenant::GroupSet;
 
 /// An exact method and path from the configuration.
@@ -103,8 +102,7 @@ pub struct Target<'a> {
 }
 
 /// Finds the operation of a request. `has_body` says whether bytes follow the headers. Configured public paths come
-/// first, then the table, then `extraPaths`, which also come before what generates nothing: a server may take no model
-/// there.
+/// first, then the table, then `extraPaths`; those come before an operation that [may be one](Operation::may_be_extra).
 ///
 /// # Errors
 /// [`Code::MalformedPath`] for a path that cannot be read in one way only, [`Code::OperationNotAllowed`] for everything
@@ -161,9 +159,8 @@ pub fn target<'a>(
         return Ok(configured(Operation::Public, rule));
     }
     let listed = listed.map(|listed| found(listed.operation, listed.model.map(Cow::Borrowed)));
-    let counts = |target: &Target<'_>| target.operation.metered() != Work::Other;
     match listed {
-        Some(target) if counts(&target) || paths.extra.is_empty() => return Ok(target),
+        Some(target) if !target.operation.may_be_extra() => return Ok(target),
         _ => {}
     }
     let mut extra = paths.extra.iter();

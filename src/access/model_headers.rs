@@ -69,14 +69,17 @@ impl Said {
     }
 }
 
-/// The model that a header names.
+/// The model that a header names. A comma may be what somebody on the way has joined two headers with (RFC 9110, section
+/// 5.3), so it is none of a name here.
 fn model_in(headers: &HeaderMap, name: &str) -> Result<Option<ModelName>, Code> {
     match headers.unique(name) {
         Occurrence::Absent => Ok(None),
         Occurrence::Repeated => Err(Code::AmbiguousModel),
         Occurrence::Single(b"") => Err(Code::MissingModel),
         Occurrence::Single(value) => {
-            let model = std::str::from_utf8(value).ok().and_then(ModelName::new);
+            let text = std::str::from_utf8(value).ok();
+            let text = text.filter(|text| !text.contains(','));
+            let model = text.and_then(ModelName::new);
             model.map(Some).ok_or(Code::AmbiguousModel)
         }
     }

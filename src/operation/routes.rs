@@ -438,7 +438,5 @@ pub fn is_unjudged_inference(path: &str) -> bool {
 #[must_use]
 pub fn is_in_table(path: &str) -> bool {
     let mut judged = super::INFERENCE.iter();
-    judged.any(|(known, operation)| {
-        *known == path && operation.metered() != crate::meter::Work::Other
-    })
+    judged.any(|(known, operation)| *known == path && !operation.may_be_extra())
 }

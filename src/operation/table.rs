@@ -92,6 +92,13 @@ macro_rules! operations {
                 }
             }
 
+            /// Whether an entry of `extraPaths` comes before it. Nothing works there that tokens are counted of, and some
+            /// servers take no model, whose clients would be turned away.
+            #[must_use]
+            pub const fn may_be_extra(self) -> bool {
+                matches!(self, Self::Tokenize | Self::Detokenize | Self::Moderations)
+            }
+
             /// Whether the body must name a model, which is then judged.
             #[must_use]
             pub const fn names_model(self) -> bool {

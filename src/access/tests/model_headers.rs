@@ -114,6 +114,12 @@ fn they_go_on_where_they_agree_with_the_body() {
             Err(Code::AmbiguousModel),
         ),
         (
+            "two in one",
+            &[(NAME, "llama-3.1-8b,qwen-3-32b")],
+            llama,
+            Err(Code::AmbiguousModel),
+        ),
+        (
             "other spellings are removed",
             &[("x_gateway_model_name", "qwen-3-32b")],
             llama,

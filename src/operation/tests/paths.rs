@@ -263,12 +263,25 @@ fn tokens_and_moderations_are_judged_unless_the_operator_lets_them_through() {
         |path: &str| json!({"extraPaths": [{"method": "POST", "path": path, "groups": []}]});
     for (path, expected) in [
         ("/tokenize", Operation::Extra),
-        ("/v1/messages/count_tokens", Operation::Extra),
+        ("/v1/moderations", Operation::Extra),
+        ("/v1/messages/count_tokens", Operation::CountTokens),
         ("/v1/chat/completions", Operation::Chat),
         ("/v1/responses/compact", Operation::Responses),
     ] {
         assert_eq!(found("POST", path, &extra(path)), plain(expected), "{path}");
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn no_extra_path_comes_before_the_list_of_models() {
+    let extra = json!({"extraPaths": [
+        {"method": "GET", "path": "/v1/models", "groups": []},
+        {"method": "GET", "path": "/v1/models/m", "groups": []},
+    ]});
+    let list = found("GET", "/v1/models", &extra);
+    assert_eq!(list, plain(Operation::ListModels));
+    let show = found("GET", "/v1/models/m", &extra);
+    assert_eq!(show, named(Operation::ShowModel, "m"));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
