@@ -1,6 +1,7 @@
 //! Caller + operation + model ▶ [`Permit`], or a refusal.
 
 mod mode;
+mod model_headers;
 mod rules;
 mod spelling;
 
@@ -9,7 +10,7 @@ use std::rc::Rc;
 use crate::body::{Also, Judge};
 use crate::denial::{Code, Denial};
 use crate::form::Boundary;
-use crate::headers::{HeaderMap, Occurrence};
+use crate::headers::HeaderMap;
 use crate::identity::{Caller, Identity};
 use crate::members::Members;
 use crate::model_name::ModelName;
@@ -19,6 +20,8 @@ use crate::quota::Asked;
 use crate::rewrite::ask::{Ask, Edit};
 
 pub use mode::{Mode, settle};
+pub(crate) use model_headers::ROUTER_HEADERS;
+use model_headers::Said;
 pub(crate) use rules::ModelEntry;
 pub use rules::{MatchingRule, ModelRules, Rule, StreamUsage};
 
@@ -56,18 +59,27 @@ enum Body {
     /// Whatever the configuration lets pass on this path.
     Unread,
     /// The body of an operation that names its model there.
-    Judged(Box<Judge>),
+    Judged(Box<Judged>),
     /// The same, once it has passed.
     Passed(Option<Box<Ask>>),
 }
 
 /// What becomes of a frame of a body that may pass.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Judged {
+pub struct Verdict {
     /// How it moves on.
     pub edit: Edit,
     /// What the body says of its cost, with the frame that closes it, where [limits](Rules::reads_cost) need it.
     pub asked: Option<Asked>,
+}
+
+/// A body that is being judged.
+#[derive(Debug)]
+struct Judged {
+    judge: Judge,
+    said: Said,
+    /// The model, where the path has named it.
+    in_path: Option<ModelName>,
 }
 
 /// The proof that a request may go on, as long as its body passes. Only [`admit`] makes one.
@@ -93,6 +105,13 @@ impl Permit {
     #[must_use]
     pub const fn reads_body(&self) -> bool {
         matches!(self.body, Body::Judged(_))
+    }
+
+    /// Whether this header goes on because it has been judged with the model.
+    #[must_use]
+    pub fn has_judged(&self, header: &[u8]) -> bool {
+        let mut routers = ROUTER_HEADERS.iter();
+        self.operation.names_model() && routers.any(|name| name.as_bytes() == header)
     }
 
     /// Whether nothing may follow the headers.
@@ -128,7 +147,7 @@ impl Permit {
     #[must_use]
     pub fn ask(&self) -> Option<&Ask> {
         match &self.body {
-            Body::Judged(judge) => judge.ask(),
+            Body::Judged(judged) => judged.judge.ask(),
             Body::Passed(ask) => ask.as_deref(),
             Body::Empty | Body::Unread => None,
         }
@@ -139,20 +158,22 @@ impl Permit {
     ///
     /// # Errors
     /// The refusal of the whole request.
-    pub fn judge(&mut self, bytes: &[u8], last: bool, rules: &Rules) -> Result<Judged, Denial> {
-        let Body::Judged(judge) = &mut self.body else {
+    pub fn judge(&mut self, bytes: &[u8], last: bool, rules: &Rules) -> Result<Verdict, Denial> {
+        let Body::Judged(judged) = &mut self.body else {
             self.judge_size(bytes.len())?;
-            return Ok(Judged {
+            return Ok(Verdict {
                 edit: Edit::Keep,
                 asked: None,
             });
         };
+        let Judged { judge, said, .. } = &mut **judged;
         let named = judge.frame(bytes, last)?;
         for other in named.others {
             let verdict = rules.models.check(&self.caller, &other);
             rules.mode.note(verdict, &mut self.noted)?;
         }
         if let Some(model) = named.model {
+            said.check_base(&model, rules)?;
             let verdict = rules.models.check(&self.caller, &model);
             rules.mode.note(verdict, &mut self.noted)?;
             if let Some(ask) = judge.ask_mut() {
@@ -165,7 +186,7 @@ impl Permit {
             // Replies may take long; what has read the request is of no more use.
             self.body = Body::Passed(judge.take_ask());
         }
-        Ok(Judged {
+        Ok(Verdict {
             edit,
             asked: named.asked,
         })
@@ -218,6 +239,7 @@ pub fn admit(
         return Err(Code::ModelInQuery.into());
     }
     let mut noted = None;
+    let mut named = None;
     let body = match operation {
         Operation::Preflight => Body::Empty,
         Operation::Public => unread(target),
@@ -227,13 +249,7 @@ pub fn admit(
             Body::Empty
         }
         Operation::ShowModel => {
-            let model = target
-                .model
-                .and_then(ModelName::new)
-                .ok_or(Code::OperationNotAllowed)?;
-            rules
-                .mode
-                .note(rules.models.check(&caller, &model), &mut noted)?;
+            model_in_path(target, &caller, rules, &mut noted)?;
             Body::Empty
         }
         Operation::Extra => {
@@ -247,12 +263,9 @@ pub fn admit(
             unread(target)
         }
         _ => {
-            let judge = judge_body(operation, &caller, headers, has_body, rules, &mut noted)?;
-            Body::Judged(Box::new(if rules.reads_cost {
-                judge.with_cost()
-            } else {
-                judge
-            }))
+            let mut judged = judge_body(target, &caller, headers, has_body, rules, &mut noted)?;
+            named = judged.in_path.take();
+            Body::Judged(Box::new(judged))
         }
     };
     if matches!(body, Body::Empty) && announces_body(headers) {
@@ -262,9 +275,24 @@ pub fn admit(
         caller,
         operation,
         body,
-        model: None,
+        model: named,
         noted,
     })
+}
+
+/// The model that the path names, where it names one and the caller may use it.
+fn model_in_path(
+    target: &Target<'_>,
+    caller: &Caller,
+    rules: &Rules,
+    noted: &mut Option<Denial>,
+) -> Result<Option<ModelName>, Denial> {
+    let Some(name) = &target.model else {
+        return Ok(None);
+    };
+    let model = ModelName::new(name).ok_or(Code::InvalidModelName)?;
+    rules.mode.note(rules.models.check(caller, &model), noted)?;
+    Ok(Some(model))
 }
 
 /// What may follow the headers of a path from the configuration.
@@ -285,32 +313,26 @@ fn announces_body(headers: &HeaderMap) -> bool {
 /// The judge of a body that names the model. What the headers alone can refuse is refused here, before the
 /// upstream has seen a byte.
 fn judge_body(
-    operation: Operation,
+    target: &Target<'_>,
     caller: &Caller,
     headers: &HeaderMap,
     has_body: bool,
     rules: &Rules,
     noted: &mut Option<Denial>,
-) -> Result<Judge, Denial> {
+) -> Result<Judged, Denial> {
     if matches!(caller, Caller::Anonymous) && !rules.models.admit_anonymous {
         let missing = Err(Code::MissingCredential.into());
         rules.mode.note(missing, noted)?;
     }
-    let repeated = match headers.unique(&rules.model_header.name) {
-        Occurrence::Repeated => return Err(Code::AmbiguousModel.into()),
-        Occurrence::Absent if rules.model_header.required => return Err(Code::MissingModel.into()),
-        Occurrence::Absent => None,
-        Occurrence::Single(value) => {
-            let text = std::str::from_utf8(value).map_err(|_| Code::AmbiguousModel)?;
-            let model = ModelName::new(text).ok_or(if text.is_empty() {
-                Code::MissingModel
-            } else {
-                Code::AmbiguousModel
-            })?;
-            rules.mode.note(rules.models.check(caller, &model), noted)?;
-            Some(model)
-        }
+    let in_path = model_in_path(target, caller, rules, noted)?;
+    let mut said = Said::read(caller, headers, rules, noted)?;
+    let known = match (&in_path, said.model.take()) {
+        (Some(model), Some(other)) if *model != other => return Err(Code::AmbiguousModel.into()),
+        (model, other) => model.clone().or(other),
     };
+    if let Some(model) = &in_path {
+        said.check_base(model, rules)?;
+    }
     if headers
         .values("content-encoding")
         .any(|encoding| !encoding.eq_ignore_ascii_case(b"identity"))
@@ -318,26 +340,46 @@ fn judge_body(
         return Err(Code::UnsupportedEncoding.into());
     }
     if !has_body {
-        return Err(Code::MissingModel.into());
+        let code = match in_path {
+            Some(_) => Code::MalformedBody,
+            None => Code::MissingModel,
+        };
+        return Err(code.into());
     }
     let length = headers
         .first("content-length")
         .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
-    if operation.model_in() == Some(ModelIn::Form) {
+    let operation = target.operation;
+    let judge = if operation.model_in() == Some(ModelIn::Form) {
         let boundary = Boundary::of(headers).ok_or(Code::MalformedBody)?;
-        return Ok(Judge::of_form(&boundary, repeated, length, &rules.members));
-    }
-    let also = match operation {
-        Operation::Chat | Operation::Completions
-            if rules.models.may_ask_for_usage(repeated.as_ref()) =>
-        {
-            let wanted = rules.models.asks_for_usage(repeated.as_ref());
-            Also::Usage(Box::new(Ask::new(length, wanted)))
-        }
-        Operation::Responses if !rules.allow_background => Also::Background,
-        _ => Also::Nothing,
+        Judge::of_form(&boundary, known, length, &rules.members)
+    } else {
+        let also = match operation {
+            Operation::Chat | Operation::Completions
+                if rules.models.may_ask_for_usage(known.as_ref()) =>
+            {
+                let wanted = rules.models.asks_for_usage(known.as_ref());
+                Also::Usage(Box::new(Ask::new(length, wanted)))
+            }
+            Operation::Responses if !rules.allow_background => Also::Background,
+            _ => Also::Nothing,
+        };
+        Judge::new(known, length, also, &rules.members)
     };
-    Ok(Judge::new(repeated, length, also, &rules.members))
+    let judge = if in_path.is_some() {
+        judge.behind_path()
+    } else {
+        judge
+    };
+    Ok(Judged {
+        judge: if rules.reads_cost {
+            judge.with_cost()
+        } else {
+            judge
+        },
+        said,
+        in_path,
+    })
 }
 
 fn identity_of(caller: &Caller) -> Result<&Identity, Code> {

@@ -34,11 +34,13 @@ pub enum Also {
 #[derive(Debug)]
 pub struct Judge {
     body: Body,
-    /// The model that the header named; the body has to agree.
+    /// The model that a header or the path named; the body has to agree.
     expected: Option<ModelName>,
     content_length: Option<u64>,
     seen: u64,
     named: bool,
+    /// The body need not name the model, because the path does.
+    may_be_silent: bool,
     /// What other members than `model` say.
     others: Named,
     members: Rc<Members>,
@@ -107,6 +109,7 @@ impl Judge {
             content_length,
             seen: 0,
             named: false,
+            may_be_silent: false,
             others: Named::default(),
             members: Rc::clone(members),
             closing: None,
@@ -134,6 +137,13 @@ impl Judge {
             asked.data_urls = texts.files;
         }
         Some(asked)
+    }
+
+    /// The same for a body that need not name the model, because the path has named the expected one.
+    #[must_use]
+    pub const fn behind_path(mut self) -> Self {
+        self.may_be_silent = true;
+        self
     }
 
     /// Its request for usage, where the body may be changed to make one.
@@ -168,8 +178,8 @@ impl Judge {
     /// `last` says that nothing follows.
     ///
     /// # Errors
-    /// [`Code::MalformedBody`], [`Code::AmbiguousModel`], [`Code::MissingModel`], [`Code::MemberNotAllowed`],
-    /// [`Code::BackgroundNotAllowed`]: the frame must not pass.
+    /// [`Code::MalformedBody`], [`Code::AmbiguousModel`], [`Code::MissingModel`], [`Code::InvalidModelName`],
+    /// [`Code::MemberNotAllowed`], [`Code::BackgroundNotAllowed`]: the frame must not pass.
     pub fn frame(&mut self, bytes: &[u8], last: bool) -> Result<NewlyNamed, Denial> {
         let closed = match &mut self.body {
             Body::Json(scanner, also) => {
@@ -211,7 +221,7 @@ impl Judge {
             .seen
             .saturating_add(bytes.len().try_into().unwrap_or(u64::MAX));
         let model = self.model()?;
-        if closed && !self.named {
+        if closed && !self.named && !self.may_be_silent {
             return Err(Code::MissingModel.into());
         }
         // Behind an HTTP/1 upstream the frame that reaches the content-length is the end of the request, whatever
@@ -256,10 +266,14 @@ impl Judge {
                 if self.named || !found.complete {
                     return Ok(None);
                 }
-                found
-                    .string()
-                    .and_then(|text| ModelName::new(&text))
-                    .ok_or(Code::MissingModel)?
+                match found.string() {
+                    Some(text) if !text.is_empty() => {
+                        ModelName::new(&text).ok_or(Code::InvalidModelName)?
+                    }
+                    // Too long, or half of a surrogate pair.
+                    None if found.first == b'"' => return Err(Code::InvalidModelName),
+                    _ => return Err(Code::MissingModel),
+                }
             }
             Body::Form(form) => match form.model() {
                 Some(model) if !self.named => model.clone(),

@@ -71,8 +71,9 @@ pub(crate) struct Config<'a> {
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "AdmittedHeaderConfig"))]
     pub(crate) admitted_header: Option<&'a RawValue>,
-    /// The header in which a gateway in front repeats the model. If it is present, its model is checked before the body
-    /// is read. It must not be repeated, and must agree with the body.
+    /// The header in which a gateway in front repeats the model. Where present, its rule is checked before the body is
+    /// read, and it must be single and agree with the body. See [headers that name the
+    /// model](#headers-that-name-the-model).
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "ModelHeaderConfig"))]
     pub(crate) model_header: Option<&'a RawValue>,
@@ -84,7 +85,18 @@ pub(crate) struct Config<'a> {
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "BodyConfig"))]
     pub(crate) body: Option<&'a RawValue>,
-    /// Paths outside the table of operations, each for certain groups, in every mode.
+    /// What may stand in front of the paths of the table of operations, beside `/openai`, `/anthropic` and `/cohere`: plain
+    /// segments, of which `*` is any one, such as `/*/*/v1` for `/<namespace>/<name>/v1/…`. A `/v1` at the end is the one
+    /// of the table. What stands in the place of a `*` is not judged. See [prefixes](#prefixes-and-versions).
+    #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "Vec<String>"))]
+    pub(crate) path_prefixes: Option<&'a RawValue>,
+    /// Which paths of the table of operations are served without their `/v1` as well, for clients whose base URL lacks it.
+    /// See [versions](#prefixes-and-versions).
+    #[serde(borrow, default)]
+    #[cfg_attr(feature = "command", schemars(with = "WithoutVersionConfig"))]
+    pub(crate) paths_without_version: Option<&'a RawValue>,
+    /// Paths outside the table of operations, for these groups, in every mode.
     #[serde(borrow, default)]
     #[cfg_attr(feature = "command", schemars(with = "Vec<ExtraPathConfig>"))]
     pub(crate) extra_paths: Option<&'a RawValue>,
@@ -401,6 +413,10 @@ pub(crate) struct ModelConfig {
     /// `metering.streamUsage` for this model. Omitted means that of `metering`.
     #[serde(default)]
     pub(crate) stream_usage: Option<StreamUsageConfig>,
+    /// Of an adapter, the model that it belongs to: what a body-based router in front has to say in
+    /// [`x-gateway-base-model-name`](#headers-that-name-the-model). Once any model has one, a model without is its own base.
+    #[serde(default)]
+    pub(crate) base_model: Option<String>,
 }
 
 /// Access without a list of groups.
@@ -454,6 +470,19 @@ pub(crate) struct BodyConfig {
     /// Members of [the list](#members) to let pass unread. Models that they name are no longer checked.
     #[serde(default)]
     pub(crate) allow: Vec<String>,
+}
+
+/// Which paths are served without their `/v1` as well.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum WithoutVersionConfig {
+    /// Those that no server serves as something else.
+    Unambiguous,
+    /// All of them.
+    All,
+    /// None.
+    None,
 }
 
 /// A path outside the table of operations, for members of `groups`.

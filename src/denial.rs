@@ -128,6 +128,15 @@ impl Denial {
         }
     }
 
+    /// The refusal of a method and path, with what is known of them, which is nothing that the client sent.
+    #[must_use]
+    pub fn operation_not_allowed(why: String) -> Self {
+        Self {
+            message: why.into(),
+            ..Code::OperationNotAllowed.into()
+        }
+    }
+
     /// The refusal of what the gateway in front says, or does not say, in this header.
     #[must_use]
     pub fn of_header(code: Code, header: &str) -> Self {

@@ -13,7 +13,7 @@ mod reply;
 use std::rc::Rc;
 
 use self::reply::Reply;
-use crate::access::{self, Judged, Permit};
+use crate::access::{self, Permit, Verdict};
 use crate::denial::{Code, Denial, Dialect, request_id};
 use crate::forward::{self, Forwarded};
 use crate::headers::HeaderMap;
@@ -260,7 +260,7 @@ impl Exchange {
             return Ok(permit.judge_size(size)?);
         }
         let bytes = host.frame(Body::Request, size)?;
-        let Judged { edit, asked } = permit.judge(&bytes, last, &policy.access)?;
+        let Verdict { edit, asked } = permit.judge(&bytes, last, &policy.access)?;
         if let Some(asked) = asked {
             self.holds = Some(limits::hold(host, policy, permit, &asked)?);
         }

@@ -114,8 +114,8 @@ impl Form {
     /// Reads the next bytes; chunks may end anywhere.
     ///
     /// # Errors
-    /// [`Code::MalformedBody`] for a form that readers may interpret differently, [`Code::AmbiguousModel`] for a second
-    /// field that can be read as `model`, [`Code::MissingModel`] for a value that is not a [`ModelName`],
+    /// [`Code::MalformedBody`] for what readers may read differently, [`Code::AmbiguousModel`] for a second field that
+    /// can be taken for `model`, [`Code::MissingModel`] for an empty value, [`Code::InvalidModelName`] for one that is no [`ModelName`],
     /// [`Code::MemberNotAllowed`] for a [refused field](Self::refused).
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), Code> {
         while !bytes.is_empty() {

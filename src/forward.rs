@@ -128,7 +128,8 @@ pub fn forward(permit: Permit, headers: &HeaderMap, has_body: bool, policy: &Pol
     remove.retain(|name| {
         let replaced = set.iter().any(|(owned, _)| owned.as_bytes() == name)
             || secrets.iter().any(|header| header.name.as_bytes() == name);
-        !replaced && !is_kept(name, &permit, policy)
+        let routes = permit.has_judged(name) && !policy.owned.is_configured(name);
+        !replaced && !routes && !is_kept(name, &permit, policy)
     });
     let encodings: &[&str] =
         if permit.operation.names_model() && policy.metering.strip_accept_encoding {

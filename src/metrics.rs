@@ -150,8 +150,8 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// The label of a model that a caller of this tenant may use. A configured name is its own label, always; other
-    /// names are labels up to a limit. `None` if the limit is reached.
+    /// The label of a model that a caller of this tenant may use, by its escaped name. A configured name is its own label, always; other
+    /// names have a label of their own up to a bound. `None` where the bound is reached.
     pub fn model(&mut self, tenant: &Label, name: &str, configured: bool) -> Option<Label> {
         if configured {
             return Some(Label::Name(name.into()));

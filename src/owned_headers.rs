@@ -57,7 +57,7 @@ pub const SPARED: [&str; 8] = [
 pub const OWNED: &[Owned] = owned! {
     "x-tollgate-*", "Tollgate", "the filter's statements about the caller", "";
     "x-llm-d-*", "llm-d", "fairness, objective, model, deadline", "llm-d router `pkg/epp/metadata/consts.go`";
-    "x-gateway-*", "Gateway API Inference Extension, Istio, Envoy AI Gateway", "endpoint, fairness, objective, model", "`pkg/lwepp/metadata/consts.go`";
+    "x-gateway-*", "Gateway API Inference Extension, Istio, Envoy AI Gateway", "endpoint, fairness, objective, model; two of them [name the model](#headers-that-name-the-model)", "`pkg/lwepp/metadata/consts.go`";
     "x-slo-*", "llm-d", "the place in the queue", "llm-d router `pkg/epp/util/request/headers.go`";
     "x-prefiller-host-port", "llm-d sidecar", "the host that gets the prompt", "llm-d router `pkg/common/routing/common.go`";
     "x-prefiller-url", "llm-d sidecar", "the same, in older releases", "llm-d router, issue 242";
@@ -130,6 +130,8 @@ pub const OWNED: &[Owned] = owned! {
 pub struct OwnedHeaders {
     owned: NameSet,
     spared: NameSet,
+    /// Those that the configuration adds.
+    configured: NameSet,
 }
 
 impl OwnedHeaders {
@@ -141,10 +143,17 @@ impl OwnedHeaders {
         Self {
             owned: set(list.chain(strip.iter().map(String::as_str))),
             spared: set(spared),
+            configured: set(strip.iter().map(String::as_str)),
         }
     }
 
-    /// Returns true if a header of this name must be removed.
+    /// Whether the configuration asks for the removal of a header of this name, written in lower case and with `-`.
+    #[must_use]
+    pub fn is_configured(&self, name: &[u8]) -> bool {
+        self.configured.find(name).is_some()
+    }
+
+    /// Whether a header of this name is to be removed.
     #[must_use]
     pub fn has(&self, name: &[u8]) -> bool {
         let mut room = [0; MAX_NAME];

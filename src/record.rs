@@ -286,7 +286,7 @@ impl Record {
             ),
             (
                 "tollgate.model",
-                self.facts.model.as_ref().map(|model| model.as_str().into()),
+                self.facts.model.as_ref().map(ModelName::escaped),
             ),
             ("tollgate.input_tokens", usage.input.map(digits)),
             ("tollgate.output_tokens", usage.output.map(digits)),
@@ -327,7 +327,7 @@ impl Record {
         if self.decision().is_some() && !self.facts.model_is_configured {
             return (OTHER.into(), false);
         }
-        let label = labels.model(tenant, model.as_str(), self.facts.model_is_configured);
+        let label = labels.model(tenant, &model.escaped(), self.facts.model_is_configured);
         let overflow = label.is_none();
         (label.unwrap_or(Label::Word(OTHER)), overflow)
     }

@@ -12,13 +12,15 @@ use std::{env, fs};
 
 use clap::ValueEnum;
 
-use crate::access::Mode;
+use crate::access::{Mode, ROUTER_HEADERS};
 use crate::denial::{Code, Denial};
 use crate::forward::{DESCRIBING, FAIRNESS, OBJECTIVE, TENANT};
 use crate::members::{NAMING, STEERING};
 use crate::meter::{self, Missing};
 use crate::metrics::{Kind, Metric};
-use crate::operation::{INFERENCE, ModelIn, Operation};
+use crate::operation::{
+    AMBIGUOUS, DEPLOYED, DEPLOYMENTS, Fate, INFERENCE, ModelIn, Operation, REFUSED, ROUTES,
+};
 use crate::owned_headers::{OWNED, SPARED};
 use crate::query;
 use crate::record::{BY_GATEWAY, Facts, Outcome, Record};
@@ -27,8 +29,8 @@ use crate::rewrite::{ask, models};
 /// A name, and the function that makes the text.
 type Table = (&'static str, fn() -> String);
 
-/// All tables. Each must be on the page once.
-const TABLES: [Table; 17] = [
+/// What may stand on the page, each once.
+const TABLES: [Table; 20] = [
     ("configuration", configuration::tables),
     ("denials", denials),
     ("denied reply", denied_reply),
@@ -44,7 +46,10 @@ const TABLES: [Table; 17] = [
     ("operations", operations),
     ("outcome", outcomes),
     ("path prefixes", path_prefixes),
+    ("paths without a version", paths_without_version),
     ("reason", reasons),
+    ("refused paths", refused_paths),
+    ("routes", routes),
     ("usage_source", usage_sources),
 ];
 
@@ -237,9 +242,58 @@ fn operations() -> String {
     )
 }
 
+fn paths_without_version() -> String {
+    let rows = AMBIGUOUS.iter().map(|(path, meaning)| {
+        let path = match *path {
+            "/models/" => "/models/{model}",
+            path => path,
+        };
+        [code(path), (*meaning).to_owned()]
+    });
+    let rows: Vec<_> = rows.collect();
+    let azure = DEPLOYED.map(|path| format!("{DEPLOYMENTS}{{model}}{path}"));
+    format!(
+        "{}\nThe paths of Azure OpenAI: {}.\n",
+        table(["path", "is, to other servers"], rows),
+        codes(azure.iter().map(String::as_str))
+    )
+}
+
+fn refused_paths() -> String {
+    let rows = REFUSED.iter().map(|family| {
+        let paths = family
+            .paths
+            .iter()
+            .map(|path| match path.strip_suffix('/') {
+                Some(path) => format!("{path}/{{id}}"),
+                None => (*path).to_owned(),
+            });
+        let paths: Vec<String> = paths.collect();
+        [
+            codes(paths.iter().map(String::as_str)),
+            family.reason.to_owned(),
+        ]
+    });
+    table(["paths", "what the client is told"], rows)
+}
+
+fn routes() -> String {
+    let rows = ROUTES.iter().map(|(server, fate, routes)| {
+        let fate = match fate {
+            Fate::Served(operation) => code(operation.as_str()),
+            Fate::Refused(why) => why.reason().to_owned(),
+        };
+        [(*server).to_owned(), codes(routes.split(", ")), fate]
+    });
+    table(["server", "method and path", "what becomes of it"], rows)
+}
+
 fn path_prefixes() -> String {
     use crate::operation::PREFIXES;
-    format!("These paths, also with the prefixes {}.\n", codes(PREFIXES))
+    format!(
+        "Under these paths, and under the same with {} in front, or a prefix of `pathPrefixes`, or both.\n",
+        codes(PREFIXES)
+    )
 }
 
 fn members_that_name_models() -> String {
@@ -291,8 +345,11 @@ fn headers_removed() -> String {
             "Credentials in the query are never accepted here.",
         ),
         (
-            "the [headers that steer](#headers-that-steer), unless `headers.allow` lists them, and those of `headers.strip`".to_owned(),
-            "Other components would trust them.",
+            format!(
+                "the [headers that steer](#headers-that-steer), unless `headers.allow` has them, and those of `headers.strip`; not {}, where they [agree with the body](#headers-that-name-the-model)",
+                codes(ROUTER_HEADERS)
+            ),
+            "They would be believed.",
         ),
         (
             "`x-request-id`, if its value contains `_addr_`".to_owned(),
@@ -406,9 +463,9 @@ fn filter_state() -> String {
     let rows = nothing.entries().map(|(name, _)| {
         let value = match name {
             "tollgate.tenant" => "the tenant",
-            "tollgate.model" => "the model, if the body named it",
-            "tollgate.input_tokens" => "the input tokens that the server reported, or else another filter",
-            "tollgate.output_tokens" => "the output tokens, likewise",
+            "tollgate.model" => "the model, as far as the body named it, [escaped](#names-of-models)",
+            "tollgate.input_tokens" => "the input as the server reported it, or else another filter",
+            "tollgate.output_tokens" => "the output, likewise",
             "tollgate.charge_tokens" => {
                 "always present: input and output as reported, or else the larger of the lower bound and the estimate; 0 if nothing is known"
             }

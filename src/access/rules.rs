@@ -39,6 +39,8 @@ pub(crate) struct ModelEntry {
     /// The callers that may use it.
     pub(crate) rule: Rule,
     pub(crate) stream_usage: StreamUsage,
+    /// The model that it is an adapter of.
+    pub(crate) base: Option<ModelName>,
 }
 
 /// The rules of the `models` section.
@@ -53,7 +55,9 @@ pub struct ModelRules {
     stream_usage: StreamUsage,
     /// True if usage is requested for any model.
     asks_for_usage: bool,
-    /// True if any rule admits anonymous callers, so that a request without a credential may pass.
+    /// Whether any rule says what it is an adapter of.
+    has_bases: bool,
+    /// Whether any rule lets anonymous callers in, so that a request without a credential may be worth a look.
     pub(super) admit_anonymous: bool,
     /// True if a refusal says that the model does not exist.
     pub(crate) hide_denied: bool,
@@ -89,6 +93,7 @@ impl ModelRules {
     /// Adds a rule. Names are unique in the configuration, so no rule is replaced.
     pub(crate) fn insert(&mut self, pattern: ModelPattern, entry: ModelEntry) {
         self.admit_anonymous |= entry.rule == Rule::Anonymous;
+        self.has_bases |= entry.base.is_some();
         self.asks_for_usage |= entry.stream_usage == StreamUsage::Inject;
         match pattern {
             ModelPattern::Exact(name) => {
@@ -130,14 +135,30 @@ impl ModelRules {
             .map(|(prefix, entry)| found(prefix, true, entry))
     }
 
-    /// The further rules that a model must satisfy because its name may be another spelling of theirs. `None` for a
-    /// name that cannot be a model's. Empty for a name with an exact rule.
+    /// The further rules that a model has to satisfy because its name may be another spelling of theirs, or a list; `None`
+    /// for a name that is no model's. None for a name that an exact rule spells out.
     #[must_use]
     pub fn spelled_alike(&self, model: &str) -> Option<Vec<MatchingRule<'_>>> {
-        match self.matching(model) {
-            Some(wider) if wider.is_prefix => self.alike_under(wider, model),
-            _ => Some(Vec::new()),
+        let wider = match self.matching(model) {
+            Some(wider) if wider.is_prefix => wider,
+            _ => return Some(Vec::new()),
+        };
+        let mut rules = self.alike_under(wider, model)?;
+        for part in self.parts(model) {
+            let rule = self.matching(part)?;
+            rules.push(rule);
+            if rule.is_prefix {
+                rules.extend(self.alike_under(rule, part)?);
+            }
         }
+        Some(rules)
+    }
+
+    /// The names in what may be a list of names; none where it is not, or an exact rule spells it out.
+    fn parts<'m>(&self, model: &'m str) -> impl Iterator<Item = &'m str> {
+        let is_list = spelling::is_list(model) && !self.names(model);
+        let parts = is_list.then(|| spelling::parts(model));
+        parts.into_iter().flatten()
     }
 
     /// The same for a model to which this `prefix*` or `*` applies.
@@ -168,7 +189,21 @@ impl ModelRules {
         self.matching(model).map(|found| found.entry)
     }
 
-    /// Returns true if usage is requested for streams of this model. `None` is a model that is not known yet.
+    /// Whether any rule says what it is an adapter of, so that a model without one is its own base.
+    pub(super) const fn has_bases(&self) -> bool {
+        self.has_bases
+    }
+
+    /// Whether one model may be the base of another, as far as the configuration says.
+    pub(super) fn is_base(&self, base: &ModelName, model: &ModelName) -> bool {
+        let entry = self.entry(model.as_str());
+        match entry.and_then(|entry| entry.base.as_ref()) {
+            Some(configured) => configured == base,
+            None => base == model || !self.has_bases,
+        }
+    }
+
+    /// Whether the usage of this model's streams is asked for; `None` is a model that is not known yet.
     pub(super) fn asks_for_usage(&self, model: Option<&ModelName>) -> bool {
         let entry = model.and_then(|model| self.entry(model.as_str()));
         let stream_usage = entry.map_or(self.stream_usage, |entry| entry.stream_usage);
@@ -194,8 +229,8 @@ impl ModelRules {
         };
         let matching = self.matching(model.as_str());
         let mut allowed = admits(matching.map(|matching| matching.rule()))?;
-        if let Some(wider) = matching.filter(|matching| allowed && matching.is_prefix) {
-            match self.alike_under(wider, model.as_str()) {
+        if allowed && matching.is_some_and(|matching| matching.is_prefix) {
+            match self.spelled_alike(model.as_str()) {
                 Some(alike) => {
                     for rule in alike {
                         allowed &= admits(Some(rule.rule()))?;
@@ -204,17 +239,13 @@ impl ModelRules {
                 None => allowed = false,
             }
         }
-        let narrowed = caller
+        let limit = caller
             .identity()
             .and_then(|identity| identity.models.as_ref());
-        if allowed
-            && narrowed.is_none_or(|limit| {
-                limit
-                    .0
-                    .iter()
-                    .any(|pattern| pattern.matches(model.as_str()))
-            })
-        {
+        let is_within = |name: &str| {
+            limit.is_none_or(|limit| limit.0.iter().any(|pattern| pattern.matches(name)))
+        };
+        if allowed && is_within(model.as_str()) && self.parts(model.as_str()).all(is_within) {
             Ok(())
         } else {
             let denial = Denial::model_not_allowed(model, self.hide_denied);

@@ -6,8 +6,12 @@
 //! `openai/qwen-3-32b`. Therefore a name without an exact rule that a wider rule would admit must also satisfy every
 //! exact rule, and every longer `prefix*`, of which it may be another spelling. This can only restrict access.
 //!
-//! These are not other spellings: two different prefixes (`azure/gpt-4o`, `openai/gpt-4o`), a tag that only the rule
-//! has (`llama3.1` if the rule is for `llama3.1:8b`), dates, and a server's own aliases.
+//! Letters are compared as the most forgiving server compares them ([`fold`]). What stands in brackets at the end
+//! (`claude-opus-4-8[1m]`, `model(high)`) is a tag: gateways read options from it. A `~` in front is no part of the name. Of
+//! a list (`one,other`), which LiteLLM takes for several models, [each](parts) has to be allowed.
+//!
+//! Not another spelling are: two different prefixes (`azure/gpt-4o`, `openai/gpt-4o`), a tag that only the rule has
+//! (`llama3.1` where the rule is for `llama3.1:8b`), dates, and whatever aliases a server has of its own.
 
 use rustc_hash::FxHashMap;
 
@@ -24,19 +28,22 @@ struct Spelling {
 impl Spelling {
     /// `None` for text that cannot be a name: it has a `..`, or no base.
     fn of(name: &str) -> Option<Self> {
-        let name = name.to_ascii_lowercase();
+        let name = fold(name);
         let (name, revision) = split_revision(&name);
         let mut path = Vec::new();
-        for segment in name.split('/') {
-            match segment {
+        for segment in name.split(['/', '\\']) {
+            match segment.trim_matches(' ').trim_start_matches('~') {
                 "" | "." => {}
                 ".." => return None,
                 segment => path.push(segment),
             }
         }
         let mut parts = path.pop()?.split(':');
-        let base = parts.next().filter(|base| !base.is_empty())?;
-        let mut tags: Vec<Box<str>> = Vec::new();
+        let (base, option) = split_option(parts.next()?);
+        if base.is_empty() {
+            return None;
+        }
+        let mut tags: Vec<Box<str>> = option.into_iter().map(Into::into).collect();
         for tag in parts {
             // Ollama: `name:tag-cloud` is the tag `tag` of a model in its cloud.
             let (tag, cloud) = match tag.strip_suffix("-cloud") {
@@ -61,6 +68,43 @@ impl Spelling {
             && self.tags.starts_with(&rule.tags)
             && ends.all(|(own, other)| own == other)
     }
+}
+
+/// What stands in brackets at the end of a name, with them.
+fn split_option(base: &str) -> (&str, Option<&str>) {
+    let is_closed = base.ends_with([']', ')', '}']);
+    let opening = base.find(['[', '(', '{']).filter(|at| is_closed && *at > 0);
+    match opening.and_then(|at| base.split_at_checked(at)) {
+        Some((base, option)) => (base.trim_end_matches(' '), Some(option)),
+        None => (base, None),
+    }
+}
+
+/// A name as a server reads it that knows no letter case: letters that are the same after a change to upper case and back
+/// (Go's `EqualFold` and Python's `casefold` take `K`, the sign for kelvin, for `k`), and the full-width forms of ASCII.
+fn fold(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    let plain = |letter: char| match u32::from(letter) {
+        code @ 0xFF01..=0xFF5E => char::from_u32(code.saturating_sub(0xFEE0)).unwrap_or(letter),
+        _ => letter,
+    };
+    let upper = name.chars().map(plain).flat_map(char::to_uppercase);
+    upper.flat_map(char::to_lowercase).collect()
+}
+
+/// The names in a list, as LiteLLM takes it for several models, and as other gateways write fallbacks; the one name where
+/// there is no list.
+pub(super) fn parts(name: &str) -> impl Iterator<Item = &str> {
+    let parts = name.split([',', ';', '|', '>']);
+    let parts = parts.map(|part| part.trim_matches([' ', '-']));
+    parts.filter(|part| !part.is_empty())
+}
+
+/// Whether a name may be a list of names.
+pub(super) fn is_list(name: &str) -> bool {
+    name.contains([',', ';', '|', '>'])
 }
 
 /// A revision (`name@revision`, `name@preset/slug`) goes to the end of the name; `@cf/name` has none.
@@ -103,17 +147,17 @@ impl Spellings {
 
 /// Returns true if a name, or the part after a `/` in it, begins with `prefix` in any letter case.
 pub(super) fn begins_anywhere(name: &str, prefix: &str) -> bool {
+    let (name, prefix) = (fold(name), fold(prefix));
     let plain: Vec<&str> = name
-        .split('/')
+        .split(['/', '\\'])
+        .map(|segment| segment.trim_start_matches([' ', '~']))
         .filter(|segment| !matches!(*segment, "" | "."))
         .collect();
     let plain = plain.join("/");
     let starts =
         std::iter::once(0).chain(plain.match_indices('/').map(|(at, _)| at.saturating_add(1)));
-    starts.filter_map(|at| plain.get(at..)).any(|rest| {
-        rest.get(..prefix.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-    })
+    let mut rests = starts.filter_map(|at| plain.get(at..));
+    rests.any(|rest| rest.starts_with(&*prefix))
 }
 
 #[cfg(test)]
@@ -158,6 +202,16 @@ mod tests {
             ("llama3.1:8b", "llama3.1:8b-cloud"),
             ("llama3.1:8b", "LLAMA3.1:8B:latest"),
             ("@cf/meta/llama", "workers/@cf/meta/llama"),
+            ("claude-opus-4-8", "claude-opus-4-8[1m]"),
+            ("claude-opus-4-8", "Claude-Opus-4-8 [1m]:beta"),
+            ("model", "model(high)"),
+            ("x/y", "~x/y"),
+            ("Qwen3 32B", "qwen3 32b"),
+            ("org/name", "org\\name"),
+            ("qwen-3-32k", "qwen-3-32\u{212A}"),
+            ("mistral", "mi\u{17F}tral"),
+            ("qwen-3-32b", "\u{FF51}wen-3-32b"),
+            ("modèle", "MODÈLE"),
         ] {
             assert!(may_be(rule, name), "{name} for {rule}");
         }
@@ -177,8 +231,29 @@ mod tests {
             ("qwen-3-32b", "../qwen-3-32b"),
             ("qwen-3-32b", "/"),
             ("qwen-3-32b", ":latest"),
+            ("model(1)", "model"),
+            ("model(1)", "model(2)"),
+            ("qwen", "(qwen)"),
+            ("qwen", "qwen (moe) next"),
+            ("通义千问", "通义"),
+            ("org/name", "..\\org\\name"),
         ] {
             assert!(!may_be(rule, name), "{name} for {rule}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_list_is_taken_apart() {
+        for (name, expected) in [
+            ("qwen", &["qwen"][..]),
+            ("qwen,llama", &["qwen", "llama"]),
+            ("qwen , llama,", &["qwen", "llama"]),
+            ("a|b;c", &["a", "b", "c"]),
+            ("a->b", &["a", "b"]),
+            (",", &[]),
+        ] {
+            let found: Vec<&str> = parts(name).collect();
+            assert_eq!(found, expected, "{name}");
         }
     }
 
@@ -190,6 +265,8 @@ mod tests {
             ("qwen/qwen-", "a//qwen/./QWEN-3", true),
             ("qwen-", "my-qwen-3", false),
             ("qwen-", "qwen", false),
+            ("qwen-", "~openai\\\u{FF31}WEN-3", true),
+            ("Qwen3 ", "qwen3 32b", true),
         ] {
             assert_eq!(begins_anywhere(name, prefix), expected, "{name}");
         }

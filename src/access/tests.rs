@@ -1,3 +1,7 @@
+mod model_headers;
+mod names;
+mod paths;
+
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
@@ -165,7 +169,7 @@ fn the_model_header_is_judged_before_the_body() {
         (
             "no model name",
             &policy,
-            &[header("a b")],
+            &[header("a\tb")],
             Err(Code::AmbiguousModel),
         ),
         (

@@ -7,6 +7,7 @@ mod headers;
 mod issuers;
 mod keys;
 pub(crate) mod limits;
+mod paths;
 mod trusted_headers;
 
 #[cfg(feature = "command")]
@@ -21,17 +22,17 @@ use std::rc::Rc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use sha2::{Digest as _, Sha256};
 
-use super::faults::{read, read_list};
+use super::faults::read;
 use super::sections::known_sections;
 use super::{
-    AccessConfig, Config, Entries, ExtraPathConfig, FairnessConfig, FairnessFrom, Fault,
-    MeteringConfig, ModeConfig, ModelConfig, ModelHeaderConfig, PublicPathConfig, TenantConfig,
+    AccessConfig, Config, Entries, FairnessConfig, FairnessFrom, Fault, MeteringConfig, ModeConfig,
+    ModelConfig, ModelHeaderConfig, TenantConfig,
 };
 use crate::access::{Mode, ModelEntry, ModelHeader, ModelRules, Rule, Rules, StreamUsage};
 use crate::identity::{Fairness, Identities};
 use crate::metrics::{ANONYMOUS, OTHER, UNKNOWN};
-use crate::model_name::ModelPattern;
-use crate::operation::{ExtraPath, PathRule, Paths};
+use crate::model_name::{self, ModelName, ModelPattern};
+use crate::operation::Paths;
 use crate::policy::{Metering, Policy};
 use crate::tenant::{GroupId, GroupSet, Groups, Tenant};
 
@@ -40,6 +41,10 @@ pub const RESERVED_NAMES: [&str; 3] = [UNKNOWN, ANONYMOUS, OTHER];
 
 /// The header in which Envoy AI Gateway repeats the model.
 pub(crate) const DEFAULT_MODEL_HEADER: &str = "x-ai-eg-model";
+
+/// Why a name is none whose characters are few enough.
+const LONG_IN_BYTES: &str =
+    "the name takes more than 256 bytes in UTF-8; expected a shorter name of a model";
 
 /// Longest name of a tenant, a key or an objective, in bytes.
 pub(crate) const MAX_NAME: usize = 128;
@@ -128,6 +133,8 @@ impl Compiler<'_> {
         );
         let owned = self.owned_headers(&config);
         let members = self.members(&config);
+        let prefixes = self.path_prefixes(&config);
+        let without_version = self.without_version(&config);
         let extra_paths = self.extra_paths(&config);
         let public_paths = self.public_paths(&config);
         let fairness = self.fairness(&config);
@@ -152,6 +159,8 @@ impl Compiler<'_> {
             paths: Paths {
                 public: public_paths,
                 extra: extra_paths,
+                prefixes,
+                without_version,
             },
             identities: Identities {
                 keys,
@@ -266,13 +275,21 @@ impl Compiler<'_> {
                 (None, Some(AccessConfig::Authenticated)) => Rule::Authenticated,
                 (None, Some(AccessConfig::Anonymous)) => Rule::Anonymous,
                 _ => {
-                    self.fault(path, "expected either `groups` or `access`");
+                    self.fault(&path, "expected either `groups` or `access`");
                     continue;
                 }
             };
             let stream_usage = model.stream_usage.map_or(default, StreamUsage::from);
+            let base = model
+                .base_model
+                .and_then(|base| self.model_name(&format!("{path}.baseModel"), &base));
             if let Some(pattern) = pattern {
-                rules.insert(pattern, ModelEntry { rule, stream_usage });
+                let entry = ModelEntry {
+                    rule,
+                    stream_usage,
+                    base,
+                };
+                rules.insert(pattern, entry);
             }
         }
         rules
@@ -314,47 +331,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn extra_paths(&mut self, config: &Config<'_>) -> Vec<ExtraPath> {
-        let entries =
-            read_list::<ExtraPathConfig>(config.extra_paths, "extraPaths", &mut self.faults);
-        let mut extra_paths = Vec::with_capacity(entries.len());
-        for (path, entry) in entries {
-            let rule = self.path_rule(&path, &entry.method, &entry.path, entry.body);
-            extra_paths.push(ExtraPath {
-                rule,
-                groups: self.group_set(&entry.groups),
-            });
-        }
-        extra_paths
-    }
-
-    fn public_paths(&mut self, config: &Config<'_>) -> Vec<PathRule> {
-        let entries =
-            read_list::<PublicPathConfig>(config.public_paths, "publicPaths", &mut self.faults);
-        entries
-            .into_iter()
-            .map(|(path, entry)| self.path_rule(&path, &entry.method, &entry.path, entry.body))
-            .collect()
-    }
-
-    fn path_rule(&mut self, at: &str, method: &str, path: &str, takes_body: bool) -> PathRule {
-        if !is_token(method) || method.chars().any(|letter| letter.is_ascii_lowercase()) {
-            self.fault(
-                format!("{at}.method"),
-                "expected an HTTP method in upper case such as `POST`",
-            );
-        }
-        if !crate::operation::is_plain_path(path.as_bytes()) {
-            self.fault(format!("{at}.path"), "expected an exact path that starts with `/`, without `%`, `?`, `;`, `\\`, empty or dot segments");
-        }
-        PathRule {
-            method: method.into(),
-            path: path.into(),
-            takes_body,
-        }
-    }
-
-    /// The entries of an object. A name that occurs twice is a fault.
+    /// The entries of an object; a name that occurs twice is a fault.
     fn entries<'a>(
         &mut self,
         section: Option<&'a serde_json::value::RawValue>,
@@ -393,9 +370,29 @@ impl Compiler<'_> {
     fn pattern(&mut self, path: &str, text: &str) -> Option<ModelPattern> {
         let pattern = ModelPattern::parse(text);
         if pattern.is_none() {
-            self.fault(path, "expected a model name, `prefix*` or `*`; names hold letters, digits and `._:/@+-`, 256 at most");
+            self.fault(
+                path,
+                if model_name::is_long_in_bytes(text) {
+                    LONG_IN_BYTES
+                } else {
+                    "expected a model name, `prefix*` or `*`; names are 256 printable characters at most, without a space at either end and without `*`"
+                },
+            );
         }
         pattern
+    }
+
+    fn model_name(&mut self, path: &str, text: &str) -> Option<ModelName> {
+        let model = ModelName::new(text);
+        if model.is_none() {
+            let message = if model_name::is_long_in_bytes(text) {
+                LONG_IN_BYTES
+            } else {
+                "expected the name of a model: 256 printable characters at most, without a space at either end"
+            };
+            self.fault(path, message);
+        }
+        model
     }
 
     fn header_name(&mut self, path: &str, name: &str) -> Box<str> {
@@ -434,7 +431,7 @@ impl Compiler<'_> {
 /// label. It may still be one of [`RESERVED_NAMES`].
 #[must_use]
 pub fn is_name(text: &str) -> bool {
-    crate::model_name::is_name(text, MAX_NAME)
+    model_name::is_name(text, MAX_NAME)
 }
 
 fn sorted(mut groups: Vec<GroupId>) -> GroupSet {

@@ -16,7 +16,7 @@ use super::compile::{
 };
 use super::metering::MAX_COST_KEY;
 use crate::identity::credentials::MAX_DUMMY_KEY;
-use crate::model_name::{self, NAME_MARKS};
+use crate::model_name::{self, NAME_MARKS, UNPRINTABLE};
 use crate::operation::Operation;
 use crate::quota::Reserve;
 
@@ -108,9 +108,36 @@ fn name() -> Value {
     })
 }
 
+/// As [`ModelPattern::parse`](crate::model_name::ModelPattern::parse) has it.
 fn model_pattern() -> String {
-    let longest = model_name::MAX_NAME;
-    format!(r"^(?:\*|[A-Za-z0-9{NAME_MARKS}]{{1,{longest}}}\*?)$")
+    let (inner, outer) = (printable("*"), printable(" *"));
+    let more = model_name::MAX_NAME.saturating_sub(1);
+    let name = model_name_of(&inner, &outer);
+    format!(r"^(?:\*|{name}|{outer}{inner}{{0,{more}}}\*)$")
+}
+
+/// As [`ModelName::new`](crate::model_name::ModelName::new) has it.
+fn model_name_pattern() -> String {
+    let name = model_name_of(&printable(""), &printable(" "));
+    format!("^(?:{name})$")
+}
+
+/// What begins and ends with `outer` and is `inner` between.
+fn model_name_of(inner: &str, outer: &str) -> String {
+    let between = model_name::MAX_NAME.saturating_sub(2);
+    format!("{outer}(?:{inner}{{0,{between}}}{outer})?")
+}
+
+/// A class of the characters that a name may have, without some.
+fn printable(without: &str) -> String {
+    let letter = |letter: char| match u32::from(letter) {
+        code @ ..=0xFFFF => format!(r"\u{code:04X}"),
+        code => format!(r"\u{{{code:X}}}"),
+    };
+    let ranges = UNPRINTABLE
+        .iter()
+        .map(|(first, last)| format!("{}-{}", letter(*first), letter(*last)));
+    format!("[^{without}{}]", ranges.collect::<String>())
 }
 
 fn variable() -> Value {
@@ -138,6 +165,12 @@ fn method() -> Value {
 fn plain_path() -> Value {
     let segment = r#"(?!\.\.?(?:/|$))[!"$&-.0-:<->@-\[\]-~]+"#;
     json!({"pattern": format!("^/(?:{segment}/)*(?:{segment})?$"), "examples": ["/health"]})
+}
+
+/// As [`PathPrefix::parse`](crate::operation::PathPrefix::parse) has it.
+fn path_prefix() -> Value {
+    let segment = r#"(?!(?:\.\.?|deployments|engines)(?:/|$))(?:\*|[!"$&-)+-.0-:<->@-\[\]-~]+)"#;
+    json!({"pattern": format!("^(?!/v1$)(?:/{segment})+$"), "examples": ["/*/*/v1"]})
 }
 
 /// A claim's name, or the names on the way to it.
@@ -256,11 +289,17 @@ fn rules() -> Vec<(&'static str, Value)> {
             "models.NAME",
             json!({"oneOf": [{"required": ["groups"]}, {"required": ["access"]}]}),
         ),
+        (
+            "models.NAME.baseModel",
+            json!({"pattern": model_name_pattern()}),
+        ),
         ("modelHeader.name", token()),
         (
             "modelHeader",
             json!({"default": {"name": DEFAULT_MODEL_HEADER}}),
         ),
+        ("pathPrefixes[]", path_prefix()),
+        ("pathsWithoutVersion", json!({"default": "unambiguous"})),
         ("extraPaths[].method", method()),
         ("extraPaths[].path", plain_path()),
         ("publicPaths[].method", method()),

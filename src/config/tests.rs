@@ -63,6 +63,44 @@ fn accepts_the_demo_and_its_variations() {
         ),
         ("hidden models", demo_with("/hideDeniedModels", json!(true))),
         (
+            "models as people call them",
+            demo_with(
+                "/keys/0/models",
+                json!([
+                    "Qwen3 32B",
+                    "Qwen3 *",
+                    "claude-opus-4-8[1m]",
+                    "通义千问",
+                    "a\"b\\c^-]",
+                    "é".repeat(128)
+                ]),
+            ),
+        ),
+        (
+            "prefixes",
+            demo_with(
+                "/pathPrefixes",
+                json!([
+                    "/*/*/v1",
+                    "/team-a",
+                    "/x/*",
+                    "/v1/v1",
+                    "/deployments-of/engine"
+                ]),
+            ),
+        ),
+        (
+            "paths without a version",
+            demo_with("/pathsWithoutVersion", json!("none")),
+        ),
+        (
+            "a model with a base",
+            demo_with(
+                "/models/通义 [1]",
+                json!({"access": "anonymous", "baseModel": "Qwen3 *"}),
+            ),
+        ),
+        (
             "upper-case hash digits",
             demo_with(
                 "/keys/0/keyHash",
@@ -153,8 +191,27 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
             "keys[1].objective: the objective must be 1 to 128 letters, digits and `._:/@+-`",
         ),
         (
-            demo_with("/keys/1/models", json!(["a b"])),
-            "keys[1].models[0]: expected a model name, `prefix*` or `*`; names hold letters, digits and `._:/@+-`, 256 at most",
+            demo_with("/keys/1/models", json!(["a\tb"])),
+            "keys[1].models[0]: expected a model name, `prefix*` or `*`; names are 256 printable characters at most, without a space at either end and without `*`",
+        ),
+        (
+            demo_with("/keys/1/models", json!(["é".repeat(129)])),
+            "keys[1].models[0]: the name takes more than 256 bytes in UTF-8; expected a shorter name of a model",
+        ),
+        (
+            demo_with("/keys/1/models", json!(["m".repeat(257)])),
+            "keys[1].models[0]: expected a model name, `prefix*` or `*`; names are 256 printable characters at most, without a space at either end and without `*`",
+        ),
+        (
+            demo_with("/keys/1/models", json!(["a*b"])),
+            "keys[1].models[0]: expected a model name, `prefix*` or `*`; names are 256 printable characters at most, without a space at either end and without `*`",
+        ),
+        (
+            demo_with(
+                "/models/m",
+                json!({"access": "anonymous", "baseModel": " m"}),
+            ),
+            "models.m.baseModel: expected the name of a model: 256 printable characters at most, without a space at either end",
         ),
         (
             demo_with("/mode", json!("permissive")),
@@ -186,7 +243,7 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
         ),
         (
             demo_with("/sk-tollgate-acme-demo", json!([])),
-            "unknown field, expected one of `tenants`, `keys`, `keysFrom`, `credentials`, `jwt`, `trustedHeaders`, `models`, `admittedHeader`, `modelHeader`, `headers`, `body`, `extraPaths`, `publicPaths`, `hideDeniedModels`, `fairness`, `mode`, `limits`, `reserve`, `weights`, `metering`",
+            "unknown field, expected one of `tenants`, `keys`, `keysFrom`, `credentials`, `jwt`, `trustedHeaders`, `models`, `admittedHeader`, `modelHeader`, `headers`, `body`, `pathPrefixes`, `pathsWithoutVersion`, `extraPaths`, `publicPaths`, `hideDeniedModels`, `fairness`, `mode`, `limits`, `reserve`, `weights`, `metering`",
         ),
         (
             demo_with("/tenants/other", json!({})),
@@ -288,6 +345,46 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
                 json!([{"method": "post", "path": "/x", "groups": []}]),
             ),
             "extraPaths[0].method: expected an HTTP method in upper case such as `POST`",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/a/"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "a"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/v1"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/a*/v1"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/a%20b"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/a/../b"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/openai/deployments/*"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathPrefixes", json!(["/*/*/v1", "/engines/*"])),
+            "pathPrefixes[1]: expected plain segments such as `/team/*/v1`, of which `*` alone is any one, without `/` at the end, and not `deployments` or `engines`, behind which a path names the model",
+        ),
+        (
+            demo_with("/pathsWithoutVersion", json!("yes")),
+            "pathsWithoutVersion: expected one of `unambiguous`, `all`, `none`",
         ),
         (
             json!({"models": {"m": {"access": "anonymous"}}}),

@@ -135,8 +135,8 @@ codes! {
         message: "The model does not exist.",
         remedy: "As for `model_not_allowed`.",
     }
-    /// Method and path are not in the table of operations; it is an upgrade to something else than a WebSocket; an extra path is for other groups; or the
-    /// model in the path is no model name.
+    /// Method and path are not in the table of operations; it is an upgrade other than a WebSocket; or an extra path is for
+    /// other groups.
     OperationNotAllowed = "operation_not_allowed", status: 403 {
         message: "This method and path are not available to you.",
         remedy: "Check the method and path; see `extraPaths`.",
@@ -147,14 +147,19 @@ codes! {
         message: "WebSockets are not available here. Use plain HTTP requests; answers are streamed as server-sent events.",
         remedy: "Use plain HTTP, with `stream: true`.",
     }
-    /// The body or a required header does not name a usable model: the name is absent, empty, not a string, longer than
-    /// 256 characters, or has characters other than letters, digits and `._:/@+-`.
+    /// The body or a required header names no model: it is absent, empty or no string.
     MissingModel = "missing_model", status: 400, param: "model" {
         message: "The request must name its model: one JSON member or form field `model` with a non-empty string.",
         remedy: "Name the model.",
     }
-    /// The header and the body disagree; the header is repeated or is not a model name; or the body names the model
-    /// twice, also in another letter case or up to a NUL, or in a form as a file or with brackets or dots (`model[]`,
+    /// The body, a field of the form or the path names a model by what is no [name](#names-of-models): it is longer than 256
+    /// bytes, begins or ends with a space, or has a character that is not printable.
+    InvalidModelName = "invalid_model_name", status: 400, param: "model" {
+        message: "The name of the model cannot be used here: it must be 1 to 256 bytes of printable text in UTF-8, without a space at either end.",
+        remedy: "Check the name for spaces, line ends and invisible characters.",
+    }
+    /// Header and body disagree; the header is repeated or holds no model name; or the body names the model twice, in
+    /// another letter case or up to a NUL as well, or in a form as a file or between brackets and dots (`model[]`,
     /// `[model]`, `model.x`).
     AmbiguousModel = "ambiguous_model", status: 400, param: "model" {
         message: "The model is named more than once, or the body and the model header name different models.",
@@ -175,10 +180,11 @@ codes! {
         message: "The body must be one complete JSON object in UTF-8 with nothing after it, or, for a file upload, one complete multipart form as client libraries write it.",
         remedy: "Send valid JSON, or the form as client libraries write it.",
     }
-    /// The path contains a `%`, `\` or `;`, an empty segment or a dot segment.
+    /// There is a `%`, `\`, `;`, an empty or a dot segment in the path; or the model in it, which alone may be
+    /// percent-encoded, holds one of these after decoding, or is no UTF-8.
     MalformedPath = "malformed_path", status: 400 {
-        message: "The path must not contain `%`, `\\`, `;`, empty segments or dot segments.",
-        remedy: "Send the path without escapes and without empty or dot segments.",
+        message: "The path must be written plainly: no `%` but in the name of a model, no `\\`, `;`, empty or dot segments.",
+        remedy: "Write the path plainly.",
     }
     /// The request has a body, but asks for the list of models or one model, is a preflight, or has a path of
     /// `publicPaths` or `extraPaths` without `body: true`. A server that does not read the body would take it for the

@@ -251,7 +251,7 @@ fn a_reply_tells_when_the_key_expires_where_that_is_configured() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_path_that_is_not_available_is_told_what_was_probably_meant() {
-    let headers = request("POST", "/chat/completions", &[("x-api-key", ACME_KEY)]);
+    let headers = request("POST", "/completions", &[("x-api-key", ACME_KEY)]);
     let (exchange, host) = fixtures::begin(
         &fixtures::policy(&fixtures::demo()),
         &headers,
@@ -262,6 +262,6 @@ fn a_path_that_is_not_available_is_told_what_was_probably_meant() {
     let body: serde_json::Value = serde_json::from_str(&host.sent().unwrap().body).unwrap();
     assert_eq!(
         body["error"]["message"],
-        "This method and path are not available to you. Did you mean `POST /v1/chat/completions`? The base URL of OpenAI's SDKs ends with `/v1`."
+        "This method and path are not available to you. Did you mean `POST /v1/completions`? The base URL of OpenAI's SDKs ends with `/v1`."
     );
 }

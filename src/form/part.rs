@@ -87,7 +87,7 @@ impl Part {
         self.length = self.length.saturating_add(length);
         if self.is_model {
             if self.value.len().saturating_add(content.len()) > MAX_NAME {
-                return Err(Code::MissingModel);
+                return Err(Code::InvalidModelName);
             }
             self.value.extend_from_slice(content);
         }
@@ -105,8 +105,12 @@ impl Part {
         if !self.is_model {
             return Ok(None);
         }
-        let text = std::str::from_utf8(&self.value).map_err(|_| Code::MissingModel)?;
-        ModelName::new(text).map(Some).ok_or(Code::MissingModel)
+        if self.value.is_empty() {
+            return Err(Code::MissingModel);
+        }
+        let text = std::str::from_utf8(&self.value).ok();
+        let model = text.and_then(ModelName::new);
+        model.map(Some).ok_or(Code::InvalidModelName)
     }
 }
 

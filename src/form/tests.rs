@@ -244,16 +244,20 @@ fn refuses_forms_that_readers_may_read_differently() {
         ("no model", format!("{FILE}--b--|"), Code::MissingModel),
         ("an empty form", "--b--|".to_owned(), Code::MissingModel),
         ("an empty model", value(""), Code::MissingModel),
-        ("a model with a space", value("a b"), Code::MissingModel),
+        (
+            "a model with a space behind it",
+            value("a "),
+            Code::InvalidModelName,
+        ),
         (
             "a model with a line end",
             value("whisper-1|"),
-            Code::MissingModel,
+            Code::InvalidModelName,
         ),
         (
             "a model of 257 bytes",
             value(&"m".repeat(257)),
-            Code::MissingModel,
+            Code::InvalidModelName,
         ),
         ("nothing", String::new(), Code::MalformedBody),
         (

@@ -116,7 +116,7 @@ fn every_model_that_a_body_names_is_judged() {
         (r#""lora_path":{"a":1}"#, refused("lora_path")),
         (r#""draft_model":"qwen-3-32b""#, qwen()),
         (
-            r#""draft_model":"/models/any path""#,
+            r#""draft_model":"/models/any\npath""#,
             refused("draft_model"),
         ),
         (r#""deployment_id":"qwen-3-32b""#, qwen()),

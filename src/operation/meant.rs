@@ -1,5 +1,6 @@
 //! A request line that is in no table ▶ the one that was probably meant, for the words of its refusal.
 
+use super::refused::why_refused;
 use super::table::{INFERENCE, PREFIXES};
 use crate::denial::{Code, Denial};
 use crate::headers::HeaderMap;
@@ -15,15 +16,15 @@ pub fn refusal(code: Code, headers: &HeaderMap) -> Denial {
             .and_then(|value| std::str::from_utf8(value).ok())
             .unwrap_or_default()
     };
-    let meant = match code {
-        Code::OperationNotAllowed => meant(text(":path")),
-        _ => None,
-    };
-    match meant {
-        Some(hint) => {
-            let denial = Denial::from(code);
-            denial.hinting(&hint)
-        }
+    if code != Code::OperationNotAllowed {
+        return code.into();
+    }
+    let path = text(":path");
+    if let Some(why) = why_refused(path) {
+        return Denial::operation_not_allowed(why.to_owned());
+    }
+    match meant(path) {
+        Some(hint) => Denial::from(code).hinting(&hint),
         None => code.into(),
     }
 }

@@ -16,8 +16,38 @@ pub enum ModelIn {
 /// Prefixes with which gateways serve the same APIs.
 pub(crate) const PREFIXES: [&str; 3] = ["/openai", "/anthropic", "/cohere"];
 
-/// A row has the description for the reference, the label value, the metering of the reply, the format of the body that
-/// must name a model, whether an identity is required, and the paths.
+/// Paths that other servers serve as something else than what the table means when their `/v1` is missing, and as what.
+pub(crate) const AMBIGUOUS: [(&str, &str); 4] = [
+    (
+        "/completions",
+        "llama.cpp's own API, whose body and reply are others",
+    ),
+    (
+        "/embeddings",
+        "llama.cpp's own API, whose reply is another and tells no tokens",
+    ),
+    ("/embed", "TEI's own API, whose body names no model"),
+    ("/models/", "events of its router in llama.cpp"),
+];
+
+/// Where Azure `OpenAI` has the model in the path: what stands before it.
+pub(crate) const DEPLOYMENTS: &str = "/openai/deployments/";
+
+/// What stands behind it: paths of the table without their `/v1`.
+pub(crate) const DEPLOYED: [&str; 9] = [
+    "/chat/completions",
+    "/completions",
+    "/embeddings",
+    "/images/generations",
+    "/images/edits",
+    "/images/variations",
+    "/audio/speech",
+    "/audio/transcriptions",
+    "/audio/translations",
+];
+
+/// A row has what the reference says of the operation, its label value, what its reply is metered as, what the body that
+/// must name a model is written in, whether anybody is asked who they are, and its paths.
 macro_rules! operations {
     ($(
         $(#[$($about:tt)+])*
@@ -75,7 +105,14 @@ macro_rules! operations {
                 }
             }
 
-            /// Returns true if the body must name a model, which is then judged.
+            /// Whether an entry of `extraPaths` comes before it. Nothing works there that tokens are counted of, and some
+            /// servers take no model, whose clients would be turned away.
+            #[must_use]
+            pub const fn may_be_extra(self) -> bool {
+                matches!(self, Self::Tokenize | Self::Detokenize | Self::Moderations)
+            }
+
+            /// Whether the body must name a model, which is then judged.
             #[must_use]
             pub const fn names_model(self) -> bool {
                 self.model_in().is_some()
@@ -107,7 +144,7 @@ operations! {
     /// OpenAI responses.
     Responses = "responses" {
         metered: Generate, model_in: Some(Json), needs_identity: true,
-        paths: ["/v1/responses"],
+        paths: ["/v1/responses", "/v1/responses/compact"],
     }
     /// Anthropic messages.
     Messages = "messages" {
@@ -146,6 +183,22 @@ operations! {
     Classify = "classify" {
         metered: Embed, model_in: Some(Json), needs_identity: true,
         paths: ["/v1/classify", "/classify"],
+    }
+
+    /// Text in tokens; generates nothing.
+    Tokenize = "tokenize" {
+        metered: Other, model_in: Some(Json), needs_identity: true,
+        paths: ["/tokenize", "/v1/tokenize"],
+    }
+    /// Tokens in text; generates nothing.
+    Detokenize = "detokenize" {
+        metered: Other, model_in: Some(Json), needs_identity: true,
+        paths: ["/detokenize", "/v1/detokenize"],
+    }
+    /// OpenAI moderations.
+    Moderations = "moderations" {
+        metered: Other, model_in: Some(Json), needs_identity: true,
+        paths: ["/v1/moderations"],
     }
 
     // Images and audio.

@@ -1,3 +1,5 @@
+mod paths;
+
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
@@ -56,30 +58,30 @@ fn finds_every_operation_of_the_table() {
     }
 }
 
+#[cfg(feature = "command")]
 #[wasm_bindgen_test(unsupported = test)]
 fn knows_every_route_of_the_servers_or_refuses_it() {
     let mut config = fixtures::demo();
     config["publicPaths"] = serde_json::json!([]);
     let policy = fixtures::policy(&config);
-    let routes = include_str!("../../tests/fixtures/routes.txt").lines();
     let mut in_table = Vec::new();
-    for route in routes.filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let words: Vec<&str> = route.split(' ').collect();
-        let [_server, method, path, expected] = words[..] else {
-            panic!("four words expected: {route}");
-        };
-        let request = fixtures::request(method, path, &[]);
-        let found = target(&request, false, &policy.paths);
-        let found = found.map(|target| target.operation.as_str());
-        assert_eq!(
-            found.map_err(Code::as_str).unwrap_or("refused"),
-            expected,
-            "{route}"
-        );
-        if expected == "refused" {
-            assert_eq!(found, Err(Code::OperationNotAllowed), "{route}");
+    for (server, fate, routes) in ROUTES {
+        for route in routes.split(", ") {
+            let (method, path) = route.split_once(' ').unwrap();
+            let segments = path.split('/').map(|segment| match segment {
+                parameter if parameter.starts_with('{') => "x",
+                segment => segment,
+            });
+            let filled = segments.collect::<Vec<_>>().join("/");
+            let request = fixtures::request(method, &filled, &[]);
+            let found = target(&request, false, &policy.paths).map(|target| target.operation);
+            let expected = match fate {
+                Fate::Served(operation) => Ok(*operation),
+                Fate::Refused(_) => Err(Code::OperationNotAllowed),
+            };
+            assert_eq!(found, expected, "{server} {route}");
+            in_table.push(path);
         }
-        in_table.push(path);
     }
     let unserved: Vec<&str> = INFERENCE
         .iter()
@@ -87,6 +89,30 @@ fn knows_every_route_of_the_servers_or_refuses_it() {
         .filter(|path| !in_table.contains(path))
         .collect();
     assert_eq!(unserved, ["/v1/embed"], "in the table for Cohere's clients");
+}
+
+#[cfg(feature = "command")]
+#[wasm_bindgen_test(unsupported = test)]
+fn knows_what_lets_inference_through() {
+    for (path, expected) in [
+        ("/generate", true),
+        ("/ns/name/generate", true),
+        ("/v2/models/llama/versions/1/infer", true),
+        ("/ns/name/v1/chat/completions", true),
+        ("/v1/chat/completions", true),
+        ("/v1/chat/completions/", true),
+        ("/embeddings", true),
+        ("/api/chat", true),
+        ("/invocations", true),
+        ("/tokenize", false),
+        ("/v1/messages/count_tokens", false),
+        ("/v1/load_lora_adapter", false),
+        ("/health", false),
+        ("/regenerate", false),
+        ("/", false),
+    ] {
+        assert_eq!(is_unjudged_inference(path), expected, "{path}");
+    }
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -253,6 +279,9 @@ fn each_operation_is_metered_as_what_its_server_reports() {
         (
             &[
                 Operation::CountTokens,
+                Operation::Tokenize,
+                Operation::Detokenize,
+                Operation::Moderations,
                 Operation::ListModels,
                 Operation::ShowModel,
                 Operation::Extra,

@@ -44,15 +44,12 @@ pub(super) fn limits() -> String {
         ),
         (
             "model name",
-            format!(
-                "{} letters, digits and `{NAME_MARKS}`",
-                model_name::MAX_NAME
-            ),
-            "`missing_model`",
+            format!("{} bytes of printable UTF-8", model_name::MAX_NAME),
+            "`invalid_model_name`",
         ),
         (
             "tenant, key id, objective",
-            format!("{MAX_NAME} of the same"),
+            format!("{MAX_NAME} letters, digits and `{NAME_MARKS}`"),
             REFUSED,
         ),
         (

@@ -129,7 +129,8 @@ fn filtered(text: &str, viewer: &Viewer<'_>) -> Option<String> {
         Vec::new()
     };
     let edge = |entry: Option<&Usable<'_>>| {
-        entry.map_or_else(|| "null".to_owned(), |entry| format!("\"{}\"", entry.name))
+        let name = entry.and_then(|entry| serde_json::to_string(&entry.name).ok());
+        name.unwrap_or_else(|| "null".to_owned())
     };
     let mut kept = Vec::with_capacity(members.len());
     for (name, raw) in &members {
@@ -148,7 +149,6 @@ fn filtered(text: &str, viewer: &Viewer<'_>) -> Option<String> {
 
 /// An entry that stays.
 struct Usable<'a> {
-    /// A model's name, so it needs no escaping.
     name: String,
     text: &'a str,
 }

@@ -63,6 +63,8 @@ mod members;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod model_routing;
+#[cfg(test)]
 mod models;
 #[cfg(test)]
 mod modes;

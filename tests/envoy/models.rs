@@ -288,3 +288,51 @@ fn errors_pass_and_head_tells_no_length() {
     assert_eq!((answer.status, answer.header("x-list")), (200, Some("yes")));
     assert_eq!(answer.header("content-length"), None);
 }
+
+#[test]
+fn a_model_is_shown_by_its_escaped_name_and_listed_by_any() {
+    let names = ["org/name", "Qwen3 32B", "通义千问", "claude-opus-4-8[1m]"];
+    let entries: Vec<Value> = names.iter().map(|id| json!({"id": id})).collect();
+    let list = json!({"object": "list", "data": entries});
+    let mut config = config();
+    config["models"]["*"] = json!({"access": "authenticated"});
+    let gateway = Gateway::builder()
+        .config(config)
+        .reply(Reply::json(&list))
+        .start();
+    let listed = send(gateway.get("/v1/models").bearer_auth(GLOBEX_KEY));
+    assert_eq!(ids(&listed), names);
+    for (path, verdict) in [
+        ("/v1/models/org%2Fname", (200, None)),
+        ("/v1/models/Qwen3%2032B", (200, None)),
+        (
+            "/v1/models/qwen%2D3%2D32b",
+            (403, Some("model_not_allowed")),
+        ),
+        ("/v1/models/..%2F..%2Fsleep", (400, Some("malformed_path"))),
+        ("/v1/models/org%252Fname", (400, Some("malformed_path"))),
+    ] {
+        let wire = Wire::new("GET", path).header("x-api-key", GLOBEX_KEY);
+        let answer = gateway.connect().exchange(&wire);
+        assert_eq!(answer.verdict(), verdict, "{path}: {answer:?}");
+    }
+}
+
+#[test]
+fn metrics_have_the_escaped_name_of_a_model() {
+    let mut config = config();
+    config["models"]["*"] = json!({"access": "authenticated"});
+    let gateway = Gateway::builder().config(config).start();
+    for name in ["Qwen3 32B", "a;x;tenant=.=b", "通"] {
+        let answer = send(gateway.chat(name));
+        assert_eq!(answer.verdict(), (200, None), "{name}: {answer:?}");
+    }
+    gateway.expect_counted(
+        &["tollgate_requests_total"],
+        r#"
+        tollgate_requests_total{tenant="acme",model="Qwen3%2032B",operation="chat",outcome="ok"} 1
+        tollgate_requests_total{tenant="acme",model="a%3Bx%3Btenant%3D.%3Db",operation="chat",outcome="ok"} 1
+        tollgate_requests_total{tenant="acme",model="%E9%80%9A",operation="chat",outcome="ok"} 1
+        "#,
+    );
+}

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tollgate_tests::manifest::{documents, repository};
 
-use crate::harness::demo::{ACME_KEY, LLAMA, chat};
+use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, QWEN, chat, config};
 use crate::harness::{Gateway, Wire, connection_manager};
 
 type Verdict = (u16, Option<&'static str>);
@@ -44,7 +44,15 @@ fn only_operations_of_the_table_pass_and_only_on_plainly_written_paths() {
         ("POST", "/sleep", REFUSED),
         ("POST", "/collective_rpc", REFUSED),
         ("POST", "/health", REFUSED),
-        ("POST", "/tokenize", REFUSED),
+        ("POST", "/tokenize", OK),
+        ("POST", "/chat/completions", OK),
+        (
+            "POST",
+            "/openai/deployments/llama-3.1-8b/chat/completions?api-version=2024-10-21",
+            OK,
+        ),
+        ("POST", "/embeddings", REFUSED),
+        ("POST", "/apply-template", REFUSED),
         ("GET", "/metrics", REFUSED),
         ("GET", "/", REFUSED),
         ("GET", "/v1/chat/completions", REFUSED),
@@ -86,6 +94,42 @@ fn only_operations_of_the_table_pass_and_only_on_plainly_written_paths() {
         .map(|seen| seen.request)
         .collect();
     assert_eq!(served, expected);
+}
+
+#[test]
+fn prefixes_and_deployments_are_judged_by_the_model_that_works() {
+    let mut config = config();
+    config["pathPrefixes"] = json!(["/*/*/v1"]);
+    let gateway = Gateway::builder().config(config).start();
+    let denied = (403, Some("model_not_allowed"));
+    for (path, body, verdict) in [
+        ("/ns/name/v1/chat/completions", chat(LLAMA), OK),
+        ("/ns/name/v1/chat/completions", chat(QWEN), denied),
+        ("/ns/name/v1/load_lora_adapter", chat(LLAMA), REFUSED),
+        (
+            "/openai/deployments/llama-3.1-8b/chat/completions",
+            json!({"messages": []}),
+            OK,
+        ),
+        (
+            "/openai/deployments/qwen-3-32b/chat/completions",
+            json!({"messages": []}),
+            denied,
+        ),
+        (
+            "/openai/deployments/llama-3.1-8b/chat/completions",
+            chat("another"),
+            (400, Some("ambiguous_model")),
+        ),
+    ] {
+        let request = Wire::new("POST", path)
+            .header("x-api-key", GLOBEX_KEY)
+            .body(body.to_string());
+        let answer = gateway.connect().exchange(&request);
+        assert_eq!(answer.verdict(), verdict, "{path} {body}: {answer:?}");
+    }
+    let served = gateway.stop();
+    assert_eq!(served.iter().filter(|seen| seen.complete).count(), 2);
 }
 
 #[test]

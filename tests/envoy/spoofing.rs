@@ -21,8 +21,6 @@ const OWNED: &[&str] = &[
     "x-gateway-destination-endpoint",
     "x-gateway-destination-endpoint-subset",
     "x-gateway-destination-endpoint-served",
-    "x-gateway-model-name",
-    "x-gateway-base-model-name",
     "x-tollgate-tenant",
     "x-tollgate-anything",
     "x-envoy-retry-on",

@@ -60,6 +60,7 @@ fn read(boundary: &Boundary, chunks: &[&[u8]]) -> Option<String> {
                 Code::MalformedBody
                     | Code::AmbiguousModel
                     | Code::MissingModel
+                    | Code::InvalidModelName
                     | Code::MemberNotAllowed
             ));
             return None;

@@ -107,6 +107,9 @@ const SPARED: [&str; 8] = [
     "x-envoy-peer-metadata-id",
 ];
 
+/// What a body-based router in front says of the model.
+const ROUTER_HEADERS: [&str; 2] = ["x-gateway-model-name", "x-gateway-base-model-name"];
+
 /// The moment of every request, in nanoseconds since the epoch.
 const NOW: u64 = 1_780_272_000_000_000_000;
 
@@ -205,7 +208,7 @@ fn pass(
     let changes = host.changes();
     check_changes(&changes, headers, policy, operation, key);
     let after = applied(&before, &changes);
-    check_headers(&before, &after, policy, known);
+    check_headers(&before, &after, policy, known, operation);
     check_body_headers(&before, &after, operation, has_body);
     check_admitted(&after, policy);
 }
@@ -301,12 +304,29 @@ fn check_changes(
 }
 
 /// No header that goes on is owned, or a credential, unless the filter says so.
-fn check_headers(before: &[Header], after: &[Header], policy: &Policy, known: bool) {
+fn check_headers(
+    before: &[Header],
+    after: &[Header],
+    policy: &Policy,
+    known: bool,
+    operation: Operation,
+) {
     let set_by_us = |header: &Header| !before.contains(header) || known;
+    // They are held against the body.
+    let routes = |header: &Header| {
+        let (name, _) = header;
+        let copies = before.iter().filter(|(other, _)| other == name).count();
+        operation.names_model()
+            && before.contains(header)
+            && copies == 1
+            && ROUTER_HEADERS
+                .iter()
+                .any(|router| router.as_bytes() == name)
+    };
     let mut kept = 0;
     for header @ (name, value) in after {
         let text = String::from_utf8_lossy(name);
-        if is_owned(name, policy) {
+        if is_owned(name, policy) && !routes(header) {
             assert!(known && set_by_us(header), "{text} goes on");
             assert_eq!(*name, name.to_ascii_lowercase());
             let copies = after.iter().filter(|(other, _)| other == name).count();

@@ -6,7 +6,7 @@ mod others;
 
 const EMPTY_LIST: &str = r#"{"object":"list","data":[]}"#;
 
-/// What becomes of a list when only `a` and `b/1` may be used, taken in chunks of `step` bytes.
+/// What becomes of a list when only `a`, `b/1` and `通义 "1"` may be used, taken in chunks of `step` bytes.
 fn filter(list: &[u8], step: usize) -> String {
     let mut taken = ModelList::default();
     for chunk in list.chunks(step) {
@@ -16,7 +16,7 @@ fn filter(list: &[u8], step: usize) -> String {
 }
 
 const ACME: Viewer<'static> = Viewer {
-    may_use: &|model| ["a", "b/1"].contains(&model.as_str()),
+    may_use: &|model| ["a", "b/1", "通义 \"1\""].contains(&model.as_str()),
     is_known: &|name| ["a", "known"].contains(&name),
 };
 
@@ -44,6 +44,11 @@ fn keeps_the_entries_that_may_be_used_as_they_were_written() {
             r#"{"models":[{"name":"a","model":"a"}],"object":"list","data":[{"id":"a"}]}"#,
         ),
         (
+            "a name that is no word",
+            r#"{"data":[{"id":"通义 \"1\""}],"first_id":"x"}"#,
+            r#"{"data":[{"id":"通义 \"1\""}],"first_id":"通义 \"1\""}"#,
+        ),
+        (
             "an escaped id",
             r#"{"data":[{"id":"\u0061"},{"\u0069d":"x"}]}"#,
             r#"{"data":[{"id":"\u0061"}]}"#,
@@ -55,7 +60,7 @@ fn keeps_the_entries_that_may_be_used_as_they_were_written() {
         ),
         (
             "entries that name nothing that could be asked for",
-            r#"{"data":[{},{"id":1},{"id":"a b"},"a",null,["id","a"],{"id":"a"}]}"#,
+            r#"{"data":[{},{"id":1},{"id":"a\\nb"},"a",null,["id","a"],{"id":"a"}]}"#,
             r#"{"data":[{"id":"a"}]}"#,
         ),
         (

@@ -235,6 +235,24 @@ fn what_hardly_anybody_means_is_warned_about() {
             "body.allow[0]: clients may use any model with it: the models that it names are not checked",
         ),
         (
+            "inference that nobody judges",
+            json!({"extraPaths": [
+                {"method": "POST", "path": "/tokenize", "groups": ["research"], "body": true},
+                {"method": "POST", "path": "/team/v1/chat/completions", "groups": ["research"], "body": true}
+            ]}),
+            "extraPaths[1].path: a route of inference: its groups may use any model of the server there, and no tokens are counted; `pathPrefixes` and `pathsWithoutVersion` have the table's paths judged in other places",
+        ),
+        (
+            "a native route of a server, for everybody",
+            json!({"publicPaths": [{"method": "POST", "path": "/generate", "body": true}]}),
+            "publicPaths[0].path: a route of inference: everybody, with no identity, may use any model of the server there, and no tokens are counted; `pathPrefixes` and `pathsWithoutVersion` have the table's paths judged in other places",
+        ),
+        (
+            "what the table has",
+            json!({"extraPaths": [{"method": "POST", "path": "/v1/embeddings", "groups": ["research"], "body": true}]}),
+            "extraPaths[0].path: the table of operations has this path and comes first; the entry changes nothing",
+        ),
+        (
             "a public one",
             json!({"publicPaths": [{"method": "GET", "path": "/health", "body": true}]}),
             "publicPaths[0].body: a server may not read the body of a GET and may take it for the next request",

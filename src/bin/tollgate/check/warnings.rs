@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use tollgate::members;
+use tollgate::operation::{is_in_table, is_unjudged_inference};
 
 use crate::moment;
 
@@ -128,11 +129,27 @@ impl<'c> Warnings<'c> {
         }
     }
 
-    /// Bodies that pass with methods for which servers may not expect one.
+    /// Inference that is let through unjudged, and bodies where servers do not look for one.
     fn bodies(&mut self) {
         for name in ["extraPaths", "publicPaths"] {
             for (at, path) in list(self.configuration, name) {
                 let method = path["method"].as_str().unwrap_or_default();
+                let line = path["path"].as_str().unwrap_or_default();
+                if name == "extraPaths" && method == "POST" && is_in_table(line) {
+                    self.warn(
+                        format!("{at}.path"),
+                        "the table of operations has this path and comes first; the entry changes nothing",
+                    );
+                } else if ["POST", "PUT"].contains(&method) && is_unjudged_inference(line) {
+                    let who = match name {
+                        "extraPaths" => "its groups",
+                        _ => "everybody, with no identity,",
+                    };
+                    self.warn(
+                        format!("{at}.path"),
+                        format!("a route of inference: {who} may use any model of the server there, and no tokens are counted; `pathPrefixes` and `pathsWithoutVersion` have the table's paths judged in other places"),
+                    );
+                }
                 if path["body"] == true && ["GET", "HEAD", "OPTIONS", "DELETE"].contains(&method) {
                     self.warn(
                         format!("{at}.body"),

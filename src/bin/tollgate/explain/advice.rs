@@ -82,7 +82,10 @@ pub(super) fn advice(
             "Use plain HTTP: no model is judged and no token counted in a WebSocket. Clients that can do both go over by themselves.".to_owned()
         }
         Code::MissingModel => {
-            "The body must name a model of 1 to 256 letters, digits and `._:/@+-`; where `modelHeader.required` is set, the header must as well.".to_owned()
+            "The body must name a model, as a string; where `modelHeader.required` is set, the header must as well.".to_owned()
+        }
+        Code::InvalidModelName => {
+            "A name is 1 to 256 bytes of printable UTF-8. Look for a space at an end, a line end, or a character that nobody sees.".to_owned()
         }
         Code::AmbiguousModel => format!(
             "Name the model once, and the same one in the header `{}` if that is sent.",
@@ -95,7 +98,7 @@ pub(super) fn advice(
             "Send one complete JSON object in UTF-8, or, for a file upload, one form as client libraries write it.".to_owned()
         }
         Code::MalformedPath => {
-            "Send the path without `%`, `\\`, `;`, empty segments and dot segments.".to_owned()
+            "Write the path without `%`, `\\`, `;`, empty and dot segments; only the model in a path may be percent-encoded, once.".to_owned()
         }
         Code::BodyNotAllowed => {
             "Send the request without a body. A path of `publicPaths` or `extraPaths` accepts one with `body: true`, and passes it unread.".to_owned()

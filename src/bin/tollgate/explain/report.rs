@@ -30,6 +30,9 @@ pub(super) struct Report {
     request: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<&'static str>,
+    /// What is not looked at although it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'static str>,
     who: Who,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<ModelAnswer>,
@@ -145,6 +148,9 @@ struct DenialAnswer {
     advice: String,
 }
 
+/// Of a path that lets inference through.
+const UNJUDGED: &str = "this is a route of inference: on paths of `extraPaths` and `publicPaths` no model is judged and no token is counted";
+
 impl Report {
     /// `policy` is in mode `enforce`, `mode` the one that is configured.
     pub(super) fn new(
@@ -170,10 +176,12 @@ impl Report {
         let who = Who::new(&identified, request, policy);
         let denial = passage.denial.as_ref();
         let named = target.ok().and_then(|target| target.model);
+        let path = request.line.split([' ', '?']).nth(1).unwrap_or_default();
+        let is_unread = matches!(operation, Some(Operation::Extra | Operation::Public));
         let model = passage
             .model
             .clone()
-            .or_else(|| ModelName::new(named.or(request.model.as_deref())?));
+            .or_else(|| ModelName::new(named.as_deref().or(request.model.as_deref())?));
         let caller = identified.unwrap_or(Caller::Anonymous);
         let model = model.map(|model| ModelAnswer::new(&model, &caller, &who, policy));
         let answer = |denial: &Denial| {
@@ -188,6 +196,7 @@ impl Report {
             mode: mode.as_str(),
             request: request.line.clone(),
             operation: operation.map(Operation::as_str),
+            warning: (is_unread && operation::is_unjudged_inference(path)).then_some(UNJUDGED),
             passed: match denial {
                 Some(_) => None,
                 None => Some(Passed::new(passage, request)),
@@ -299,6 +308,9 @@ impl fmt::Display for Report {
             "request",
             format_args!("{}, {operation}", self.request),
         )?;
+        if let Some(warning) = self.warning {
+            line(formatter, "warning", warning)?;
+        }
         line(formatter, "caller", &self.who)?;
         if let Some(model) = &self.model {
             line(formatter, "model", &model.name)?;

@@ -1,5 +1,6 @@
 //! The request to explain, made from the command's arguments.
 
+use std::borrow::Cow;
 use std::fs;
 
 use serde_json::{Value, json};
@@ -105,10 +106,14 @@ impl Request {
             return Ok(request);
         }
         let target = operation::target(&request.headers, true, &policy.paths);
-        let Some(model_in) = target.ok().and_then(|target| target.operation.model_in()) else {
+        let named = target.ok().and_then(|target| {
+            let in_path = target.model.map(Cow::into_owned);
+            Some((target.operation.model_in()?, in_path))
+        });
+        let Some((model_in, in_path)) = named else {
             return Ok(request);
         };
-        let model = arguments.model.as_deref().ok_or_else(|| {
+        let model = arguments.model.clone().or(in_path).ok_or_else(|| {
             Failure::new("the body of such a request names its model: expected --model or --body")
         })?;
         let content_type = match model_in {

@@ -84,6 +84,47 @@ fn json(config: &Value, stdin: &str, line: &[&str]) -> Value {
 }
 
 #[test]
+fn a_model_in_the_path_need_not_be_said_again() {
+    let path = |model: &str| format!("/openai/deployments/{model}/chat/completions?api-version=1");
+    for (model, expected) in [("llama-3.1-8b", "allowed"), ("qwen%2D3", "denied")] {
+        let path = path(model);
+        let answer = json(&config(), GLOBEX, &["--key-stdin", "--path", &path]);
+        assert_eq!(answer["verdict"], expected, "{answer}");
+        assert_eq!(answer["operation"], "chat");
+        assert_eq!(answer["model"]["name"], model.replace("%2D", "-"));
+    }
+    let line = [
+        "--key-stdin",
+        "--path",
+        &path("llama-3.1-8b"),
+        "--model",
+        "public/x",
+    ];
+    assert_eq!(
+        json(&config(), ACME, &line)["denial"]["code"],
+        "ambiguous_model"
+    );
+}
+
+#[test]
+fn says_where_inference_is_let_through() {
+    let warning = "this is a route of inference: on paths of `extraPaths` and `publicPaths` no model is judged and no token is counted";
+    for (path, expected) in [("/generate", Some(warning)), ("/tokenize", None)] {
+        let extra = json!([{"method": "POST", "path": path, "groups": ["research"], "body": true}]);
+        let config = with("extraPaths", extra);
+        let answer = json(&config, ACME, &["--key-stdin", "--path", path]);
+        assert_eq!(answer["verdict"], "allowed", "{answer}");
+        assert_eq!(answer["warning"].as_str(), expected, "{path}");
+        let told = told(&config, ACME, &["--key-stdin", "--path", path]);
+        assert_eq!(
+            told.contains("\nwarning    this is"),
+            expected.is_some(),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn says_who_which_rule_and_what_goes_on() {
     let line = [
         "--key-stdin",
@@ -179,7 +220,7 @@ fn says_of_each_denial_what_to_do() {
     let body = file(r#"{"model":"llama-3.1-8b","Model":"qwen-32b"}"#)
         .display()
         .to_string();
-    let rows: [(&str, &str, &[&str], &str, &str); 17] = [
+    let rows: [(&str, &str, &[&str], &str, &str); 18] = [
         (
             "no credential",
             "",
@@ -295,14 +336,21 @@ fn says_of_each_denial_what_to_do() {
             ACME,
             &["--key-stdin", "--path", "/v1/chat%2fcompletions"],
             "400 malformed_path",
-            "Send the path without `%`, `\\`, `;`, empty segments and dot segments.",
+            "Write the path without `%`, `\\`, `;`, empty and dot segments; only the model in a path may be percent-encoded, once.",
         ),
         (
             "no model's name",
             ACME,
-            &["--key-stdin", "--model", "my model"],
+            &["--key-stdin", "--model", "my model "],
+            "400 invalid_model_name",
+            "A name is 1 to 256 bytes of printable UTF-8. Look for a space at an end, a line end, or a character that nobody sees.",
+        ),
+        (
+            "an empty name",
+            ACME,
+            &["--key-stdin", "--model", ""],
             "400 missing_model",
-            "The body must name a model of 1 to 256 letters, digits and `._:/@+-`; where `modelHeader.required` is set, the header must as well.",
+            "The body must name a model, as a string; where `modelHeader.required` is set, the header must as well.",
         ),
         (
             "two models",

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use super::{Carrier, Lines};
 use crate::yaml::{Node, Value};
 
-/// The sections of a configuration, by which one is recognised.
-const SECTIONS: [&str; 15] = [
+/// The sections of a configuration, to know one by.
+const SECTIONS: [&str; 20] = [
     "tenants",
     "keys",
     "keysFrom",
@@ -16,11 +16,16 @@ const SECTIONS: [&str; 15] = [
     "models",
     "modelHeader",
     "admittedHeader",
+    "pathPrefixes",
+    "pathsWithoutVersion",
     "extraPaths",
     "publicPaths",
     "hideDeniedModels",
     "fairness",
     "mode",
+    "limits",
+    "reserve",
+    "weights",
     "metering",
 ];
 

@@ -74,7 +74,7 @@ fn a_new_key_may_be_narrowed_and_described() {
     );
     let checked = with_input(&["check", "-"], &configuration);
     assert_eq!(checked.output, "<stdin>: no faults, no warnings\n");
-    let wrong = tollgate(&["key", "new", "--tenant", "acme", "--models", "a b"]);
+    let wrong = tollgate(&["key", "new", "--tenant", "acme", "--models", "a\nb"]);
     assert_eq!((wrong.output.as_str(), wrong.code), ("", Some(2)));
 }
 
