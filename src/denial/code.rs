@@ -97,7 +97,7 @@ codes! {
     /// A token has more than 1024 groups, or the gateway in front names more, or another claim has more entries.
     TooManyGroups = "too_many_groups", status: 401 {
         message: "The token has too many groups.",
-        remedy: "Configure the identity provider, or the gateway in front, to send at most 64 groups.",
+        remedy: "Configure the identity provider, or the gateway in front, to send at most 1024 groups.",
     }
     /// The token or the gateway in front does not lead to a configured tenant, or the tenant claim is present but is
     /// not a string.
