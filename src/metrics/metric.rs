@@ -64,6 +64,9 @@ metrics! {
     EstimatedTokens = "tollgate_estimated_tokens_total", Counter ["tenant", "model", "type"];
     /// With each generating request answered 2xx without final numbers.
     UsageMissing = "tollgate_usage_missing_total", Counter ["tenant", "model", "reason"];
+    /// With each request whose usage contradicts itself: the total is not the sum of its parts, or a number cannot be a
+    /// count. It also moves where it is known what the numbers mean, and `usage_source` is `reported`.
+    UsageContradictions = "tollgate_usage_contradictions_total", Counter ["tenant", "model", "reason"];
     /// With each request of which the server reported one count and another filter found another one; the server's is
     /// used.
     UsageDisagreements = "tollgate_usage_disagreements_total", Counter ["tenant", "model"];
