@@ -85,7 +85,7 @@ impl GatewayCounts {
 /// count.
 fn whole(bytes: [u8; 8]) -> Option<u64> {
     let number = f64::from_le_bytes(bytes);
-    if !(0.0..=f64::from(u32::MAX)).contains(&number) || number.fract() != 0.0 {
+    if !(0.0..=f64::from(i32::MAX)).contains(&number) || number.fract() != 0.0 {
         return None;
     }
     #[expect(
@@ -177,12 +177,12 @@ mod tests {
             ),
             (
                 "more than a request can have",
-                &[("llm_input_token", float(4_294_967_296.0))],
+                &[("llm_input_token", float(2_147_483_648.0))],
                 (None, 1),
             ),
             (
                 "as much as one can have",
-                &[("llm_input_token", float(4_294_967_295.0))],
+                &[("llm_input_token", float(2_147_483_647.0))],
                 (counted(Some(MAX_COUNT), None), 2),
             ),
             ("negative", &[("llm_input_token", float(-1.0))], (None, 1)),

@@ -216,6 +216,26 @@ impl Scanner {
         self.found.get(index)
     }
 
+    /// Whether one of these wanted members (a bit each) is being read and has something in it so far: a text a character,
+    /// an object or array a member or element.
+    pub(crate) fn is_within(&self, texts: u64, objects: u64) -> bool {
+        if self.touched & (texts | objects) == 0 {
+            return false;
+        }
+        let ends_at = |place: Place| self.paths.node(place).map_or(0, |node| node.ends);
+        if matches!(self.state, State::Text) && self.text > 0 && ends_at(self.place) & texts != 0 {
+            return true;
+        }
+        // The innermost container may have nothing in it yet.
+        let is_new = matches!(self.state, State::NameOrEnd | State::ValueOrEnd);
+        let depth = self.depth.saturating_sub(is_new.into());
+        let last = depth.clamp(1, self.open.len().saturating_sub(1));
+        let containers = self.open.get(2..=last).unwrap_or_default();
+        containers
+            .iter()
+            .any(|&place| ends_at(place) & objects != 0)
+    }
+
     #[cfg(test)]
     pub(crate) fn heap_bytes(&self) -> usize {
         let raw: usize = self.found.iter().map(|found| found.raw.capacity()).sum();

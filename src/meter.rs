@@ -6,6 +6,7 @@
 //! A reply is read as what it is, not only as what it calls itself: JSON where an event stream was announced and the
 //! reverse are recognised by their first byte.
 
+mod event;
 pub(crate) mod members;
 mod reading;
 mod repeat;
@@ -14,10 +15,11 @@ mod seen;
 use memchr::memchr;
 
 use self::reading::Reading;
+pub use self::reading::Span;
 use crate::headers::trimmed;
 use crate::rows::named;
 use crate::sse::{Decoder, Piece};
-use crate::usage::{Usage, sum};
+use crate::usage::{Contradiction, Usage, sum};
 
 /// Bytes on the heap that one meter may hold between two pushes, for the worst reply there is. A usual one needs an
 /// eighth; nearly half is for the numbers of 64 choices.
@@ -82,6 +84,8 @@ named! {
         ParseError = "parse_error",
         /// A usage object is longer than what is read of one.
         TooLarge = "too_large",
+        /// The numbers contradict each other, and nothing decides between them.
+        Contradiction = "contradiction",
         /// The server answers later, elsewhere (`background: true` of the Responses API).
         Background = "background",
     }
@@ -103,6 +107,8 @@ pub struct Metered {
     /// that it is too low by up to ten times) and a quarter of the bytes of text (0.35 to 1.6 of the truth). It is fit
     /// for a chart, not for a bill.
     pub estimate: Option<u64>,
+    /// How the numbers contradict each other, also where it is known what they mean.
+    pub contradiction: Option<Contradiction>,
     /// The stream or the document carried an error.
     pub error_event: bool,
 }
@@ -123,10 +129,19 @@ enum Format {
     Lines,
 }
 
+/// What a body of an unknown name is unless it looks like a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unreadable {
+    Encoded,
+    Opaque,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Body {
     /// Nothing but white space so far.
     Announced(Format),
+    /// The same; what it is called is not known, and its first byte has to look like one of the formats.
+    Unknown(Unreadable),
     Is(Format),
     Encoded,
     /// Of a kind that carries no usage.
@@ -152,30 +167,36 @@ impl Meter {
         content_encoding: Option<&[u8]>,
         status: u16,
     ) -> Self {
-        let encoded = content_encoding
+        let encoding = content_encoding
             .unwrap_or_default()
             .split(|&byte| byte == b',')
             .map(trimmed)
-            .any(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"));
-        let body = if work == Work::Other {
-            Body::Opaque
-        } else if encoded {
-            Body::Encoded
-        } else {
-            announced(content_type)
+            .find(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"));
+        let is_coding = |name: &[u8]| CODINGS.iter().any(|it| it.eq_ignore_ascii_case(name));
+        let body = match encoding {
+            _ if work == Work::Other => Body::Opaque,
+            Some(name) if is_coding(name) => Body::Encoded,
+            Some(_) => Body::Unknown(Unreadable::Encoded),
+            None => announced(work, content_type),
         };
-        Self {
+        let mut meter = Self {
             work,
             success: (200..300).contains(&status),
             body,
             decoder: Decoder::default(),
             reading: Reading::default(),
-        }
+        };
+        meter.reading.seen.tally.embeds = work == Work::Embed;
+        meter
     }
 
-    /// Whether the reply calls itself an event stream, and is one that can be read.
-    pub const fn is_of_stream(&self) -> bool {
-        matches!(self.body, Body::Announced(Format::EventStream))
+    /// Whether the body is an event stream; `None` before its first byte that tells.
+    pub const fn is_event_stream(&self) -> Option<bool> {
+        match self.body {
+            Body::Announced(_) | Body::Unknown(_) => None,
+            Body::Is(format) => Some(matches!(format, Format::EventStream)),
+            Body::Encoded | Body::Opaque => Some(false),
+        }
     }
 
     /// Reads the reply's `metadata` header, if need be: where vLLM answers embeddings as bytes, their usage is there, and
@@ -185,7 +206,7 @@ impl Meter {
             return;
         }
         if let Some(header) = header().filter(|header| header.len() <= MAX_METADATA) {
-            self.reading.data(header);
+            self.reading.data(header, 0);
             self.reading.end_document();
         }
     }
@@ -197,7 +218,8 @@ impl Meter {
 
     /// Reads the next bytes of the body; chunks may end anywhere.
     pub fn push(&mut self, mut bytes: &[u8]) {
-        if let Body::Announced(format) = self.body {
+        let whole = bytes;
+        if matches!(self.body, Body::Announced(_) | Body::Unknown(_)) {
             // White space and a byte order mark mean nothing in any of the formats.
             let start = bytes
                 .iter()
@@ -205,36 +227,47 @@ impl Meter {
             bytes = start
                 .and_then(|start| bytes.get(start..))
                 .unwrap_or_default();
-            self.body = match (format, bytes.first()) {
-                (_, None) => return,
-                (Format::Lines, _) => Body::Is(Format::Lines),
-                (_, Some(b'{' | b'[')) => Body::Is(Format::Json),
+            let Some(&first) = bytes.first() else {
+                return;
+            };
+            self.body = match (self.body, first) {
                 // The first letters of `data`, `event`, `id` and `retry`, and of a comment: no JSON starts so.
-                (_, Some(b'd' | b'e' | b'i' | b'r' | b':')) => Body::Is(Format::EventStream),
-                (format, Some(_)) => Body::Is(format),
+                (_, b'd' | b'e' | b'i' | b'r' | b':') => Body::Is(Format::EventStream),
+                (Body::Announced(Format::Lines), _) => Body::Is(Format::Lines),
+                (_, b'{' | b'[') => Body::Is(Format::Json),
+                (Body::Announced(format), _) => Body::Is(format),
+                (Body::Unknown(Unreadable::Encoded), _) => Body::Encoded,
+                _ => Body::Opaque,
             };
         }
         let reading = &mut self.reading;
+        let offset = |part: &[u8]| part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
         match self.body {
-            Body::Is(Format::Json) => reading.data(bytes),
-            Body::Is(Format::EventStream) => self.decoder.push(bytes, |piece| read(reading, piece)),
+            Body::Is(Format::Json) => reading.data(bytes, 0),
+            Body::Is(Format::EventStream) => {
+                reading.begin_push();
+                self.decoder
+                    .push(bytes, |piece| read(reading, piece, offset));
+            }
             Body::Is(Format::Lines) => {
                 while let Some((line, rest)) =
                     memchr(b'\n', bytes).and_then(|end| bytes.split_at_checked(end))
                 {
-                    reading.data(line);
+                    reading.data(line, 0);
                     reading.end_event();
                     bytes = rest.get(1..).unwrap_or_default();
                 }
-                reading.data(bytes);
+                reading.data(bytes, 0);
             }
-            Body::Announced(_) | Body::Encoded | Body::Opaque => {}
+            Body::Announced(_) | Body::Unknown(_) | Body::Encoded | Body::Opaque => {}
         }
     }
 
-    /// How many usage objects have been read that count something, or are too large to tell.
-    pub const fn usages(&self) -> u64 {
-        self.reading.seen.usages
+    /// Of the bytes pushed last, those that are nothing but the usage that is there for the asking, as JSON documents.
+    pub fn extras(&self) -> Extras<'_> {
+        Extras {
+            reading: &self.reading,
+        }
     }
 
     /// Whether the first token of a stream has passed. A reply that is not streamed has no such moment: its text comes
@@ -249,34 +282,38 @@ impl Meter {
         let reading = &mut self.reading;
         match self.body {
             Body::Is(Format::Json) => reading.end_document(),
-            Body::Is(Format::EventStream) => self.decoder.finish(|piece| read(reading, piece)),
+            Body::Is(Format::EventStream) => {
+                self.decoder.finish(|piece| read(reading, piece, |_| 0));
+            }
             Body::Is(Format::Lines) => reading.end_event(),
-            Body::Announced(_) | Body::Encoded | Body::Opaque => {}
+            Body::Announced(_) | Body::Unknown(_) | Body::Encoded | Body::Opaque => {}
         }
         let seen = &reading.seen;
         let error_event = seen.error;
         let clean = ended == End::Complete && !error_event;
         let content = seen.content_seen();
-        let total = seen.tally.total(clean, content);
+        let (total, last, contradiction) = seen.tally.total(clean, seen.texts());
         let estimate = content.then(|| seen.estimate());
         let mut metered = Metered {
             usage: Usage::default(),
             source: Source::NotApplicable,
             missing: None,
             estimate: None,
+            contradiction: contradiction.filter(|_| self.work != Work::Other),
             error_event,
         };
         let generates = self.work == Work::Generate;
         let embeds = self.work == Work::Embed;
         metered.source = match total {
             _ if self.work == Work::Other => Source::NotApplicable,
-            Some((usage, last)) => {
+            Some(usage) => {
                 metered.usage = usage;
                 if embeds {
                     metered.usage.input = usage.input.or(seen.lone_total);
                     metered.usage.output = Some(0);
                 }
-                if last {
+                let one_sided = usage.input.is_none() || usage.output.is_none();
+                if last && !(generates && one_sided) {
                     Source::Reported
                 } else {
                     Source::Partial
@@ -302,6 +339,7 @@ impl Meter {
                 _ if seen.background => Missing::Background,
                 _ if seen.oversized => Missing::TooLarge,
                 Body::Is(Format::Json) if reading.is_broken() => Missing::ParseError,
+                _ if contradiction.is_some() && !last => Missing::Contradiction,
                 _ if ended != End::Complete => Missing::Aborted,
                 _ if reading.faulted => Missing::ParseError,
                 _ => Missing::NoUsage,
@@ -311,10 +349,28 @@ impl Meter {
     }
 }
 
-fn read(reading: &mut Reading, piece: Piece<'_>) {
+/// What [`Meter::extras`] tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Extras<'m> {
+    reading: &'m Reading,
+}
+
+impl<'m> Extras<'m> {
+    /// In their order.
+    pub fn documents(&self) -> &'m [Span] {
+        self.reading.extras()
+    }
+
+    /// Where the last document begins, if it is still open and can still come to be one.
+    pub fn open(&self) -> Option<usize> {
+        self.reading.open()
+    }
+}
+
+fn read(reading: &mut Reading, piece: Piece<'_>, offset: impl Fn(&[u8]) -> usize) {
     match piece {
-        Piece::Data(data) => reading.data(data),
-        Piece::NewLine => reading.data(b"\n"),
+        Piece::Data(data) => reading.data(data, offset(data)),
+        Piece::NewLine => reading.end_line(),
         Piece::End { event_type } => {
             reading.seen.error |= event_type == b"error";
             reading.end_event();
@@ -322,7 +378,20 @@ fn read(reading: &mut Reading, piece: Piece<'_>) {
     }
 }
 
-fn announced(content_type: Option<&[u8]>) -> Body {
+/// The content codings that change a body (the registry of RFC 9110). Servers also send `none`, `utf-8` and the like.
+const CODINGS: [&[u8]; 9] = [
+    b"gzip",
+    b"x-gzip",
+    b"deflate",
+    b"compress",
+    b"x-compress",
+    b"br",
+    b"zstd",
+    b"dcb",
+    b"dcz",
+];
+
+fn announced(work: Work, content_type: Option<&[u8]>) -> Body {
     let media_type = content_type
         .and_then(|value| value.split(|&byte| byte == b';').next())
         .map(|value| trimmed(value).to_ascii_lowercase())
@@ -334,6 +403,7 @@ fn announced(content_type: Option<&[u8]>) -> Body {
         other if other.starts_with(b"text/") || other.ends_with(b"+json") => {
             Body::Announced(Format::Json)
         }
+        _ if work == Work::Generate => Body::Unknown(Unreadable::Opaque),
         _ => Body::Opaque,
     }
 }

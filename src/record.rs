@@ -141,6 +141,7 @@ impl Record {
                     output: count.output,
                     ..Usage::NONE
                 },
+                contradiction: metered.contradiction,
                 error_event: metered.error_event,
                 ..unmetered(Source::Reported)
             };
@@ -232,6 +233,12 @@ impl Record {
         if let Some(missing) = self.metered.missing {
             movements.add(
                 series(Metric::UsageMissing).with("reason", missing.as_str()),
+                1,
+            );
+        }
+        if let Some(contradiction) = self.metered.contradiction {
+            movements.add(
+                series(Metric::UsageContradictions).with("reason", contradiction.as_str()),
                 1,
             );
         }
@@ -343,6 +350,7 @@ const fn unmetered(source: Source) -> Metered {
         source,
         missing: None,
         estimate: None,
+        contradiction: None,
         error_event: false,
     }
 }

@@ -25,13 +25,15 @@ use crate::owned_headers::{OWNED, SPARED};
 use crate::query;
 use crate::record::{BY_GATEWAY, Facts, Outcome, Record};
 use crate::rewrite::{ask, models};
+use crate::usage::Contradiction;
 
 /// A name, and the function that makes the text.
 type Table = (&'static str, fn() -> String);
 
 /// What may stand on the page, each once.
-const TABLES: [Table; 20] = [
+const TABLES: [Table; 21] = [
     ("configuration", configuration::tables),
+    ("contradictions", contradictions),
     ("denials", denials),
     ("denied reply", denied_reply),
     ("filter state", filter_state),
@@ -136,6 +138,12 @@ fn modes() -> String {
 fn outcomes() -> String {
     variants(["`outcome`", "meaning"], |outcome: &Outcome| {
         outcome.as_str()
+    })
+}
+
+fn contradictions() -> String {
+    variants(["`reason`", "meaning"], |contradiction: &Contradiction| {
+        contradiction.as_str()
     })
 }
 

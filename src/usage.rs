@@ -1,12 +1,19 @@
 //! Every known shape of a usage object, read into one [`Usage`], and the sum of them over one reply.
 //!
-//! Numbers are read as leniently as they are sent: `18`, `18.0`, `"18"` and `1.8e1` are eighteen; `null`, negative numbers
-//! and everything else are as good as absent. It must never take a number from another place than the documented ones:
-//! texts and tool arguments contain counts as well.
+//! Numbers are read as leniently as they are sent: `18`, `18.0`, `"18"` and `1.8e1` are eighteen; `null` and everything else
+//! that is no number are as good as absent. A number that cannot be a count, because it is negative or has wrapped around,
+//! spoils its object. It must never take a number from another place than the documented ones: texts and tool arguments
+//! contain counts as well.
 
+mod beside;
+mod messages;
 pub(crate) mod tally;
+mod witness;
 
-pub(crate) use self::tally::{Finality, Tally};
+pub(crate) use self::beside::{Beside, hosted_tools};
+pub(crate) use self::tally::{Finality, Place, Tally};
+pub use self::witness::Contradiction;
+pub(crate) use self::witness::Settled;
 
 use std::rc::Rc;
 
@@ -16,9 +23,9 @@ thread_local! {
     static PATHS: Rc<Paths> = Rc::new(Paths::new(&FIELDS.wanted));
 }
 
-/// Counts above this are taken for this: no request has four billion tokens, and one absurd number must not drown a
-/// counter for good.
-pub const MAX_COUNT: u64 = u32::MAX as u64;
+/// What is above this is no count: no request has two billion tokens. Servers send such numbers where a small one has
+/// wrapped around.
+pub const MAX_COUNT: u64 = i32::MAX as u64;
 
 /// Tokens of one request. `None` is unknown, never zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +59,7 @@ impl Usage {
 }
 
 /// One usage object as it was sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) input: Option<u64>,
     pub(crate) output: Option<u64>,
@@ -62,23 +69,27 @@ pub(crate) struct Counts {
     pub(crate) total: Option<u64>,
     /// Anthropic's shape: the cache counts are not contained in `input`.
     pub(crate) cache_is_extra: bool,
+    /// Gemini's shape: `reasoning` is not contained in `output`.
+    pub(crate) reasoning_is_extra: bool,
+    /// Gemini: what its tools put into the prompt, which `input` does not contain.
+    pub(crate) tool_input: Option<u64>,
+    /// One of the numbers cannot be a count.
+    pub(crate) impossible: bool,
+    /// What the server lists beside all of these.
+    pub(crate) beside: Option<Box<Beside>>,
 }
 
 impl Counts {
-    /// In the inclusive meaning of [`Usage`]. A missing side is the total less the other side.
-    pub(crate) fn usage(&self) -> Usage {
-        let mut input = self.input;
-        if self.cache_is_extra {
-            input = sum([self.input, self.cache_read, self.cache_creation]);
-        }
-        let rest = |known: Option<u64>| Some(self.total?.saturating_sub(known?));
-        Usage {
-            input: input.or_else(|| rest(self.output)),
-            output: self.output.or_else(|| rest(input)),
-            cached_input: self.cache_read,
-            cache_creation_input: self.cache_creation,
-            reasoning: self.reasoning,
-        }
+    /// Whether nothing is known but a total: for embeddings that is the input.
+    pub(crate) fn lone_total(&self) -> Option<u64> {
+        let sides = [self.input, self.output];
+        let lone = !self.impossible && sides.iter().all(|side| side.unwrap_or(0) == 0);
+        self.total.filter(|&total| lone && total > 0)
+    }
+
+    /// Whether neither side is said, nor anything that would spoil one.
+    pub(crate) const fn says_nothing(&self) -> bool {
+        self.input.is_none() && self.output.is_none() && !self.impossible
     }
 }
 
@@ -95,11 +106,18 @@ enum Field {
     Total,
     CacheRead,
     CacheCreation,
+    /// The same by Anthropic's names, whose `input_tokens` leaves them out.
+    ExtraCacheRead,
+    ExtraCacheCreation,
     Reasoning,
     /// Gemini: reasoning that its count of the output leaves out.
     Thoughts,
     /// Gemini: the output without its reasoning.
     Candidates,
+    /// Gemini: input that its count of the prompt leaves out.
+    ToolPrompt,
+    /// Anthropic: the samplings that one reply took.
+    Iterations,
     /// llama.cpp `timings`: the prompt without what was cached.
     PromptN,
     CacheN,
@@ -111,7 +129,7 @@ const fn row(field: Field, path: &'static [&'static str]) -> (Field, Wanted) {
 }
 
 /// Of the rows of one field the first that is not zero counts, else the first. No other order means anything.
-static FIELDS: Table<Field, 26> = Table::new(&[
+static FIELDS: Table<Field, 28> = Table::new(&[
     row(Field::Prompt, &["prompt_tokens"]),
     row(Field::Prompt, &["promptTokenCount"]), // Gemini
     row(Field::Input, &["input_tokens"]),
@@ -125,9 +143,9 @@ static FIELDS: Table<Field, 26> = Table::new(&[
         &["prompt_tokens_details", "cached_tokens"],
     ),
     row(Field::CacheRead, &["input_tokens_details", "cached_tokens"]),
-    row(Field::CacheRead, &["cache_read_input_tokens"]), // Anthropic
-    row(Field::CacheRead, &["prompt_cache_hit_tokens"]), // DeepSeek
-    row(Field::CacheRead, &["cached_tokens"]),           // Moonshot
+    row(Field::ExtraCacheRead, &["cache_read_input_tokens"]), // Anthropic
+    row(Field::CacheRead, &["prompt_cache_hit_tokens"]),      // DeepSeek
+    row(Field::CacheRead, &["cached_tokens"]),                // Moonshot
     row(Field::CacheRead, &["cachedContentTokenCount"]),
     // vLLM
     row(
@@ -143,7 +161,7 @@ static FIELDS: Table<Field, 26> = Table::new(&[
         Field::CacheCreation,
         &["input_tokens_details", "cache_write_tokens"],
     ),
-    row(Field::CacheCreation, &["cache_creation_input_tokens"]), // Anthropic
+    row(Field::ExtraCacheCreation, &["cache_creation_input_tokens"]), // Anthropic
     row(
         Field::Reasoning,
         &["completion_tokens_details", "reasoning_tokens"],
@@ -155,6 +173,8 @@ static FIELDS: Table<Field, 26> = Table::new(&[
     row(Field::Reasoning, &["reasoning_tokens"]), // SGLang
     row(Field::Thoughts, &["thoughtsTokenCount"]),
     row(Field::Candidates, &["candidatesTokenCount"]),
+    row(Field::ToolPrompt, &["toolUsePromptTokenCount"]),
+    row(Field::Iterations, &["iterations"]),
     row(Field::PromptN, &["prompt_n"]),
     row(Field::CacheN, &["cache_n"]),
     row(Field::PredictedN, &["predicted_n"]),
@@ -180,7 +200,8 @@ fn read_fields<const ROWS: usize>(
     let (mut prompt, mut input) = (None, None);
     let (mut thoughts, mut candidates) = (None, None);
     let (mut prompt_n, mut cache_n, mut predicted_n) = (None, None, None);
-    let mut has_details = false;
+    let (mut extra_read, mut extra_creation) = (None, None);
+    let (mut has_details, mut has_iterations) = (false, false);
     for (index, field) in fields.tags().iter().enumerate() {
         let Some(found) = scanner.found(index).filter(|found| found.exact > 0) else {
             continue;
@@ -192,32 +213,80 @@ fn read_fields<const ROWS: usize>(
                 has_details = true;
                 continue;
             }
+            Field::Iterations => {
+                has_iterations = found.first == b'[' && !found.empty;
+                continue;
+            }
             Field::Output => &mut counts.output,
             Field::Total => &mut counts.total,
             Field::CacheRead => &mut counts.cache_read,
             Field::CacheCreation => &mut counts.cache_creation,
+            Field::ExtraCacheRead => &mut extra_read,
+            Field::ExtraCacheCreation => &mut extra_creation,
             Field::Reasoning => &mut counts.reasoning,
             Field::Thoughts => &mut thoughts,
             Field::Candidates => &mut candidates,
+            Field::ToolPrompt => &mut counts.tool_input,
             Field::PromptN => &mut prompt_n,
             Field::CacheN => &mut cache_n,
             Field::PredictedN => &mut predicted_n,
         };
-        *group = first(*group, found.value().and_then(number));
+        match found.value().map_or(Number::None, numeral) {
+            Number::Count(count) => *group = first(*group, Some(count)),
+            // A part that cannot be says nothing of the whole that contains it.
+            Number::Impossible => counts.impossible |= field.is_summed(),
+            Number::None => {}
+        }
     }
     let prompt = prompt.or_else(|| sum([prompt_n, cache_n]));
     counts.input = prompt.filter(|&count| count > 0).or(input).or(prompt);
-    counts.output = counts
-        .output
-        .or_else(|| sum([candidates, thoughts]))
-        .or(predicted_n);
-    counts.cache_read = counts.cache_read.or(cache_n);
-    counts.reasoning = first(counts.reasoning, thoughts);
-    if counts == Counts::default() {
-        return None;
+    if counts.output.is_none() {
+        counts.reasoning_is_extra = thoughts.is_some() && candidates.is_some();
+        counts.output = candidates.or(thoughts).or(predicted_n);
     }
-    counts.cache_is_extra = prompt.unwrap_or(0) == 0 && !has_details;
-    Some(counts)
+    counts.reasoning = first(counts.reasoning, thoughts);
+    let inside = counts.cache_read.unwrap_or(0) > 0 || counts.cache_creation.unwrap_or(0) > 0;
+    counts.cache_is_extra = prompt.unwrap_or(0) == 0 && !has_details && !inside;
+    counts.cache_read = first(counts.cache_read, extra_read).or(cache_n);
+    counts.cache_creation = first(counts.cache_creation, extra_creation);
+    if has_iterations {
+        counts.beside = Some(Box::new(beside::iterations(raw, &counts)));
+    }
+    let known = [
+        counts.input,
+        counts.output,
+        counts.total,
+        counts.cache_read,
+        counts.cache_creation,
+        counts.reasoning,
+        counts.tool_input,
+    ];
+    (counts.impossible || known.iter().any(Option::is_some)).then_some(counts)
+}
+
+impl Field {
+    /// Whether the number is a part of a sum, or the sum, so that without it nothing is known.
+    const fn is_summed(self) -> bool {
+        match self {
+            Self::Prompt
+            | Self::Input
+            | Self::Output
+            | Self::Total
+            | Self::ExtraCacheRead
+            | Self::ExtraCacheCreation
+            | Self::Thoughts
+            | Self::Candidates
+            | Self::ToolPrompt
+            | Self::PromptN
+            | Self::CacheN
+            | Self::PredictedN => true,
+            Self::InputDetails
+            | Self::CacheRead
+            | Self::CacheCreation
+            | Self::Reasoning
+            | Self::Iterations => false,
+        }
+    }
 }
 
 /// The first of two counts that is not zero, else the first that is known.
@@ -228,13 +297,44 @@ fn first(count: Option<u64>, next: Option<u64>) -> Option<u64> {
     }
 }
 
-/// A count from raw JSON, see the [module](self); at most [`MAX_COUNT`]. A fraction is cut off.
+/// What raw JSON is as a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Number {
+    Count(u64),
+    /// A number, but negative or above [`MAX_COUNT`].
+    Impossible,
+    /// No number.
+    None,
+}
+
+/// A count from raw JSON, see the [module](self). A fraction is cut off.
 pub(crate) fn number(raw: &[u8]) -> Option<u64> {
+    match numeral(raw) {
+        Number::Count(count) => Some(count),
+        Number::Impossible | Number::None => None,
+    }
+}
+
+/// As [`number`], and tells what cannot be a count from what is no number.
+pub(crate) fn numeral(raw: &[u8]) -> Number {
     let text = raw
         .strip_prefix(b"\"")
         .and_then(|text| text.strip_suffix(b"\""))
         .unwrap_or(raw)
         .trim_ascii();
+    let (text, negative) = text
+        .strip_prefix(b"-")
+        .map_or((text, false), |text| (text, true));
+    match magnitude(text) {
+        Some(0) => Number::Count(0),
+        Some(count) if !negative && count <= MAX_COUNT => Number::Count(count),
+        Some(_) => Number::Impossible,
+        None => Number::None,
+    }
+}
+
+/// A number without its sign; above [`MAX_COUNT`] any that is.
+fn magnitude(text: &[u8]) -> Option<u64> {
     let (whole, rest) = digits(text);
     if whole.is_empty() {
         return None;
@@ -269,7 +369,7 @@ fn count<'a>(digits: impl Iterator<Item = &'a u8>) -> u64 {
         count
             .saturating_mul(10)
             .saturating_add(digit)
-            .min(MAX_COUNT)
+            .min(MAX_COUNT + 1)
     })
 }
 

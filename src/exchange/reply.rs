@@ -97,14 +97,15 @@ impl Reply {
             // Put into its place first: it is large to move.
             let meter = self.meter.insert(meter);
             meter.metadata(|| headers.first("metadata"));
-            // With a length that no longer holds a client would wait; to see the usage does it no harm.
+            // With a length that no longer holds a client would wait; to see the usage does it no harm. What a body is
+            // called does not tell whether it is an event stream.
             let no_length = || {
                 headers.first("content-length").is_none()
                     || host
                         .remove_header(Map::ResponseHeaders, b"content-length")
                         .is_ok()
             };
-            if hides && meter.is_of_stream() && no_length() {
+            if hides && !last && (200..300).contains(&status) && meter.reads_body() && no_length() {
                 self.hide = Some(Hide::default());
             }
         }
@@ -142,20 +143,26 @@ impl Reply {
             }
             return Ok(());
         };
-        let mut has_usage = true;
-        if let Some(meter) = &mut self.meter {
-            let usages = meter.usages();
-            meter.push(&chunk);
-            has_usage = meter.usages() != usages;
-            if self.first_token.is_none() && meter.first_token_seen() {
-                self.first_token = host.now().ok();
-            }
+        let Some(meter) = &mut self.meter else {
+            return Ok(());
+        };
+        meter.push(&chunk);
+        if self.first_token.is_none() && meter.first_token_seen() {
+            self.first_token = host.now().ok();
         }
         let Some(hide) = &mut self.hide else {
             return Ok(());
         };
+        match meter.is_event_stream() {
+            Some(true) => {}
+            Some(false) => {
+                self.hide = None;
+                return Ok(());
+            }
+            None => return Ok(()),
+        }
         let was_holding = hide.is_holding();
-        let instead = hide.pass(&chunk, has_usage, last);
+        let instead = hide.pass(&chunk, &meter.extras(), last);
         let written = instead.map(|bytes| host.replace(Body::Response, size, &bytes));
         if let Some(Err(refused)) = written {
             // The chunk itself goes on, and the client may see the usage. Without its beginning it must not.

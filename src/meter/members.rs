@@ -15,18 +15,24 @@ pub(super) enum Member {
     /// A usage object.
     Usage(Whose),
     Word(Word),
+    /// What the hosted tools of a response took.
+    Tools,
     /// One of the choices is over.
     Choice,
+    /// What is new of a choice.
+    Delta,
     /// One value for each generated token.
     Token(List),
     /// Generated text.
     Text,
+    /// The same, unless its choice has a delta as well.
+    MessageText,
     /// The same, of a text completion, of which one request may hold several prompts.
     CompletionText,
 }
 
 /// Where a usage object stands.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
     Top,
     Response,
@@ -35,6 +41,8 @@ pub(super) enum Whose {
     Choice,
     Timings,
     Gemini,
+    MetaTokens,
+    MetaBilled,
 }
 
 /// A number, a literal or a short text.
@@ -43,6 +51,8 @@ pub(super) enum Word {
     Type,
     Status,
     Error,
+    /// The identifier of a message or a response.
+    Id,
     ChoiceIndex,
     ChoiceFinish,
     StopReason,
@@ -67,9 +77,20 @@ const fn usage(whose: Whose, path: &'static [&'static str], cap: usize) -> (Memb
     (Member::Usage(whose), Wanted { path, cap })
 }
 
+const fn tools(path: &'static [&'static str]) -> (Member, Wanted) {
+    let cap = PART_CAP;
+    (Member::Tools, Wanted { path, cap })
+}
+
 const fn word(word: Word, path: &'static [&'static str]) -> (Member, Wanted) {
     let cap = WORD_CAP;
     (Member::Word(word), Wanted { path, cap })
+}
+
+/// Identifiers of OpenAI's responses have 53 characters.
+const fn id(path: &'static [&'static str]) -> (Member, Wanted) {
+    let cap = 128;
+    (Member::Word(Word::Id), Wanted { path, cap })
 }
 
 /// Only whether it occurs, and how long its text is.
@@ -85,8 +106,12 @@ const fn text(path: &'static [&'static str]) -> (Member, Wanted) {
     see(Member::Text, path)
 }
 
+const fn message_text(path: &'static [&'static str]) -> (Member, Wanted) {
+    see(Member::MessageText, path)
+}
+
 /// No two rows have one path, and their order means nothing.
-pub(super) static MEMBERS: Table<Member, 50> = Table::new(&[
+const ROWS: [(Member, Wanted); 57] = [
     usage(Whose::Top, &["usage"], USAGE_CAP),
     usage(Whose::Response, &["response", "usage"], USAGE_CAP),
     usage(Whose::Message, &["message", "usage"], PART_CAP),
@@ -94,11 +119,19 @@ pub(super) static MEMBERS: Table<Member, 50> = Table::new(&[
     usage(Whose::Choice, &["choices", "[]", "usage"], PART_CAP),
     usage(Whose::Timings, &["timings"], PART_CAP),
     usage(Whose::Gemini, &["usageMetadata"], USAGE_CAP),
+    // Cohere's embeddings and rerank: what the model read, and what is billed of it.
+    usage(Whose::MetaTokens, &["meta", "tokens"], PART_CAP),
+    usage(Whose::MetaBilled, &["meta", "billed_units"], PART_CAP),
+    tools(&["tool_usage"]),
+    tools(&["response", "tool_usage"]),
     word(Word::Type, &["type"]),
     word(Word::Status, &["status"]),
     word(Word::Error, &["error"]),
     word(Word::Error, &["response", "error"]),
+    id(&["message", "id"]),
+    id(&["response", "id"]),
     see(Member::Choice, &["choices", "[]"]),
+    see(Member::Delta, &["choices", "[]", "delta"]),
     word(Word::ChoiceIndex, &["choices", "[]", "index"]),
     word(Word::ChoiceFinish, &["choices", "[]", "finish_reason"]),
     word(Word::StopReason, &["delta", "stop_reason"]),
@@ -143,10 +176,10 @@ pub(super) static MEMBERS: Table<Member, 50> = Table::new(&[
         "function",
         "arguments",
     ]),
-    text(&["choices", "[]", "message", "content"]),
-    text(&["choices", "[]", "message", "reasoning_content"]),
-    text(&["choices", "[]", "message", "reasoning"]),
-    text(&[
+    message_text(&["choices", "[]", "message", "content"]),
+    message_text(&["choices", "[]", "message", "reasoning_content"]),
+    message_text(&["choices", "[]", "message", "reasoning"]),
+    message_text(&[
         "choices",
         "[]",
         "message",
@@ -155,7 +188,7 @@ pub(super) static MEMBERS: Table<Member, 50> = Table::new(&[
         "function",
         "name",
     ]),
-    text(&[
+    message_text(&[
         "choices",
         "[]",
         "message",
@@ -176,4 +209,36 @@ pub(super) static MEMBERS: Table<Member, 50> = Table::new(&[
     text(&["response"]), // Ollama, and the next one
     text(&["message", "content"]),
     text(&["candidates", "[]", "content", "parts", "[]", "text"]), // Gemini
-]);
+];
+
+pub(super) static MEMBERS: Table<Member, { ROWS.len() }> = Table::new(&ROWS);
+
+/// A bit for each row whose member is of this kind.
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, which would refuse what panics"
+)]
+const fn rows_of(texts: bool) -> u64 {
+    let mut rows = 0;
+    let mut index = 0;
+    while index < ROWS.len() {
+        let (is_text, is_object) = match ROWS[index].0 {
+            Member::Text | Member::MessageText => (true, false),
+            Member::CompletionText => (true, true),
+            Member::Delta | Member::Word(Word::Error) => (false, true),
+            _ => (false, false),
+        };
+        if (texts && is_text) || (!texts && is_object) {
+            rows |= 1 << index;
+        }
+        index += 1;
+    }
+    rows
+}
+
+/// The texts of which one character shows that their event has something beside counts.
+pub(super) const TEXTS: u64 = rows_of(true);
+
+/// The objects and arrays of which one member or element shows it.
+pub(super) const OBJECTS: u64 = rows_of(false);

@@ -2,13 +2,22 @@
 
 use std::rc::Rc;
 
-use super::members::{MEMBERS, Member};
+use super::members::{MEMBERS, Member, OBJECTS, TEXTS};
 use super::repeat::Template;
 use super::seen::Seen;
 use crate::json::{Grammar, Paths, Progress, Scanner};
 
 thread_local! {
     static PATHS: Rc<Paths> = Rc::new(Paths::new(&MEMBERS.wanted));
+}
+
+/// A part of a push, from its first byte to just past its last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// 0 also where it began in an earlier push.
+    pub start: usize,
+    /// Never 0.
+    pub end: usize,
 }
 
 /// Reads the documents, and steps over broken ones.
@@ -23,6 +32,14 @@ pub(super) struct Reading {
     template: Option<Template>,
     /// The current document has the same template, and has been counted.
     repeats: bool,
+    /// The current document is an object.
+    is_object: bool,
+    /// The current document is closed, and more of its event may come.
+    closed: bool,
+    /// Where in the current push the document begins.
+    start: usize,
+    /// Of the current push, the documents that have nothing but the usage that is there for the asking.
+    extras: Vec<Span>,
     /// A document was broken or cut.
     pub(super) faulted: bool,
     pub(super) seen: Seen,
@@ -36,6 +53,10 @@ impl Default for Reading {
             skip: false,
             template: None,
             repeats: false,
+            is_object: false,
+            closed: false,
+            start: 0,
+            extras: Vec::new(),
             faulted: false,
             seen: Seen::default(),
         }
@@ -43,8 +64,14 @@ impl Default for Reading {
 }
 
 impl Reading {
-    /// The next bytes of the current document.
-    pub(super) fn data(&mut self, bytes: &[u8]) {
+    /// The next bytes of the body begin.
+    pub(super) fn begin_push(&mut self) {
+        self.start = 0;
+        self.extras.clear();
+    }
+
+    /// The next bytes of the current document, which stand at `offset` in this push.
+    pub(super) fn data(&mut self, bytes: &[u8], offset: usize) {
         if self.skip || self.repeats {
             return;
         }
@@ -56,9 +83,12 @@ impl Reading {
             self.repeats = true;
             return;
         }
-        self.begun = self.begun || !bytes.trim_ascii().is_empty();
+        if first && let Some(byte) = bytes.trim_ascii_start().first() {
+            self.begun = true;
+            self.is_object = *byte == b'{';
+            self.start = offset;
+        }
         let seen = &mut self.seen;
-        let usages = seen.usages;
         let mut signs = 0_usize;
         let mut text = None;
         let progress = self.scanner.push_each(bytes, |index, found, end| {
@@ -67,7 +97,7 @@ impl Reading {
             };
             seen.value(member, found);
             match member {
-                Member::Text | Member::CompletionText if found.text > 0 => {
+                Member::Text | Member::CompletionText | Member::MessageText if found.text > 0 => {
                     signs = signs.saturating_add(1);
                     text = Some((end, found.text));
                 }
@@ -82,7 +112,7 @@ impl Reading {
                 self.faulted = true;
             }
             (Ok(Progress::Closed { .. }), Some((end, length)))
-                if first && signs == 1 && seen.counts_nothing() && seen.usages == usages =>
+                if first && signs == 1 && seen.counts_nothing() =>
             {
                 self.template = end
                     .checked_sub(1)
@@ -90,6 +120,37 @@ impl Reading {
             }
             _ => {}
         }
+        if let Ok(Progress::Closed { at }) = progress
+            && !std::mem::replace(&mut self.closed, true)
+            && self.seen.is_extra()
+        {
+            self.extras.push(Span {
+                start: self.start,
+                end: offset.saturating_add(at),
+            });
+        }
+    }
+
+    /// A line of the current event is over, and another one follows. Streams whose events end with a single line feed have
+    /// a document on each line.
+    pub(super) fn end_line(&mut self) {
+        if self.repeats || self.skip || self.scanner.finish() {
+            self.end_event();
+        } else {
+            self.data(b"\n", 0);
+        }
+    }
+
+    /// Of the current push, the documents that have nothing but the usage that is there for the asking.
+    pub(super) fn extras(&self) -> &[Span] {
+        &self.extras
+    }
+
+    /// Where the document begins that is still open and can still come to be such a one.
+    pub(super) fn open(&self) -> Option<usize> {
+        let open = self.is_object && self.begun && !self.closed && !self.skip && !self.repeats;
+        let says_more = || self.seen.says_more() || self.scanner.is_within(TEXTS, OBJECTS);
+        (open && !says_more()).then_some(self.start)
     }
 
     /// The current document of several is over.
@@ -105,6 +166,7 @@ impl Reading {
         self.seen.drop_event();
         self.scanner.reset();
         self.begun = false;
+        self.closed = false;
         self.skip = false;
     }
 
@@ -114,6 +176,7 @@ impl Reading {
             .heap_bytes()
             .saturating_add(self.seen.heap_bytes())
             .saturating_add(self.template.as_ref().map_or(0, Template::heap_bytes))
+            .saturating_add(self.extras.capacity().saturating_mul(size_of::<Span>()))
     }
 
     /// Whether the current document has lost its structure.

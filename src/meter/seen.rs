@@ -1,54 +1,9 @@
 //! What the documents of one reply have said, each read for its usage and its text.
 
+use super::event::{Counted, Event, Kind, mark, says_something};
 use super::members::{List, Member, Whose, Word};
 use crate::json::Found;
-use crate::usage::{Counts, Finality, Tally, Usage, number, read};
-
-/// What one event, or the one document of an unstreamed reply, has said.
-#[derive(Debug, Default)]
-struct Event {
-    /// Most events count nothing.
-    counted: Option<Box<Counted>>,
-    /// `stop` of llama.cpp or `done` of Ollama.
-    native_stop: bool,
-    kind: Kind,
-    stop_reason: bool,
-    pending: bool,
-    choices: usize,
-    choice: Choice,
-    last_index: u64,
-    finished: bool,
-    text: bool,
-}
-
-#[derive(Debug, Default)]
-struct Counted {
-    usage: Option<Counts>,
-    response_usage: Option<Counts>,
-    message_usage: Option<Counts>,
-    timings: Option<Counts>,
-    gemini: Option<Counts>,
-    native: Counts,
-    /// Of the choice that is open.
-    choice: Option<Usage>,
-}
-
-#[derive(Debug, Default)]
-struct Choice {
-    index: u64,
-    finished: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Kind {
-    #[default]
-    Other,
-    MessageStart,
-    MessageDelta,
-    MessageStop,
-    ResponseEnd,
-    MediaEnd,
-}
+use crate::usage::{Beside, Counts, Finality, Place, Tally, hosted_tools, number, read};
 
 /// Signs of generated tokens.
 #[derive(Debug, Default)]
@@ -67,18 +22,27 @@ struct Tokens {
     native: u64,
 }
 
+/// Texts of the `message` of the choice that is open, and their bytes: beside a `delta` they say again what earlier events
+/// have said.
+#[derive(Clone, Copy, Debug, Default)]
+struct Message {
+    texts: u64,
+    bytes: u64,
+}
+
 /// Everything that one reply has said.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     event: Event,
     signals: Signals,
+    message: Message,
     pub(super) tally: Tally,
     /// The answer comes later, elsewhere.
     pub(super) background: bool,
     /// `total_tokens` without any other count.
     pub(super) lone_total: Option<u64>,
-    /// How many usage objects have been read that count something, or are too large to tell.
-    pub(super) usages: u64,
+    /// The server counts beside each text, so that it also would have counted unasked.
+    volunteers: bool,
     /// A usage object exceeded its cap.
     pub(super) oversized: bool,
     pub(super) error: bool,
@@ -88,41 +52,44 @@ impl Seen {
     /// Forgets what the current document has said of usage.
     pub(super) fn drop_event(&mut self) {
         self.event = Event::default();
+        if self.message.texts > 0 {
+            self.message = Message::default();
+        }
     }
 
     /// The only document is over; `whole` says that it was closed.
     pub(super) fn add_document(&mut self, whole: bool) {
-        let event = std::mem::take(&mut self.event);
-        self.background = event.pending;
-        let counted = event.counted.unwrap_or_default();
-        let counts = counted
-            .usage
-            .or(counted.response_usage)
-            .or(counted.message_usage)
-            .or(counted.gemini)
-            .or(counted.timings);
-        if let Some(counts) = counts {
-            // llama.cpp reports one of its choices only, and is known by its timings.
-            let one_of_several = counted.timings.is_some() && event.choices > 1;
-            self.whole(
-                counts,
-                if one_of_several {
-                    Finality::Never
-                } else {
-                    Finality::Now
-                },
-            );
-        } else if counted.native != Counts::default() {
+        self.add_message();
+        self.background = self.event.pending;
+        let Some(mut counted) = self.event.counted.take() else {
+            return;
+        };
+        // llama.cpp reports one of its choices only, and is known by its timings.
+        let one_of_several = counted.timings.is_some() && self.event.choices > 1;
+        let placed = counted.placed.take().map(|(_, counts)| counts);
+        let counts = counted.usage.take().or(placed);
+        if let Some(mut counts) = counts.or_else(|| counted.timings.take()) {
+            counts.beside = counts.beside.or_else(|| counted.tools.take());
+            let finality = if one_of_several {
+                Finality::Never
+            } else {
+                Finality::Now
+            };
+            self.whole(&counts, finality, 0);
+        } else if let Some(native) = &counted.native {
             // Two members far apart: one of them may have been cut off.
-            self.whole(
-                counted.native,
-                if whole {
-                    Finality::Now
-                } else {
-                    Finality::Never
-                },
-            );
+            let finality = if whole {
+                Finality::Now
+            } else {
+                Finality::Never
+            };
+            self.whole(native, finality, 0);
         }
+    }
+
+    /// How many texts there were.
+    pub(super) const fn texts(&self) -> u64 {
+        self.signals.deltas
     }
 
     /// Whether any text has been seen.
@@ -160,83 +127,159 @@ impl Seen {
         self.tally.heap_bytes().saturating_add(counted)
     }
 
-    fn whole(&mut self, counts: Counts, finality: Finality) {
-        if counts.input.is_none() && counts.output.is_none() {
-            self.lone_total = counts.total;
-        } else {
-            self.tally.whole(counts.usage(), finality);
+    /// Texts of a `message` that was not beside a `delta`.
+    fn add_message(&mut self) {
+        let Message { texts, bytes } = self.message;
+        if texts > 0 {
+            self.message = Message::default();
+            self.event.text = true;
+            self.signals.deltas = self.signals.deltas.saturating_add(texts);
+            self.signals.text = self.signals.text.saturating_add(bytes);
+        }
+    }
+
+    fn whole(&mut self, counts: &Counts, finality: Finality, id: u64) {
+        if let Some(total) = counts.lone_total() {
+            self.lone_total = Some(total);
+        } else if !counts.says_nothing() {
+            let settled = counts.settle(self.tally.embeds);
+            self.tally
+                .whole(&settled, finality, id, self.signals.deltas);
         }
     }
 
     /// One document of several is over.
     pub(super) fn add_event(&mut self) {
-        let mut event = std::mem::take(&mut self.event);
-        if event.stop_reason || event.kind == Kind::MessageStop {
-            self.tally.anthropic.stop();
-        }
-        let Some(counted) = event.counted.take() else {
+        self.add_message();
+        let event = &self.event;
+        // Most events are no more than a text.
+        if event.counted.is_none() && event.kind == Kind::Other && !event.stop_reason {
             return;
-        };
-        if let Some(counts) = counted.message_usage {
-            self.tally.anthropic.start(counts);
         }
-        if let Some(counts) = counted.response_usage {
-            let finality = match event.kind {
-                Kind::ResponseEnd => Finality::Now,
-                _ => Finality::Never,
-            };
-            self.whole(counts, finality);
+        let mut event = std::mem::take(&mut self.event);
+        let texts = self.signals.deltas;
+        let mut counted = event.counted.take();
+        match event.kind {
+            Kind::MessageStart => {
+                let placed = counted.as_mut().and_then(|counted| counted.placed.take());
+                let counts = placed.map(|(_, counts)| counts);
+                self.tally.messages().start(counts, event.id, texts);
+            }
+            Kind::ResponseStart => self.tally.begin(),
+            _ => {}
         }
-        if let Some(counts) = counted.gemini {
-            self.whole(counts, Finality::AtCleanEnd);
+        if let Some(counted) = &mut counted {
+            self.add_counted(&event, counted);
         }
-        match (event.kind, counted.usage) {
-            (Kind::MessageDelta, Some(counts)) => self.tally.anthropic.delta(counts),
-            (Kind::MediaEnd, Some(counts)) => self.whole(counts, Finality::Now),
-            (_, Some(counts)) => self.add_usage(&event, counts, counted.timings.is_some()),
+        if event.stop_reason || event.kind == Kind::MessageStop {
+            self.tally.stop();
+        }
+    }
+
+    fn add_counted(&mut self, event: &Event, counted: &mut Counted) {
+        match &mut counted.placed {
+            Some((Whose::Response, counts)) => {
+                counts.beside = counted.tools.take();
+                let finality = match event.kind {
+                    Kind::ResponseEnd => Finality::Now,
+                    _ => Finality::Never,
+                };
+                self.whole(counts, finality, event.id);
+            }
+            Some((Whose::Gemini, counts)) => self.whole(counts, Finality::AtCleanEnd, 0),
+            _ => {}
+        }
+        match (event.kind, &counted.usage) {
+            (Kind::MessageDelta, Some(_)) => {
+                if let Some(counts) = counted.usage.take() {
+                    self.tally.messages().delta(counts, self.signals.deltas);
+                }
+            }
+            (Kind::MediaEnd, Some(counts)) => self.whole(counts, Finality::Now, 0),
+            (_, Some(counts)) => self.add_usage(event, counts, counted.timings.is_some()),
             (_, None) => {
                 if let Some(counts) = counted
                     .timings
-                    .filter(|_| counted.native == Counts::default())
+                    .as_ref()
+                    .filter(|_| counted.native.is_none())
                 {
-                    self.add_usage(&event, counts, true);
+                    self.add_usage(event, counts, true);
                 }
             }
         }
-        if counted.native != Counts::default() {
+        if let Some(native) = &counted.native {
             let finality = if event.native_stop {
                 Finality::Now
             } else {
                 Finality::Never
             };
-            self.whole(counted.native, finality);
+            self.whole(native, finality, 0);
         }
     }
 
-    fn add_usage(&mut self, event: &Event, counts: Counts, timed: bool) {
-        if counts.input.is_none() && counts.output.is_none() {
+    fn add_usage(&mut self, event: &Event, counts: &Counts, timed: bool) {
+        if counts.says_nothing() || counts.lone_total().is_some() {
             return;
         }
-        let idle = !event.finished && !event.text;
-        self.tally
-            .event(counts.usage(), event.choices, event.last_index, idle, timed);
+        let place = Place {
+            choices: event.choices,
+            index: event.last_index,
+            idle: !event.finished && !event.text,
+            timed,
+            texts: self.signals.deltas,
+        };
+        self.volunteers |= event.text && !event.finished && counts.output > Some(0);
+        let settled = counts.settle(self.tally.embeds);
+        self.tally.event(&settled, &place);
+    }
+
+    /// Whether the current document has nothing but the usage that is there for the asking, and the server would not have
+    /// sent it unasked, as one does that counts beside each text.
+    pub(super) fn is_extra(&self) -> bool {
+        !self.volunteers && self.event.is_extra()
+    }
+
+    /// Whether the current document has something beside counts, so far.
+    pub(super) const fn says_more(&self) -> bool {
+        self.event.says_more()
     }
 
     /// A wanted value has been read.
     pub(super) fn value(&mut self, member: Member, found: &mut Found) {
         match member {
             Member::Text | Member::CompletionText => {
-                self.tally.texts |= matches!(member, Member::CompletionText);
+                if matches!(member, Member::CompletionText) {
+                    self.tally.completions = true;
+                    // What is no text is something all the same.
+                    self.event.other |= !matches!(found.first, b'"' | b'n');
+                }
                 if found.text > 0 {
                     self.event.text = true;
                     self.add_text(found.text);
                 }
+            }
+            Member::MessageText => {
+                if found.text > 0 {
+                    let Message { texts, bytes } = &mut self.message;
+                    *texts = texts.saturating_add(1);
+                    *bytes = bytes.saturating_add(found.text);
+                    self.event.other = true;
+                }
+            }
+            Member::Delta => {
+                let is_object = found.first == b'{';
+                self.event.choice.has_delta |= is_object;
+                self.event.other |= found.first != b'n' && !(is_object && found.empty);
             }
             Member::Token(list) => {
                 let tokens = self.signals.tokens.of(list);
                 *tokens = tokens.saturating_add(1);
             }
             Member::Choice => {
+                if self.event.choice.has_delta {
+                    self.message = Message::default();
+                }
+                self.add_message();
                 let event = &mut self.event;
                 let choice = std::mem::take(&mut event.choice);
                 event.choices = event.choices.saturating_add(1);
@@ -244,55 +287,55 @@ impl Seen {
                 event.finished |= choice.finished;
                 let usage = event.counted.as_mut();
                 let usage = usage.and_then(|counted| counted.choice.take());
-                self.tally.choice(choice.index, choice.finished, usage);
+                let (settled, texts) = (usage.as_ref(), self.signals.deltas);
+                self.tally
+                    .choice(choice.index, choice.finished, settled, texts);
             }
             Member::Usage(whose) => {
                 let Some(raw) = found.value() else {
                     self.oversized = true;
-                    self.usages = self.usages.saturating_add(1);
+                    self.event.counted().asked_for |= matches!(whose, Whose::Top);
                     return;
                 };
                 let counts = read(raw);
-                self.usages = self.usages.saturating_add(counts.is_some().into());
-                self.event.usage(whose, counts);
+                self.event.usage(whose, counts, self.tally.embeds);
                 // They are large and seldom: no stream has to hold one until the next.
                 found.raw = Vec::new();
             }
+            Member::Tools => {
+                let tools = found.value().map_or(Beside::INCOMPLETE, hosted_tools);
+                if tools != Beside::default() {
+                    self.event.counted().tools = Some(Box::new(tools));
+                }
+            }
             Member::Word(word) => match found.value() {
-                Some(raw) => self.word(word, raw),
-                None => self.error |= matches!(word, Word::Error),
+                Some(raw) => self.word(word, raw, found.empty),
+                None if matches!(word, Word::Error) => {
+                    self.error = true;
+                    self.event.other = true;
+                }
+                None => {}
             },
         }
     }
 
-    fn word(&mut self, word: Word, raw: &[u8]) {
+    fn word(&mut self, word: Word, raw: &[u8], is_empty: bool) {
         let event = &mut self.event;
-        let says_something = !matches!(raw, b"null" | b"false" | b"\"\"");
         match word {
             Word::ChoiceIndex => event.choice.index = number(raw).unwrap_or(0),
-            Word::ChoiceFinish => event.choice.finished = says_something,
-            Word::Type => {
-                event.kind = match raw {
-                    b"\"message_start\"" => Kind::MessageStart,
-                    b"\"message_delta\"" => Kind::MessageDelta,
-                    b"\"message_stop\"" => Kind::MessageStop,
-                    b"\"response.completed\""
-                    | b"\"response.incomplete\""
-                    | b"\"response.failed\"" => Kind::ResponseEnd,
-                    b"\"image_generation.completed\""
-                    | b"\"image_edit.completed\""
-                    | b"\"transcript.text.done\""
-                    | b"\"speech.audio.done\"" => Kind::MediaEnd,
-                    _ => Kind::Other,
-                };
-            }
+            Word::ChoiceFinish => event.choice.finished = says_something(raw),
+            Word::Type => event.kind = Kind::of(raw),
             Word::Status => {
                 event.pending = matches!(raw, b"\"queued\"" | b"\"in_progress\"");
             }
-            Word::StopReason => event.stop_reason = says_something,
-            Word::Error => self.error |= says_something,
-            Word::NativeInput => event.counted().native.input = number(raw),
-            Word::NativeOutput => event.counted().native.output = number(raw),
+            Word::StopReason => event.stop_reason = says_something(raw),
+            Word::Error => {
+                self.error |= says_something(raw);
+                event.other |= says_something(raw) && !is_empty;
+            }
+            Word::Id => event.id = mark(raw),
+            Word::NativeInput => event.native(raw, |native| &mut native.input),
+            Word::NativeOutput => event.native(raw, |native| &mut native.output),
             Word::NativeStop => event.native_stop |= raw == b"true",
             Word::EndMark => self.tally.done |= raw == b"DONE",
         }
@@ -313,27 +356,5 @@ impl Tokens {
     fn most(&self) -> u64 {
         let most = self.ids.max(self.content);
         most.max(self.tokens).max(self.native)
-    }
-}
-
-impl Event {
-    fn counted(&mut self) -> &mut Counted {
-        self.counted.get_or_insert_default()
-    }
-
-    fn usage(&mut self, whose: Whose, counts: Option<Counts>) {
-        if counts.is_none() && self.counted.is_none() {
-            return;
-        }
-        let counted = self.counted();
-        match whose {
-            Whose::Top => counted.usage = counts,
-            Whose::Groq => counted.usage = counted.usage.or(counts),
-            Whose::Response => counted.response_usage = counts,
-            Whose::Message => counted.message_usage = counts,
-            Whose::Gemini => counted.gemini = counts,
-            Whose::Timings => counted.timings = counts,
-            Whose::Choice => counted.choice = counts.map(|counts| counts.usage()),
-        }
     }
 }

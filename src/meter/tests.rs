@@ -4,6 +4,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use super::*;
 
 mod deep;
+mod kinds;
 mod listed;
 mod media;
 mod metadata;
@@ -38,6 +39,8 @@ const FINISH: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"
 const OTHER_FINISH: &str = r#"{"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}"#;
 const USAGE: &str =
     r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}"#;
+/// As llama.cpp counts each choice.
+const TIMED: &str = r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12},"timings":{"prompt_n":7,"predicted_n":5}}"#;
 const ERROR: &str = r#"{"error":{"message":"engine died"}}"#;
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -78,7 +81,7 @@ fn says_what_is_final_and_what_is_a_lower_bound() {
         ),
         (
             "one usage for each of two choices",
-            &[TEXT, OTHER_TEXT, FINISH, USAGE, OTHER_FINISH, USAGE, done],
+            &[TEXT, OTHER_TEXT, FINISH, TIMED, OTHER_FINISH, TIMED, done],
             End::Complete,
             reported(10),
         ),
@@ -391,22 +394,33 @@ fn lists_with_one_entry_for_each_token_make_the_estimate_exact() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn usage_is_noticed_alike_however_its_event_is_cut() {
-    let delta = r#"{"choices":[{"index":0,"delta":{"content":"a"}}]"#;
+fn what_is_there_for_the_asking_is_noticed_alike_however_its_event_is_cut() {
     let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(3000));
     for (name, usage, expected) in [
         ("none", "null", 0),
         ("no counts", "{}", 0),
         ("counts", r#"{"prompt_tokens":1}"#, 2),
+        ("counts that cannot be", r#"{"prompt_tokens":-1}"#, 2),
         ("too large", long.as_str(), 2),
     ] {
-        let event = format!("data: {delta},\"usage\":{usage}}}\n\n");
-        for size in [event.len(), 1, 7] {
+        let event = format!("data: {{\"choices\":[],\"usage\":{usage}}}\n\n");
+        for size in [event.len() * 2, event.len(), 1, 7] {
             let mut meter = meter(Work::Generate, "text/event-stream");
+            let mut ends = Vec::new();
+            let mut pushed = 0;
             for chunk in event.repeat(2).as_bytes().chunks(size) {
                 meter.push(chunk);
+                ends.extend(
+                    meter
+                        .extras()
+                        .documents()
+                        .iter()
+                        .map(|document| pushed + document.end),
+                );
+                pushed += chunk.len();
             }
-            assert_eq!(meter.usages(), expected, "{name} in chunks of {size}");
+            let all = [event.len() - 2, event.len() * 2 - 2];
+            assert_eq!(ends, all[..expected], "{name} in chunks of {size}");
         }
     }
 }

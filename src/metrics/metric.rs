@@ -65,6 +65,9 @@ metrics! {
     EstimatedTokens = "tollgate_estimated_tokens_total", Counter ["tenant", "model", "type"];
     /// Generating requests that were answered with 2xx but without final numbers.
     UsageMissing = "tollgate_usage_missing_total", Counter ["tenant", "model", "reason"];
+    /// Requests whose usage contradicts itself: the total is not the sum of its parts, or a number cannot be a
+    /// count. It also moves where it is known what the numbers mean, and `usage_source` is `reported`.
+    UsageContradictions = "tollgate_usage_contradictions_total", Counter ["tenant", "model", "reason"];
     /// Requests for which the server and another filter reported different counts. The server's is used.
     UsageDisagreements = "tollgate_usage_disagreements_total", Counter ["tenant", "model"];
     /// Requests with a model that Envoy sent to a server more than once. Only the tokens of the last attempt are

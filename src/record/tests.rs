@@ -128,6 +128,49 @@ fn a_reply_without_usage_says_so() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn usage_that_contradicts_itself_says_how_whatever_it_is_worth() {
+    let usage = |usage: &str| format!(r#"{{"choices":[],"usage":{usage}}}"#);
+    for (body, reason, tokens) in [
+        (
+            r#"{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}"#,
+            None,
+            vec![7, 5],
+        ),
+        (
+            r#"{"prompt_tokens":7,"completion_tokens":5,"total_tokens":20}"#,
+            Some("output_outside"),
+            vec![7, 13],
+        ),
+        (
+            r#"{"prompt_tokens":7,"completion_tokens":5,"total_tokens":10}"#,
+            Some("total_too_small"),
+            vec![5, 3],
+        ),
+        (
+            r#"{"prompt_tokens":7,"completion_tokens":-5}"#,
+            Some("impossible_count"),
+            vec![],
+        ),
+    ] {
+        let moved = moved(&chat(Some(&usage(body)), OK, None));
+        let of = |metric: &str| {
+            let lines = moved.iter().filter(|line| line.contains(metric));
+            lines.cloned().collect::<Vec<_>>()
+        };
+        let expected = reason.map(|reason| {
+            format!("tenant=.=acme;.;model=.=m;.;reason=.={reason};.;tollgate_usage_contradictions_total 1")
+        });
+        assert_eq!(of("contradictions"), Vec::from_iter(expected), "{body}");
+        let counted = of("tollgate_tokens_total");
+        let counted: Vec<u64> = counted
+            .iter()
+            .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(counted, tokens, "{body}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn every_ending_has_its_outcome() {
     let ending = |status, flags| Ending {
         status,

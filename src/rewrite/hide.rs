@@ -1,161 +1,198 @@
 //! Takes out of an event stream the usage that only the filter has asked for, so that the client gets the bytes that it
 //! would have got without the filter.
 //!
-//! No whole event waits: an event goes on with the chunk that ends it. What is kept back is the beginning of an event
-//! whose end has not come yet, of which a client could make nothing, and no more than [`MAX_HELD`] bytes of it.
+//! The [meter](crate::meter) says which documents are nothing but that; here is what that means for lines. Nothing waits
+//! that cannot be a part of such an event any more: what is kept back is a line of which the meter does not know yet, and
+//! the lines with fields before it, no more than [`MAX_HELD`] bytes. Comments exist to be seen, and pass as they come.
 
-use std::rc::Rc;
+use memchr::{memchr2, memrchr};
 
-use memchr::{memchr2, memmem};
-
-use crate::json::{Found, Grammar, Paths, Scanner, Table, Wanted};
-use crate::sse::{Decoder, Piece};
-use crate::usage;
+use crate::meter::{Extras, Span};
 
 /// The longest event that is looked at; a longer one passes. Usage takes a few hundred bytes.
 pub const MAX_HELD: usize = 4 * 1024;
 
-/// What a member tells of its event.
-#[derive(Clone, Copy, Debug)]
-enum Member {
-    /// The count of generated tokens.
-    Generated,
-    /// Another count.
-    Count,
-    /// Generated text, unless it is empty.
-    Text,
-    /// Something beside counts, unless it is null or has nothing in it.
+/// What may stand before a stream, and means nothing there to the meter either.
+const BEFORE: &[u8] = b" \t\n\x0C\r\xEF\xBB\xBF";
+
+/// The fields that an event with usage may have.
+const FIELDS: [&[u8]; 4] = [b"data", b"event", b"id", b"retry"];
+const LONGEST_NAME: usize = 5;
+
+/// Fields before a document are seldom longer.
+const LOOK_BACK: usize = 128;
+
+/// What becomes of the bytes of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Pass,
+    Hold,
+    Drop,
+}
+
+/// What a line is, as far as it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Blank,
+    Comment,
+    /// A field without a document, or the beginning of a line that may become one.
+    Field,
+    /// A document, or anything else.
     Other,
 }
 
-const fn row(member: Member, path: &'static [&'static str]) -> (Member, Wanted) {
-    (member, Wanted { path, cap: 24 })
-}
-
-static MEMBERS: Table<Member, 7> = Table::new(&[
-    row(Member::Generated, &["usage", "completion_tokens"]),
-    row(Member::Count, &["usage", "prompt_tokens"]),
-    row(Member::Count, &["usage", "total_tokens"]),
-    row(Member::Other, &["choices", "[]", "finish_reason"]),
-    row(Member::Other, &["choices", "[]", "delta"]),
-    row(Member::Text, &["choices", "[]", "text"]),
-    row(Member::Other, &["error"]),
-]);
-
-thread_local! {
-    static PATHS: Rc<Paths> = Rc::new(Paths::new(&MEMBERS.wanted));
-    static USAGE: memmem::Finder<'static> = memmem::Finder::new(b"usage\"");
-}
-
-/// Whose line, and maybe more, a CR has ended. An LF right after it belongs to that end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
-    Line,
-    /// `kept` says whether the event went on.
-    Event {
-        kept: bool,
-    },
-}
-
-/// What an event says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Content {
-    /// It has counts.
-    usage: bool,
-    /// One of them is of generated tokens.
-    generated: bool,
-    /// It has something beside them.
-    other: bool,
-}
-
 /// One stream on its way through.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Hide {
-    /// The beginning of the current event, taken out of earlier chunks.
+    /// The lines that are kept back, taken out of earlier chunks.
     held: Vec<u8>,
-    line_is_empty: bool,
-    after_carriage_return: Option<Ended>,
-    /// The current event is too long to be looked at.
-    too_long: bool,
-    /// The server reports usage beside what it generates, so that it would also have reported it unasked.
-    volunteers: bool,
-}
-
-impl Default for Hide {
-    fn default() -> Self {
-        Self {
-            held: Vec::new(),
-            line_is_empty: true,
-            after_carriage_return: None,
-            too_long: false,
-            volunteers: false,
-        }
-    }
+    /// Where the current line begins in `held`.
+    line_start: usize,
+    /// What became of the bytes of the current line; `None` if it has none yet.
+    line: Option<Fate>,
+    /// What became of the CR that was the last byte. An LF right after it belongs to the same line end.
+    after_carriage_return: Option<Fate>,
+    /// A line has begun.
+    has_begun: bool,
+    /// The current line is a comment that passes.
+    in_comment: bool,
+    /// The event has shown a line that was no comment.
+    shown: bool,
+    /// A line of the event was taken out.
+    hidden: bool,
+    /// The document that is open has passed in part, because it is too long.
+    released: bool,
 }
 
 impl Hide {
-    /// What goes on in the place of the next chunk; `None` if that is the chunk itself. `has_usage` is false where it is
-    /// known that no usage ends in this chunk. `last` says that nothing follows.
-    pub fn pass(&mut self, chunk: &[u8], has_usage: bool, last: bool) -> Option<Vec<u8>> {
+    /// What goes on in the place of the next chunk; `None` if that is the chunk itself. `extras` is what the meter says of
+    /// it. `last` says that nothing follows.
+    pub fn pass(&mut self, chunk: &[u8], extras: &Extras<'_>, last: bool) -> Option<Vec<u8>> {
         // Nearly every chunk of a stream is a whole event, or several.
-        let between_events = self.held.is_empty() && self.line_is_empty && !self.too_long;
-        if between_events
-            && !has_usage
-            && self.after_carriage_return.is_none()
-            && chunk.ends_with(b"\n\n")
-        {
+        let documents = extras.documents();
+        let no_document = documents.is_empty() && self.after_carriage_return.is_none() && !last;
+        let between_events = self.held.is_empty() && self.line.is_none() && !self.hidden;
+        // Nearly every chunk of a stream is a whole event, or several, and behind its end no document is open.
+        if no_document && between_events && chunk.ends_with(b"\n\n") {
+            self.has_begun = true;
+            self.shown = false;
             return None;
         }
+        let has_line_end = || memchr2(b'\n', b'\r', chunk).is_some();
+        // A part of a line that passes.
+        if no_document && self.line == Some(Fate::Pass) && !has_line_end() {
+            return None;
+        }
+        let open = extras.open();
+        if no_document {
+            let ends_line = matches!(chunk.last(), None | Some(b'\n' | b'\r'));
+            match open {
+                // The document that is being kept back goes on.
+                Some(0)
+                    if self.line == Some(Fate::Hold)
+                        && !ends_line
+                        && self.held.len().saturating_add(chunk.len()) <= MAX_HELD =>
+                {
+                    self.held.extend_from_slice(chunk);
+                    return Some(Vec::new());
+                }
+                // It has said something else.
+                None if self.line == Some(Fate::Hold)
+                    && !has_line_end()
+                    && self.line(chunk, false) == Line::Other =>
+                {
+                    self.shown = true;
+                    self.line = Some(Fate::Pass);
+                    let passed = [self.held.as_slice(), chunk].concat();
+                    self.held.clear();
+                    return Some(passed);
+                }
+                _ => {}
+            }
+        }
         let mut passed = Passed::new(chunk);
-        let mut event = 0;
         let mut at = 0;
-        if let Some(ended) = self.after_carriage_return.take_if(|_| !chunk.is_empty())
+        if let Some(fate) = self.after_carriage_return.take_if(|_| !chunk.is_empty())
             && chunk.first() == Some(&b'\n')
         {
             at = 1;
-            if let Ended::Event { kept } = ended {
-                event = 1;
-                if kept {
-                    passed.keep(0, 1);
-                }
+            match fate {
+                Fate::Pass => passed.keep(0, at),
+                Fate::Hold => self.held.push(b'\n'),
+                Fate::Drop => {}
             }
         }
-        while let Some(length) = memchr2(b'\n', b'\r', chunk.get(at..).unwrap_or_default()) {
-            self.line_is_empty &= length == 0;
-            let end_of_line = at.saturating_add(length);
-            let carriage_return = chunk.get(end_of_line) == Some(&b'\r');
-            at = end_of_line.saturating_add(1);
+        if !self.has_begun {
+            let before = chunk.iter().take_while(|byte| BEFORE.contains(byte));
+            at = before.count();
+            passed.keep(0, at);
+            self.has_begun = at < chunk.len();
+        }
+        if self.held.is_empty() && self.line != Some(Fate::Drop) && !self.hidden {
+            // Whole events pass without a look at their lines, up to that of the first document that may not.
+            let first = documents.first().map(|document| document.start);
+            let until = first.or(open).unwrap_or(chunk.len());
+            if let Some(end) = end_of_event(chunk, at, until) {
+                passed.keep(at, end);
+                at = end;
+                self.end_line(Line::Blank);
+                self.released = false;
+            }
+        }
+        let mut documents = documents.iter().copied().peekable();
+        // The document that this line is a part of, and whether it is short enough to be taken out.
+        let mut document: Option<(Span, bool)> = None;
+        while at < chunk.len() {
+            let start = at;
+            let length = memchr2(b'\n', b'\r', chunk.get(at..).unwrap_or_default());
+            let text_end = length.map_or(chunk.len(), |length| at.saturating_add(length));
+            let ended = length.is_some();
+            at = text_end.saturating_add(ended.into());
+            let carriage_return = ended && chunk.get(text_end) == Some(&b'\r');
             let line_feed = carriage_return && chunk.get(at) == Some(&b'\n');
-            if line_feed {
-                at = at.saturating_add(1);
+            at = at.saturating_add(line_feed.into());
+            document = document.filter(|(span, _)| span.end > start);
+            if document.is_none()
+                && let Some(span) = documents.next_if(|span| span.start < at)
+            {
+                let length = self
+                    .held
+                    .len()
+                    .saturating_add(span.end.saturating_sub(start));
+                document = Some((span, length <= MAX_HELD));
             }
-            let mut ended = Ended::Line;
-            if std::mem::replace(&mut self.line_is_empty, true) {
-                let kept = self.end_event(chunk.get(event..at).unwrap_or_default());
-                if kept && self.held.is_empty() {
-                    passed.keep(event, at);
-                } else if kept {
-                    passed.add(&self.held);
+            let is_open = open.is_some_and(|open| open < at);
+            let mut line = Line::Other;
+            let fate = match (self.line, document) {
+                (Some(begun @ (Fate::Drop | Fate::Pass)), _) => begun,
+                _ if self.released && (is_open || document.is_some()) => Fate::Pass,
+                (_, Some((_, true))) => Fate::Drop,
+                (_, Some((_, false))) => Fate::Pass,
+                (_, None) if is_open => Fate::Hold,
+                (_, None) => {
+                    line = self.line(chunk.get(start..text_end).unwrap_or_default(), ended);
+                    self.fate(line)
                 }
-                self.held.clear();
-                event = at;
-                ended = Ended::Event { kept };
+            };
+            self.put(&mut passed, start, at, fate);
+            self.hidden |= fate == Fate::Drop;
+            self.shown |= fate == Fate::Pass && line == Line::Other && !self.in_comment;
+            self.in_comment |= line == Line::Comment && fate == Fate::Pass;
+            self.line = Some(fate);
+            if ended {
+                self.end_line(line);
+                let goes_on = document.is_some_and(|(span, _)| span.end > at);
+                self.released &= is_open || goes_on;
+                let is_last = carriage_return && !line_feed && at == chunk.len();
+                self.after_carriage_return = is_last.then_some(fate);
             }
-            self.after_carriage_return =
-                (carriage_return && !line_feed && at == chunk.len()).then_some(ended);
         }
-        self.line_is_empty &= at == chunk.len();
-        let rest = chunk.get(event..).unwrap_or_default();
-        if !self.too_long && self.held.len().saturating_add(rest.len()) > MAX_HELD {
-            self.too_long = true;
-            passed.add(&std::mem::take(&mut self.held));
-        }
-        if self.too_long {
-            passed.keep(event, chunk.len());
-        } else {
-            self.held.extend_from_slice(rest);
-        }
-        if last && !self.held.is_empty() && self.end_event(b"") {
+        if self.held.len() > MAX_HELD || last {
+            if !self.held.is_empty() {
+                self.released = open.is_some();
+                self.shown = true;
+                self.line = self.line.map(|_| Fate::Pass);
+            }
             passed.add(&std::mem::take(&mut self.held));
         }
         passed.in_place_of_the_chunk()
@@ -173,73 +210,85 @@ impl Hide {
         self.held
     }
 
-    /// Whether the event that ends with `end` goes on. If some of it is held, all of it is from now on.
-    fn end_event(&mut self, end: &[u8]) -> bool {
-        let event = if self.held.is_empty() {
-            end
-        } else {
-            self.held.extend_from_slice(end);
-            &self.held
+    /// What becomes of a line that is no part of a document which is usage or can become it.
+    fn fate(&mut self, line: Line) -> Fate {
+        match line {
+            Line::Blank if self.hidden && !self.shown => Fate::Drop,
+            Line::Comment if !self.held.is_empty() => Fate::Hold,
+            Line::Blank | Line::Comment | Line::Other => Fate::Pass,
+            Line::Field => Fate::Hold,
+        }
+    }
+
+    /// Does to a part of a line what is decided of it, and to what was held before it.
+    fn put(&mut self, passed: &mut Passed<'_>, start: usize, end: usize, fate: Fate) {
+        match fate {
+            Fate::Pass => {
+                passed.add(&self.held);
+                self.held.clear();
+                passed.keep(start, end);
+            }
+            Fate::Hold => {
+                if self.line.is_none() {
+                    self.line_start = self.held.len();
+                }
+                let part = passed.chunk.get(start..end).unwrap_or_default();
+                self.held.extend_from_slice(part);
+            }
+            Fate::Drop => self.held.clear(),
+        }
+    }
+
+    fn end_line(&mut self, line: Line) {
+        self.in_comment = false;
+        self.line = None;
+        if line == Line::Blank {
+            self.shown = false;
+            self.hidden = false;
+        }
+    }
+
+    /// What the current line is. `part` is what this chunk has of it, without its end; `ended` says that this is the rest.
+    fn line(&self, part: &[u8], ended: bool) -> Line {
+        let begun = self.line.and_then(|_| self.held.get(self.line_start..));
+        let mut bytes = begun.unwrap_or_default().iter().chain(part).copied();
+        let mut name = [0; LONGEST_NAME];
+        let mut length: usize = 0;
+        let colon = loop {
+            match bytes.next() {
+                None => break false,
+                Some(b':') => break true,
+                Some(byte) => match name.get_mut(length) {
+                    Some(place) => *place = byte,
+                    None => return Line::Other,
+                },
+            }
+            length = length.saturating_add(1);
         };
-        // Where the chunks end must not matter.
-        if std::mem::take(&mut self.too_long) || event.len() > MAX_HELD {
-            return true;
+        let name = name.get(..length).unwrap_or_default();
+        let is_whole = colon || ended;
+        match name {
+            b"" if colon => Line::Comment,
+            b"" if ended => Line::Blank,
+            b"data" if bytes.any(|byte| !byte.is_ascii_whitespace()) => Line::Other,
+            _ if FIELDS.contains(&name) => Line::Field,
+            _ if !is_whole && FIELDS.iter().any(|field| field.starts_with(name)) => Line::Field,
+            _ => Line::Other,
         }
-        if USAGE.with(|usage| usage.find(event).is_none()) {
-            return true;
-        }
-        let content = Content::of(event);
-        self.volunteers |= content.generated && content.other;
-        content.other || !content.usage || self.volunteers
     }
 }
 
-impl Content {
-    fn of(event: &[u8]) -> Self {
-        Self::read(event, &MEMBERS, PATHS.with(Rc::clone))
+/// Where the last event ends before `until`, and behind `from`, if it ends close by, and with line feeds.
+fn end_of_event(chunk: &[u8], from: usize, until: usize) -> Option<usize> {
+    let nearest = from.max(until.saturating_sub(LOOK_BACK));
+    let mut part = chunk.get(nearest..until)?;
+    while let Some(last) = memrchr(b'\n', part) {
+        part = part.get(..last)?;
+        if part.ends_with(b"\n") {
+            return Some(nearest.saturating_add(last).saturating_add(1));
+        }
     }
-
-    /// `paths` are those of `members`.
-    fn read<const ROWS: usize>(
-        event: &[u8],
-        members: &Table<Member, ROWS>,
-        paths: Rc<Paths>,
-    ) -> Self {
-        let mut content = Self::default();
-        let mut scanner = Scanner::with_paths(paths, Grammar::Lenient);
-        let mut read = |bytes: &[u8]| {
-            let read = scanner.push_each(bytes, |index, found, _| {
-                if let Some(member) = members.tag(index) {
-                    content.value(member, found);
-                }
-            });
-            content.other |= read.is_err();
-        };
-        let mut decoder = Decoder::default();
-        let mut read_piece = |piece: Piece<'_>| match piece {
-            Piece::Data(data) => read(data),
-            Piece::NewLine => read(b"\n"),
-            Piece::End { .. } => {}
-        };
-        decoder.push(event, &mut read_piece);
-        decoder.finish(read_piece);
-        content.other |= !scanner.finish();
-        content
-    }
-
-    fn value(&mut self, member: Member, found: &Found) {
-        let nothing = match member {
-            Member::Generated | Member::Count => {
-                let count = found.value().and_then(usage::number);
-                self.usage |= count.is_some();
-                self.generated |= matches!(member, Member::Generated) && count > Some(0);
-                return;
-            }
-            Member::Text => found.value() == Some(b"\"\""),
-            Member::Other => found.empty,
-        };
-        self.other |= !nothing && found.value() != Some(b"null");
-    }
+    None
 }
 
 /// What of a chunk goes on. Copied only once it differs from the chunk.

@@ -1,6 +1,8 @@
 //! The usage objects of one reply, added up as their shapes demand.
 
-use super::{Counts, Usage, sum};
+use super::messages::{Messages, plus};
+use super::witness::{Contradiction, Settled};
+use super::{Usage, sum};
 
 /// Choices with a larger position in the stream are not told apart, and what is reported is a lower bound.
 pub(crate) const MAX_CHOICES: usize = 64;
@@ -8,12 +10,27 @@ pub(crate) const MAX_CHOICES: usize = 64;
 /// When a usage is the last word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Finality {
-    /// Whatever comes after it.
+    /// Unless text comes after it.
     Now,
     /// If the reply goes on to its proper end.
     AtCleanEnd,
     /// It was followed by more.
     Never,
+}
+
+/// Where in a stream of choices a usage object stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// How many choices its event has.
+    pub(crate) choices: usize,
+    /// The index of the last of them.
+    pub(crate) index: u64,
+    /// The event brought no text and no finish.
+    pub(crate) idle: bool,
+    /// It is from a server that counts each choice on its own (llama.cpp).
+    pub(crate) timed: bool,
+    /// How many texts the reply had so far.
+    pub(crate) texts: u64,
 }
 
 #[derive(Debug)]
@@ -31,51 +48,38 @@ struct Choice {
 struct Totals {
     events: usize,
     last: Usage,
-    output: Option<u64>,
-    reasoning: Option<u64>,
-    input: Option<u64>,
-    cached_input: Option<u64>,
-    /// llama.cpp: each counts one choice.
-    timed: bool,
+    /// Over all of them.
+    sum: Usage,
+    most_output: Option<u64>,
+    most_input: Option<u64>,
+    /// How many were llama.cpp's: each counts one choice.
+    timed: usize,
+    /// Text came between two of them, and the count of the output did not rise: they count one choice each.
+    restarted: bool,
+    /// The count of the output fell.
+    fell: bool,
     /// All choices seen had finished when the last one came.
     settled: bool,
 }
 
-/// Anthropic's two places: `message_start` and `message_delta`.
-#[derive(Debug, Default)]
-pub(crate) struct Anthropic {
-    counts: Option<Counts>,
-    has_delta: bool,
-    stopped: bool,
+/// The usage of a whole reply in one place.
+#[derive(Debug)]
+struct Whole {
+    usage: Usage,
+    finality: Finality,
+    /// A mark of the reply's identifier.
+    id: u64,
 }
 
-impl Anthropic {
-    pub(crate) fn start(&mut self, counts: Counts) {
-        self.counts = Some(counts);
-    }
-
-    /// Each is cumulative. Its input side takes the place of the start's if it counts anything: servers differ in what
-    /// they send where, and one (vLLM) changes the meaning of `input_tokens` in between.
-    pub(crate) fn delta(&mut self, delta: Counts) {
-        self.has_delta |= delta.output.is_some();
-        let counts = self.counts.get_or_insert_with(|| Counts {
-            cache_is_extra: true,
-            ..Counts::default()
-        });
-        if delta.usage().input.unwrap_or(0) > 0 {
-            counts.input = delta.input.or(counts.input);
-            counts.cache_read = delta.cache_read.or(counts.cache_read);
-            counts.cache_creation = delta.cache_creation.or(counts.cache_creation);
-            counts.cache_is_extra = delta.cache_is_extra;
-        }
-        counts.output = delta.output.or(counts.output);
-        counts.reasoning = delta.reasoning.or(counts.reasoning);
-    }
-
-    /// The message has its stop reason.
-    pub(crate) fn stop(&mut self) {
-        self.stopped = true;
-    }
+/// What a server counts with each choice.
+#[derive(Debug, Default)]
+struct Running {
+    /// The choice and the output of the last one.
+    last: Option<(u64, u64)>,
+    /// How often the next choice had a higher count than the one before.
+    rises: usize,
+    /// Once it had not.
+    restarted: bool,
 }
 
 /// Adds up one reply.
@@ -83,21 +87,41 @@ impl Anthropic {
 pub(crate) struct Tally {
     choices: Vec<Choice>,
     too_many_choices: bool,
-    totals: Totals,
+    running: Running,
+    totals: Option<Box<Totals>>,
     /// Usage on an event with several choices.
-    shared: Option<Usage>,
-    pub(crate) anthropic: Anthropic,
-    whole: Option<(Usage, Finality)>,
-    zero: Option<Usage>,
+    shared: Option<Box<Usage>>,
+    messages: Option<Box<Messages>>,
+    whole: Option<Box<Whole>>,
+    /// Replies that were over before `whole`.
+    earlier: Option<Box<Usage>>,
+    /// One reply has begun behind a whole one.
+    begun: bool,
+    zero: Option<Box<Usage>>,
+    /// The last that was said of each side, wherever.
+    sides: Usage,
+    /// How many texts there were when the output was told last.
+    texts: u64,
+    /// The last usage object is not believed, or no more than a lower bound.
+    unfirm: bool,
+    contradiction: Option<Contradiction>,
     /// Text completions: each choice may have a prompt of its own.
-    pub(crate) texts: bool,
+    pub(crate) completions: bool,
+    /// Nothing is generated.
+    pub(crate) embeds: bool,
     /// `[DONE]` was seen.
     pub(crate) done: bool,
 }
 
 impl Tally {
     /// A choice was in an event, with its own usage if it has one.
-    pub(crate) fn choice(&mut self, index: u64, finished: bool, usage: Option<Usage>) {
+    pub(crate) fn choice(
+        &mut self,
+        index: u64,
+        finished: bool,
+        settled: Option<&Settled>,
+        texts: u64,
+    ) {
         let position = self.choices.iter().position(|choice| choice.index == index);
         if position.is_none() && self.choices.len() < MAX_CHOICES {
             // Most replies have one.
@@ -109,82 +133,174 @@ impl Tally {
                 usage_is_last: false,
             });
         }
+        let heard = settled.filter(|settled| self.hear(settled, texts));
         let position = position.unwrap_or_else(|| self.choices.len().saturating_sub(1));
         match self.choices.get_mut(position) {
             Some(choice) if choice.index == index => {
                 choice.finished |= finished;
-                if let Some(usage) = usage.filter(|usage| !usage.is_zero()) {
-                    choice.usage = Some(usage);
+                if let Some(settled) = heard {
+                    choice.usage = Some(settled.usage);
                     choice.usage_is_last = choice.finished;
+                } else if settled.is_some_and(|settled| !settled.is_believed()) {
+                    choice.usage = None;
                 }
             }
             _ => self.too_many_choices = true,
         }
     }
 
-    /// Usage of an event that has these many choices, the last of them with this index. `idle` says that the event
-    /// brought no text and no finish. `timed` says that it is from a server that counts each choice on its own.
-    pub(crate) fn event(
-        &mut self,
-        usage: Usage,
-        choices: usize,
-        index: u64,
-        idle: bool,
-        timed: bool,
-    ) {
-        if usage.is_zero() {
-            self.zero = Some(usage);
+    /// Usage of an event of a stream of choices.
+    pub(crate) fn event(&mut self, settled: &Settled, place: &Place) {
+        let all_finished = self.all_finished();
+        if place.choices == 0 || (place.idle && all_finished) {
+            let texts_between = place.texts > self.texts;
+            if self.hear(settled, place.texts) {
+                let totals = self.totals.get_or_insert_default();
+                totals.add(&settled.usage, place.timed, texts_between);
+                totals.settled = all_finished;
+            }
+        } else if place.choices == 1 {
+            if let Some(output) = settled.usage.output {
+                self.running.add(place.index, output);
+            }
+            self.choice(place.index, false, Some(settled), place.texts);
+        } else if self.hear(settled, place.texts) {
+            self.shared = Some(Box::new(settled.usage));
+        }
+    }
+
+    /// Usage of the whole reply, in one place, after so many texts; `id` is a mark of the reply's identifier. What was
+    /// final stays, and what is final of another reply is added to it.
+    pub(crate) fn whole(&mut self, settled: &Settled, finality: Finality, id: u64, texts: u64) {
+        let was_final = |whole: &Whole| whole.finality == Finality::Now;
+        if self.whole.as_deref().is_some_and(was_final) && finality != Finality::Now {
             return;
         }
-        let all_finished = self.all_finished();
-        if choices == 0 || (idle && all_finished) {
-            let totals = &mut self.totals;
-            totals.events = totals.events.saturating_add(1);
-            totals.last = usage;
-            totals.output = sum([totals.output, usage.output]);
-            totals.reasoning = sum([totals.reasoning, usage.reasoning]);
-            totals.input = totals.input.max(usage.input);
-            totals.cached_input = totals.cached_input.max(usage.cached_input);
-            totals.timed |= timed;
-            totals.settled = all_finished;
-        } else if choices == 1 {
-            self.choice(index, false, Some(usage));
-        } else {
-            self.shared = Some(usage);
+        if !self.hear(settled, texts) {
+            return;
+        }
+        let usage = settled.usage;
+        let whole = Box::new(Whole {
+            usage,
+            finality,
+            id,
+        });
+        if let Some(other) = self.whole.replace(whole)
+            && was_final(&other)
+            && other.id != id
+        {
+            let earlier = self.earlier.take();
+            let earlier = earlier.map_or(other.usage, |earlier| plus(&earlier, &other.usage));
+            self.earlier = Some(Box::new(earlier));
+        }
+        self.begun = false;
+    }
+
+    /// Anthropic's messages.
+    pub(crate) fn messages(&mut self) -> &mut Messages {
+        self.messages.get_or_insert_default()
+    }
+
+    /// Anthropic's message has its stop reason.
+    pub(crate) fn stop(&mut self) {
+        if let Some(messages) = &mut self.messages {
+            messages.stop();
         }
     }
 
-    /// Usage of the whole reply, in one place. What was final stays.
-    pub(crate) fn whole(&mut self, usage: Usage, finality: Finality) {
+    /// A reply of the Responses API has begun.
+    pub(crate) fn begin(&mut self) {
+        self.begun = self.whole.is_some();
+    }
+
+    /// Takes notice of a usage object. Whether it counts anything, and is believed.
+    fn hear(&mut self, settled: &Settled, texts: u64) -> bool {
+        let usage = &settled.usage;
+        if !settled.is_believed() {
+            self.contradiction = settled.contradiction.or(self.contradiction);
+            self.unfirm |= settled.contradiction.is_some();
+            return false;
+        }
         if usage.is_zero() {
-            self.zero = Some(usage);
-        } else if !matches!(self.whole, Some((_, Finality::Now))) || finality == Finality::Now {
-            self.whole = Some((usage, finality));
+            self.zero = Some(Box::new(*usage));
+            return false;
         }
+        self.contradiction = settled.contradiction;
+        self.unfirm = !settled.firm;
+        if usage.input.unwrap_or(0) > 0 {
+            self.sides.input = usage.input;
+            self.sides.cached_input = usage.cached_input;
+            self.sides.cache_creation_input = usage.cache_creation_input;
+        }
+        if usage.output.is_some() {
+            self.sides.output = usage.output;
+            self.sides.reasoning = usage.reasoning;
+            self.texts = texts;
+        }
+        true
     }
 
-    /// The sum, and whether it is final. `clean` says that the reply came to its end without an error; `content`, that it
-    /// had any.
-    pub(crate) fn total(&self, clean: bool, content: bool) -> Option<(Usage, bool)> {
-        let whole = self.whole.map(|(usage, finality)| {
-            let last = match finality {
-                Finality::Now => true,
+    /// The sum, and whether it is final: `clean` says that the reply came to its end without an error, `texts` how many
+    /// texts it had. `None` where nothing is known; then a contradiction may say why.
+    pub(crate) fn total(
+        &self,
+        clean: bool,
+        texts: u64,
+    ) -> (Option<Usage>, bool, Option<Contradiction>) {
+        if let Some(whole) = &self.whole {
+            let last = match whole.finality {
+                Finality::Now => !self.begun,
                 Finality::AtCleanEnd => clean,
                 Finality::Never => false,
             };
-            (usage, last)
-        });
-        whole
-            .or_else(|| self.anthropic_total(clean))
-            .or_else(|| self.totals_total(clean))
-            .or_else(|| self.choices_total(clean))
-            .or_else(|| Some((self.shared?, clean && (self.done || self.all_finished()))))
-            // Zeros are believed only where nothing was generated.
-            .or_else(|| {
-                self.zero
-                    .filter(|_| clean && !content)
-                    .map(|zero| (zero, true))
-            })
+            let earlier = self.earlier.as_ref();
+            let usage = earlier.map_or(whole.usage, |earlier| plus(earlier, &whole.usage));
+            return self.judged(usage, last, texts);
+        }
+        if let Some(messages) = &self.messages
+            && let Some(messages) = messages.total(clean, texts)
+        {
+            let usage = Some(messages.usage).filter(|usage| !usage.is_zero());
+            return (
+                usage,
+                messages.firm && usage.is_some(),
+                messages.contradiction,
+            );
+        }
+        if let Some(totals) = &self.totals {
+            return self.totals_total(totals, clean, texts);
+        }
+        if let Some((usage, last)) = self.choices_total(clean) {
+            return self.judged(usage, last, texts);
+        }
+        if let Some(shared) = self.shared.as_deref().copied() {
+            return self.judged(shared, clean && (self.done || self.all_finished()), texts);
+        }
+        // Zeros are believed only where nothing was generated.
+        let zero = self.zero.as_deref().copied();
+        let zero = zero.filter(|_| clean && texts == 0 && !self.unfirm);
+        (zero, zero.is_some(), self.contradiction)
+    }
+
+    /// A side that is missing is what was last said of it. What was followed by text is not final.
+    fn judged(
+        &self,
+        mut usage: Usage,
+        last: bool,
+        texts: u64,
+    ) -> (Option<Usage>, bool, Option<Contradiction>) {
+        let sides = &self.sides;
+        if usage.input.unwrap_or(0) == 0 && sides.input.is_some() {
+            usage.input = sides.input;
+            usage.cached_input = sides.cached_input;
+            usage.cache_creation_input = sides.cache_creation_input;
+        }
+        if usage.output.is_none() {
+            usage.output = sides.output;
+            usage.reasoning = sides.reasoning;
+        }
+        let firm = last && !self.unfirm && self.texts == texts;
+        (Some(usage), firm, self.contradiction)
     }
 
     #[cfg(test)]
@@ -192,35 +308,34 @@ impl Tally {
         self.choices.capacity().saturating_mul(size_of::<Choice>())
     }
 
-    fn anthropic_total(&self, clean: bool) -> Option<(Usage, bool)> {
-        let Anthropic {
-            counts,
-            has_delta,
-            stopped,
-        } = self.anthropic;
-        let usage = counts?.usage();
-        (!usage.is_zero()).then_some((usage, has_delta && (stopped || clean)))
-    }
-
-    fn totals_total(&self, clean: bool) -> Option<(Usage, bool)> {
-        let totals = &self.totals;
-        if totals.events == 0 {
-            return None;
-        }
+    fn totals_total(
+        &self,
+        totals: &Totals,
+        clean: bool,
+        texts: u64,
+    ) -> (Option<Usage>, bool, Option<Contradiction>) {
         let choices = self.choices.len();
         let settled = totals.settled || (clean && (self.done || self.choices.is_empty()));
-        if choices > 1 && totals.events == choices {
+        // A usage without choices counts them all, the last the most. Of one for each choice there has to be a proof.
+        let one_each = totals.timed == totals.events || totals.restarted;
+        if choices > 1 && totals.events == choices && one_each {
             let usage = Usage {
-                input: totals.input,
-                output: totals.output,
-                cached_input: totals.cached_input,
+                input: totals.most_input,
+                output: totals.sum.output,
+                cached_input: totals.last.cached_input,
                 cache_creation_input: totals.last.cache_creation_input,
-                reasoning: totals.reasoning,
+                reasoning: totals.sum.reasoning,
             };
-            return Some((usage, settled));
+            return self.judged(usage, settled, texts);
         }
-        let some_missing = totals.timed && choices > totals.events;
-        Some((totals.last, settled && !some_missing))
+        let some_missing = totals.timed > 0 && choices > totals.events;
+        if totals.fell && totals.timed == 0 {
+            let mut usage = totals.last;
+            usage.output = totals.most_output;
+            let (usage, _, _) = self.judged(usage, false, texts);
+            return (usage, false, Some(Contradiction::CountFell));
+        }
+        self.judged(totals.last, settled && !some_missing, texts)
     }
 
     fn choices_total(&self, clean: bool) -> Option<(Usage, bool)> {
@@ -241,13 +356,18 @@ impl Tally {
         inputs.sort_unstable();
         inputs.dedup();
         let one_prompt = inputs.len() == 1;
+        if known.len() > 1 && one_prompt && self.running.is_of_all() {
+            // The highest is a lower bound, whichever way they count.
+            let most = known.iter().max_by_key(|usage| usage.output)?;
+            return Some((*most, false));
+        }
         let cached = known.iter().map(|usage| usage.cached_input);
         let created = known.iter().map(|usage| usage.cache_creation_input);
         // Equal inputs are one prompt with several answers, or several prompts of one length: only texts can be either.
         // Some equal and some not cannot be told apart at all.
         let ambiguous = known.len() > 1
             && if one_prompt {
-                self.texts
+                self.completions
             } else {
                 inputs.len() < known.len()
             };
@@ -271,5 +391,41 @@ impl Tally {
 
     fn all_finished(&self) -> bool {
         !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finished)
+    }
+}
+
+impl Totals {
+    /// `texts_between` says that text came between this one and the one before.
+    fn add(&mut self, usage: &Usage, timed: bool, texts_between: bool) {
+        let rose = usage.output > self.last.output;
+        if self.events > 0 && usage.output.is_some() {
+            self.restarted |= texts_between && !rose;
+            self.fell |= usage.output < self.most_output;
+        }
+        self.events = self.events.saturating_add(1);
+        self.timed = self.timed.saturating_add(timed.into());
+        self.last = *usage;
+        self.sum = plus(&self.sum, usage);
+        self.most_input = self.most_input.max(usage.input);
+        self.most_output = self.most_output.max(usage.output);
+    }
+}
+
+impl Running {
+    fn add(&mut self, index: u64, output: u64) {
+        if let Some((other, before)) = self.last.replace((index, output))
+            && other != index
+        {
+            if output > before {
+                self.rises = self.rises.saturating_add(1);
+            } else {
+                self.restarted = true;
+            }
+        }
+    }
+
+    /// Whether the counts look like running counts of all choices: they rose from each choice to the next, more than once.
+    const fn is_of_all(&self) -> bool {
+        self.rises > 1 && !self.restarted
     }
 }

@@ -128,7 +128,8 @@ fn large_usage() -> Value {
     json!({"padding": "x".repeat(4096), "prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18})
 }
 
-/// Two choices with a usage event each: added up here, the last one taken there.
+/// Two choices with a usage event each, as llama.cpp sends them, which its timings show: added up here, the last one taken
+/// there.
 fn two_usages() -> Reply {
     let mut stream = String::new();
     for index in 0..2 {
@@ -139,7 +140,8 @@ fn two_usages() -> Reply {
     for output in [7, 5] {
         let usage =
             json!({"prompt_tokens": 11, "completion_tokens": output, "total_tokens": 11 + output});
-        let event = json!({"object": "chat.completion.chunk", "choices": [], "usage": usage});
+        let timings = json!({"cache_n": 0, "prompt_n": 11, "predicted_n": output});
+        let event = json!({"object": "chat.completion.chunk", "choices": [], "usage": usage, "timings": timings});
         stream.push_str(&format!("data: {event}\n\n"));
     }
     stream.push_str("data: [DONE]\n\n");

@@ -36,7 +36,6 @@ const ALL: [Announced; 6] = [
 #[derive(Debug, PartialEq)]
 struct Read {
     metered: Metered,
-    usages: u64,
     first_token_seen: bool,
 }
 
@@ -88,7 +87,6 @@ fn read((operation, content_type, status, end): Announced, chunks: &[&[u8]]) -> 
         assert!(memory <= MAX_MEMORY, "{memory} bytes are held");
     }
     Read {
-        usages: meter.usages(),
         first_token_seen: seen,
         metered: meter.finish(end),
     }

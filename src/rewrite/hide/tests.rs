@@ -3,23 +3,53 @@ mod recordings;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
+use crate::meter::{Meter, Work};
 
 const USAGE: &str = r#"data: {"id":"1","choices":[],"usage":{"prompt_tokens":18,"completion_tokens":40,"total_tokens":58}}"#;
 
+/// A stream and the meter that reads it.
+struct Stream {
+    meter: Meter,
+    hide: Hide,
+}
+
+impl Stream {
+    fn new() -> Self {
+        Self {
+            meter: Meter::new(Work::Generate, Some(b"text/event-stream"), None, 200),
+            hide: Hide::default(),
+        }
+    }
+
+    fn pass(&mut self, chunk: &[u8], last: bool) -> Option<Vec<u8>> {
+        self.meter.push(chunk);
+        self.hide.pass(chunk, &self.meter.extras(), last)
+    }
+
+    /// What goes on.
+    fn shows(&mut self, chunk: &str) -> String {
+        let instead = self.pass(chunk.as_bytes(), false);
+        instead.map_or_else(
+            || chunk.to_owned(),
+            |bytes| String::from_utf8(bytes).unwrap(),
+        )
+    }
+}
+
 /// What the client gets of chunks, and the most that was held between two of them.
 fn pass<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, ended: bool) -> (String, usize) {
-    let mut hide = Hide::default();
+    let mut stream = Stream::new();
     let mut passed = Vec::new();
     let mut held = 0;
     for chunk in chunks {
-        match hide.pass(chunk, true, false) {
+        match stream.pass(chunk, false) {
             Some(instead) => passed.extend(instead),
             None => passed.extend_from_slice(chunk),
         }
-        held = held.max(hide.held.len());
+        held = held.max(stream.hide.held.len());
     }
     if ended {
-        passed.extend(hide.pass(b"", true, true).unwrap_or_default());
+        passed.extend(stream.pass(b"", true).unwrap_or_default());
     }
     (String::from_utf8(passed).unwrap(), held)
 }
@@ -55,19 +85,42 @@ fn at_every_cut(name: &str, stream: &str, expected: &str) {
 fn the_extra_event_is_taken_out_wherever_the_stream_is_cut() {
     let delta = r#"data: {"choices":[{"index":0,"delta":{"content":"\"usage\":"}}]}"#;
     let last = r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
-    for (name, extra) in [
-        ("no choices", USAGE),
+    for (name, extra, left) in [
+        ("no choices", USAGE, ""),
         (
             "an idle choice",
             r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":null}],"usage":{"completion_tokens":1}}"#,
+            "",
         ),
         (
             "no list of choices",
             r#"data:{"usage":{"total_tokens":3},"object":"chat.completion.chunk"}"#,
+            "",
+        ),
+        (
+            "names of another API",
+            r#"data: {"choices":[],"usage":{"input_tokens":3,"output_tokens":1}}"#,
+            "",
+        ),
+        (
+            "an escaped name",
+            r#"data: {"choices":[],"us\u0061ge":{"prompt_tokens":3}}"#,
+            "",
+        ),
+        (
+            "a finish that is none",
+            r#"data: {"choices":[{"delta":{},"finish_reason":"null"}],"usage":{"prompt_tokens":3}}"#,
+            "",
+        ),
+        (
+            "fields behind",
+            "data: {\"usage\":{\"prompt_tokens\":3}}\nid: 7",
+            "",
         ),
         (
             "a comment and an event type",
             ": ping\nevent: message\ndata: {\"choices\":[],\ndata: \"usage\":{\"prompt_tokens\":1}}",
+            ": ping\n",
         ),
     ] {
         for line_end in ["\n", "\r\n", "\r"] {
@@ -78,7 +131,8 @@ fn the_extra_event_is_taken_out_wherever_the_stream_is_cut() {
             at_every_cut(
                 &format!("{name}, {line_end:?}"),
                 &stream(&[delta, last, extra, "data: [DONE]"]),
-                &stream(&[delta, last, "data: [DONE]"]),
+                &(stream(&[delta, last])
+                    + &(left.to_owned() + "data: [DONE]\n\n").replace('\n', line_end)),
             );
         }
     }
@@ -159,78 +213,110 @@ fn everything_else_passes_byte_for_byte() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn whole_events_are_never_copied_nor_kept_waiting() {
-    let mut hide = Hide::default();
+    let mut stream = Stream::new();
     for event in [
         "data: {\"choices\":[]}\n\n",
         ": ping\n\n",
         "data: [DONE]\r\n\r\n",
     ] {
-        assert_eq!(hide.pass(event.as_bytes(), true, false), None, "{event}");
-        assert_eq!(hide.held.len(), 0, "{event}");
+        assert_eq!(stream.pass(event.as_bytes(), false), None, "{event}");
+        assert_eq!(stream.hide.held.len(), 0, "{event}");
     }
-    let two_and_a_half = b"data: 1\n\ndata: 2\n\ndata: 3";
-    assert_eq!(
-        hide.pass(two_and_a_half, true, false).as_deref(),
-        Some(&b"data: 1\n\ndata: 2\n\n"[..])
+    let two_and_a_half = "data: 1\n\ndata: 2\n\ndata: {\"choices\":";
+    assert_eq!(stream.shows(two_and_a_half), "data: 1\n\ndata: 2\n\n");
+    assert_eq!(stream.shows("[]}\n\n"), "data: {\"choices\":[]}\n\n");
+    assert_eq!(stream.pass(b"", true), None);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn nothing_waits_that_cannot_become_the_extra_event_any_more() {
+    for (name, chunk) in [
+        ("a line of a comment", ": keep-alive\n"),
+        ("half a comment", ": keep-"),
+        ("the first byte of one", ":"),
+        ("the end of the stream", "data: [DONE]"),
+        ("half of it", "data: [D"),
+        ("no JSON", "data: oops"),
+        ("no field", "{\"error\":"),
+        (
+            "half a text",
+            r#"data: {"choices":[{"index":0,"delta":{"content":"He"#,
+        ),
+        ("a role", r#"data: {"choices":[{"delta":{"role":"#),
+        ("half a text completion", r#"data: {"choices":[{"text":"H"#),
+        ("a finish", r#"data: {"choices":[{"finish_reason":"stop""#),
+        ("half an error", r#"data: {"error":{"me"#),
+        (
+            "an event that ends with one line feed",
+            "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n",
+        ),
+        ("a document without its line end", "data: {\"choices\":[]}"),
+    ] {
+        let mut stream = Stream::new();
+        assert_eq!(
+            stream.shows("data: {\"choices\":[]}\n\n: a\n"),
+            "data: {\"choices\":[]}\n\n: a\n"
+        );
+        assert_eq!(stream.shows(chunk), chunk, "{name}");
+        let after = format!("\n\n{USAGE}\n\ndata: [DONE]\n\n");
+        assert_eq!(stream.shows(&after), "\n\ndata: [DONE]\n\n", "{name}");
+    }
+    for (name, chunk) in [
+        ("half a name", "da"),
+        ("a field", "event: message\n"),
+        ("a field and a comment", "id: 1\n: ping\n"),
+        (
+            "half an event",
+            r#"data: {"id":"1","choices":[{"index":0,"delta":"#,
+        ),
+        ("an empty delta", r#"data: {"choices":[{"delta":{"#),
+        (
+            "a text that has not begun",
+            r#"data: {"choices":[{"text":""#,
+        ),
+        ("half of several lines", "data: {\"choices\":[],\n"),
+    ] {
+        let mut stream = Stream::new();
+        assert_eq!(stream.shows(chunk), "", "{name}");
+        assert_eq!(stream.hide.release(), chunk.as_bytes(), "{name}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn events_that_end_with_one_line_feed_are_told_apart() {
+    let text = r#"data: {"choices":[{"index":0,"delta":{"content":"a"}}]}"#;
+    at_every_cut(
+        "one line feed",
+        &format!("{text}\n{text}\n{USAGE}\ndata: [DONE]\n"),
+        &format!("{text}\n{text}\ndata: [DONE]\n"),
     );
-    assert_eq!(
-        hide.pass(b"3\n\n", true, false).as_deref(),
-        Some(&b"data: 33\n\n"[..])
+    at_every_cut(
+        "the last of two lines",
+        &format!("{text}\n{USAGE}\n\ndata: [DONE]\n\n"),
+        &format!("{text}\n\ndata: [DONE]\n\n"),
     );
-    assert_eq!(hide.pass(b"", true, true), None);
+    let mut stream = Stream::new();
+    for line in [format!("{text}\n"), format!("{text}\n")] {
+        assert_eq!(stream.shows(&line), line);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn usage_on_the_finish_stays_and_the_same_alone_is_taken_out() {
+    let finish = r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"completion_tokens":7}}"#;
+    let text_and_finish = r#"data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}],"usage":{"completion_tokens":7}}"#;
+    for (name, last) in [("finish", finish), ("text and finish", text_and_finish)] {
+        at_every_cut(
+            name,
+            &format!("data: 1\n\n{last}\n\n{USAGE}\n\ndata: [DONE]\n\n"),
+            &format!("data: 1\n\n{last}\n\ndata: [DONE]\n\n"),
+        );
+    }
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_was_held_is_released_when_a_chunk_cannot_be_read() {
-    let mut hide = Hide::default();
-    assert_eq!(hide.pass(b"data: 1", true, false), Some(Vec::new()));
-    assert_eq!(hide.release(), b"data: 1");
-}
-
-#[wasm_bindgen_test(unsupported = test)]
-fn an_event_says_the_same_to_a_table_in_another_order() {
-    let content = |usage, generated, other| Content {
-        usage,
-        generated,
-        other,
-    };
-    let members = MEMBERS.reversed();
-    let paths = Rc::new(Paths::new(&members.wanted));
-    for (data, expected) in [
-        (
-            r#"{"usage":{"completion_tokens":4}}"#,
-            content(true, true, false),
-        ),
-        (
-            r#"{"usage":{"completion_tokens":0}}"#,
-            content(true, false, false),
-        ),
-        (
-            r#"{"usage":{"prompt_tokens":4}}"#,
-            content(true, false, false),
-        ),
-        (
-            r#"{"usage":{"total_tokens":4}}"#,
-            content(true, false, false),
-        ),
-        (
-            r#"{"choices":[{"finish_reason":"stop"}]}"#,
-            content(false, false, true),
-        ),
-        (
-            r#"{"choices":[{"delta":{"content":"a"}}]}"#,
-            content(false, false, true),
-        ),
-        (
-            r#"{"choices":[{"delta":{},"text":""}]}"#,
-            content(false, false, false),
-        ),
-        (r#"{"choices":[{"text":"a"}]}"#, content(false, false, true)),
-        (r#"{"error":{"code":500}}"#, content(false, false, true)),
-    ] {
-        let event = format!("data: {data}\n\n");
-        assert_eq!(Content::of(event.as_bytes()), expected, "{data}");
-        let reversed = Content::read(event.as_bytes(), members, Rc::clone(&paths));
-        assert_eq!(reversed, expected, "{data}, rows reversed");
-    }
+    let mut stream = Stream::new();
+    assert_eq!(stream.shows("data: {"), "");
+    assert_eq!(stream.hide.release(), b"data: {");
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Statuses that forbid a body.
 const WITHOUT_BODY: [u16; 2] = [204, 304];
@@ -36,6 +36,13 @@ pub(super) struct Recording {
     /// What the body tells; `None` where it tells nothing, or where the index does not say.
     pub(super) wire: Option<Tokens>,
     usage_last: Option<Value>,
+    /// Further members of the request.
+    #[serde(default)]
+    pub(super) request: Map<String, Value>,
+    /// The path of what a client gets that does not ask for usage; then the replay does not. Else it does, in every stream.
+    client_sees: Option<String>,
+    #[serde(skip)]
+    pub(super) seen: Option<Vec<u8>>,
     /// Whether the index says that the body tells nothing.
     #[serde(skip)]
     pub(super) tells_nothing: bool,
@@ -130,6 +137,10 @@ fn read(folder: &Path, line: &str) -> Result<Recording, String> {
     recording.tells_nothing = tells_nothing;
     let body = fs::read(folder.join(&file));
     recording.body = body.map_err(|error| in_file(error.to_string()))?;
+    if let Some(seen) = &recording.client_sees {
+        let seen = fs::read(folder.join(seen)).map_err(|error| in_file(format!("{seen}: {error}")));
+        recording.seen = Some(seen?);
+    }
     recording.check().map_err(in_file)?;
     Ok(recording)
 }

@@ -131,8 +131,11 @@ impl Case {
         if let Some(streamed) = recording.streamed {
             body["stream"] = json!(streamed);
         }
-        // Asked for in every stream, since what the filter asks for itself the client would not see.
-        if recording.streamed == Some(true) {
+        for (name, value) in &recording.request {
+            body[name] = value.clone();
+        }
+        // What the filter asks for itself the client would not see.
+        if recording.streamed == Some(true) && recording.seen.is_none() {
             body["stream_options"] = json!({"include_usage": true});
         }
         request

@@ -179,7 +179,7 @@ pub(super) fn summary(rows: &[Row]) -> String {
     ];
     let verdicts = verdicts.map(|(name, count)| format!("{count} {name}"));
     format!(
-        "{} recordings: {}; their bytes: {} the same as without the filter, {} edited (lists of models), {} different",
+        "{} recordings: {}; their bytes: {} the same as without the filter, {} edited (lists of models, usage that was not asked for), {} different",
         rows.len(),
         verdicts.join(", "),
         count(|row| row.passage == Passage::Same),

@@ -201,6 +201,31 @@ fn whatever_an_index_holds_is_replayed_and_judged() {
 }
 
 #[test]
+fn a_client_that_does_not_ask_for_usage_must_not_see_it() {
+    let text = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n";
+    let usage =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1}}\n\n";
+    let whole = format!("{text}{usage}");
+    let line = |seen: &str| {
+        json!({"streamed": true, "content_type": "text/event-stream", "client_sees": seen,
+            "request": {"n": 1}, "truth": {"prompt": 9, "completion": 1}})
+    };
+    let asked = json!({"streamed": true, "content_type": "text/event-stream"});
+    let recordings = [
+        (&*whole, line("server/2")),
+        (&*whole, line("server/0")),
+        (text, asked),
+    ];
+    let folder = folder("unasked", &recordings);
+    let measured = measure(&folder);
+    fs::remove_dir_all(&folder).unwrap();
+    let passages: Vec<_> = measured.rows.iter().map(|row| &row.passage).collect();
+    let differs = Passage::Differs("body".to_owned());
+    assert_eq!(passages, [&Passage::Edited, &differs, &Passage::Same]);
+    assert_eq!(measured.rows[0].verdict, Verdict::Exact);
+}
+
+#[test]
 fn what_cannot_be_replayed_is_named() {
     let rows = [
         (
@@ -229,6 +254,10 @@ fn what_cannot_be_replayed_is_named() {
             json!({"truth": {"prompt": "many"}}),
             "server/7: invalid type: string \"many\", expected u64",
         ),
+        (
+            json!({"client_sees": "server/nothing"}),
+            "server/8: server/nothing: No such file or directory (os error 2)",
+        ),
     ];
     let recordings: Vec<_> = rows.iter().map(|(line, _)| ("{}", line.clone())).collect();
     let folder = folder("faults", &recordings);
@@ -238,7 +267,7 @@ fn what_cannot_be_replayed_is_named() {
     let path = folder.join("INDEX.jsonl");
     let mut lines = fs::read_to_string(&path).unwrap();
     lines.push_str(concat!(
-        "{\"file\": \"server/8\"}\n",
+        "{\"file\": \"server/9\"}\n",
         "{\"status\": 200}\n",
         "{\n",
         "\n",
@@ -255,10 +284,10 @@ fn what_cannot_be_replayed_is_named() {
         .map(|(number, (_, fault))| format!("line {}: {fault}", number + 1))
         .collect();
     expected.extend([
-        "line 9: server/8: No such file or directory (os error 2)".to_owned(),
-        "line 10: no file: missing field `file`".to_owned(),
-        "line 11: EOF while parsing an object at line 1 column 1".to_owned(),
-        "line 14: server/0: again".to_owned(),
+        "line 10: server/9: No such file or directory (os error 2)".to_owned(),
+        "line 11: no file: missing field `file`".to_owned(),
+        "line 12: EOF while parsing an object at line 1 column 1".to_owned(),
+        "line 15: server/0: again".to_owned(),
         "server/forgotten.body: not in the index".to_owned(),
     ]);
     assert_eq!(faults, expected);

@@ -80,3 +80,26 @@ fn of_recorded_streams_the_extra_events_are_hidden_and_nothing_else() {
         }
     }
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_client_that_did_not_ask_gets_what_the_recording_says() {
+    macro_rules! pairs {
+        ($($name:literal,)*) => {
+            [$((
+                $name,
+                include_str!(concat!("../../../../tests/fixtures/recordings/derived/", $name, ".sse")),
+                include_str!(concat!("../../../../tests/fixtures/recordings/derived/", $name, ".seen.sse")),
+            ),)*]
+        };
+    }
+    for (name, stream, seen) in pairs![
+        "unasked",
+        "unasked_as_json",
+        "unasked_encoding_none",
+        "unasked_heartbeat_lines",
+        "unasked_single_newline_events",
+        "unasked_usage_on_finish_and_alone",
+    ] {
+        at_every_cut(name, stream, seen);
+    }
+}
