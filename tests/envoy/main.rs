@@ -76,6 +76,7 @@ mod platforms;
 mod query;
 #[cfg(test)]
 mod quotas;
+#[cfg(test)]
 mod rate_limit;
 #[cfg(test)]
 mod reply_headers;

@@ -231,7 +231,7 @@ fn a_budget_of_tokens_is_not_exceeded_where_the_requests_say_their_maximum() {
             .find(|(series, _)| series.name == "tollgate_limit_used")
             .map(|(_, value)| *value);
         match used {
-            Some(used) if used as u64 == BUDGET => Ok(()),
+            Some(used) if used.to_string() == BUDGET.to_string() => Ok(()),
             used => Err(format!("{used:?}")),
         }
     });
