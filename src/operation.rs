@@ -62,7 +62,7 @@ pub struct Paths {
     pub public: Vec<PathRule>,
     /// Paths outside the table of operations, for members of certain groups.
     pub extra: Vec<ExtraPath>,
-    /// What may stand in front of the paths of the table, beside [`PREFIXES`].
+    /// What may stand in front of the paths of the table, beside the built-in ones.
     pub prefixes: Vec<PathPrefix>,
     /// Which paths of the table are served without their `/v1` as well.
     pub without_version: WithoutVersion,
