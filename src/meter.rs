@@ -54,7 +54,7 @@ pub enum End {
 
 named! {
     /// Where the numbers in [`Metered::usage`] come from.
-    pub enum Source {
+    pub enum Worth {
         /// The server's final numbers, also if the client left afterwards.
         Reported = "reported",
         /// The server's numbers, but not its last: a lower bound.
@@ -96,13 +96,13 @@ named! {
 /// What one reply did cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metered {
-    /// Empty unless the source is [`Source::Reported`] or [`Source::Partial`].
+    /// Empty unless the source is [`Worth::Reported`] or [`Worth::Partial`].
     pub usage: Usage,
     /// What `usage` is worth.
-    pub source: Source,
+    pub source: Worth,
     /// Set only for [`Work::Generate`] answered with 2xx whose source is `Partial`, `Estimated` or `None`.
     pub missing: Option<Missing>,
-    /// Output tokens by what was seen, unless the source is [`Source::Reported`]. If the server listed token ids or
+    /// Output tokens by what was seen, unless the source is [`Worth::Reported`]. If the server listed token ids or
     /// log probabilities, their number; else the larger of the number of non-empty deltas (servers merge tokens, so
     /// that it is too low by up to ten times) and a quarter of the bytes of text (0.35 to 1.6 of the truth). It is fit
     /// for a chart, not for a bill.
@@ -296,7 +296,7 @@ impl Meter {
         let estimate = content.then(|| seen.estimate());
         let mut metered = Metered {
             usage: Usage::default(),
-            source: Source::NotApplicable,
+            source: Worth::NotApplicable,
             missing: None,
             estimate: None,
             contradiction: contradiction.filter(|_| self.work != Work::Other),
@@ -305,7 +305,7 @@ impl Meter {
         let generates = self.work == Work::Generate;
         let embeds = self.work == Work::Embed;
         metered.source = match total {
-            _ if self.work == Work::Other => Source::NotApplicable,
+            _ if self.work == Work::Other => Worth::NotApplicable,
             Some(usage) => {
                 metered.usage = usage;
                 if embeds {
@@ -314,22 +314,22 @@ impl Meter {
                 }
                 let one_sided = usage.input.is_none() || usage.output.is_none();
                 if last && !(generates && one_sided) {
-                    Source::Reported
+                    Worth::Reported
                 } else {
-                    Source::Partial
+                    Worth::Partial
                 }
             }
             None if embeds && seen.lone_total.is_some() => {
                 metered.usage.input = seen.lone_total;
                 metered.usage.output = Some(0);
-                Source::Reported
+                Worth::Reported
             }
-            None if self.work == Work::Media => Source::NotApplicable,
-            None if !self.success || (error_event && !content) => Source::NotApplicable,
-            None if generates && content => Source::Estimated,
-            None => Source::None,
+            None if self.work == Work::Media => Worth::NotApplicable,
+            None if !self.success || (error_event && !content) => Worth::NotApplicable,
+            None if generates && content => Worth::Estimated,
+            None => Worth::None,
         };
-        if !generates || matches!(metered.source, Source::Reported | Source::NotApplicable) {
+        if !generates || matches!(metered.source, Worth::Reported | Worth::NotApplicable) {
             return metered;
         }
         metered.estimate = estimate;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 pub use self::ending::{Ending, Outcome};
 use crate::denial::Denial;
 use crate::gateway_counts::GatewayCount;
-use crate::meter::{End, Meter, Metered, Source, Work};
+use crate::meter::{End, Meter, Metered, Work, Worth};
 use crate::metrics::{ANONYMOUS, Label, Labels, Metric, Movement, OTHER, Series, UNKNOWN};
 use crate::model_name::ModelName;
 use crate::operation::Operation;
@@ -103,9 +103,9 @@ impl Record {
             Some(meter) => meter.finish(end),
             // Without a reply, the server may have worked, but the tokens are not known.
             None if work == Some(Work::Generate) && outcome != Outcome::Denied => {
-                unmetered(Source::None)
+                unmetered(Worth::None)
             }
-            None => unmetered(Source::NotApplicable),
+            None => unmetered(Worth::NotApplicable),
         };
         Self {
             facts,
@@ -121,13 +121,13 @@ impl Record {
     #[must_use]
     pub fn compared_with(mut self, ask: impl FnOnce() -> Option<GatewayCount>) -> Self {
         let metered = &mut self.metered;
-        if metered.source == Source::NotApplicable {
+        if metered.source == Worth::NotApplicable {
             return self;
         }
         let Some(count) = ask() else {
             return self;
         };
-        if metered.source == Source::Reported {
+        if metered.source == Worth::Reported {
             let differ = |ours: Option<u64>, theirs: Option<u64>| {
                 ours.zip(theirs)
                     .is_some_and(|(ours, theirs)| ours != theirs)
@@ -143,7 +143,7 @@ impl Record {
                 },
                 contradiction: metered.contradiction,
                 error_event: metered.error_event,
-                ..unmetered(Source::Reported)
+                ..unmetered(Worth::Reported)
             };
             self.by_gateway = true;
         }
@@ -167,13 +167,13 @@ impl Record {
             (Outcome::ClientAborted, None | Some(0)) => tokens(None),
             (_, None | Some(0)) => Spent::Nothing,
             _ => match metered.source {
-                Source::Reported => tokens(metered.usage.output),
-                Source::Partial | Source::Estimated => {
+                Worth::Reported => tokens(metered.usage.output),
+                Worth::Partial | Worth::Estimated => {
                     tokens(metered.usage.output.max(metered.estimate))
                 }
-                Source::None if self.outcome == Outcome::Ok => Spent::Unknown,
-                Source::None => tokens(metered.estimate),
-                Source::NotApplicable => Spent::Request,
+                Worth::None if self.outcome == Outcome::Ok => Spent::Unknown,
+                Worth::None => tokens(metered.estimate),
+                Worth::NotApplicable => Spent::Request,
             },
         }
     }
@@ -344,7 +344,7 @@ fn digits(count: u64) -> Cow<'static, str> {
     count.to_string().into()
 }
 
-const fn unmetered(source: Source) -> Metered {
+const fn unmetered(source: Worth) -> Metered {
     Metered {
         usage: Usage::NONE,
         source,

@@ -154,7 +154,7 @@ fn reasons() -> String {
 }
 
 fn usage_sources() -> String {
-    let mut rows = variants(["`usage_source`", "meaning"], |source: &meter::Source| {
+    let mut rows = variants(["`usage_source`", "meaning"], |source: &meter::Worth| {
         source.as_str()
     });
     rows.push_str(&format!(

@@ -28,7 +28,7 @@ fn stream(events: &[&str], ended: End) -> Metered {
     generate("text/event-stream", &body, ended)
 }
 
-fn tokens(metered: &Metered) -> (Source, Option<u64>, Option<u64>) {
+fn tokens(metered: &Metered) -> (Worth, Option<u64>, Option<u64>) {
     (metered.source, metered.usage.input, metered.usage.output)
 }
 
@@ -52,8 +52,8 @@ fn says_what_is_final_and_what_is_a_lower_bound() {
     };
     let (three, nine) = (running(3), running(9));
     let done = "[DONE]";
-    let reported = |output| (Source::Reported, Some(7), Some(output));
-    let partial = |output| (Source::Partial, Some(7), Some(output));
+    let reported = |output| (Worth::Reported, Some(7), Some(output));
+    let partial = |output| (Worth::Partial, Some(7), Some(output));
     let table: &[(&str, &[&str], End, _)] = &[
         (
             "usage, then the end",
@@ -119,21 +119,21 @@ fn says_what_is_final_and_what_is_a_lower_bound() {
             "no usage",
             &[TEXT, FINISH, done],
             End::Complete,
-            (Source::Estimated, None, None),
+            (Worth::Estimated, None, None),
         ),
         (
             "an error after text",
             &[TEXT, ERROR, done],
             End::Complete,
-            (Source::Estimated, None, None),
+            (Worth::Estimated, None, None),
         ),
         (
             "an error at once",
             &[ERROR],
             End::Complete,
-            (Source::NotApplicable, None, None),
+            (Worth::NotApplicable, None, None),
         ),
-        ("nothing", &[], End::Complete, (Source::None, None, None)),
+        ("nothing", &[], End::Complete, (Worth::None, None, None)),
         (
             "broken events between",
             &[
@@ -153,7 +153,7 @@ fn says_what_is_final_and_what_is_a_lower_bound() {
     for (name, events, ended, expected) in table {
         let metered = stream(events, *ended);
         assert_eq!(tokens(&metered), *expected, "{name}");
-        let final_or_error = matches!(metered.source, Source::Reported | Source::NotApplicable);
+        let final_or_error = matches!(metered.source, Worth::Reported | Worth::NotApplicable);
         assert_eq!(metered.missing.is_none(), final_or_error, "{name}");
     }
 }
@@ -225,18 +225,18 @@ fn names_why_a_usage_is_missing() {
     let encoded = encoded.finish(End::Complete);
     assert_eq!(
         (encoded.source, encoded.missing),
-        (Source::None, Some(Missing::Encoded))
+        (Worth::None, Some(Missing::Encoded))
     );
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn only_successful_generating_requests_can_miss_a_usage() {
     let table = [
-        (Work::Generate, 400, Source::NotApplicable),
-        (Work::Generate, 500, Source::NotApplicable),
-        (Work::Other, 200, Source::NotApplicable),
-        (Work::Embed, 200, Source::None),
-        (Work::Embed, 400, Source::NotApplicable),
+        (Work::Generate, 400, Worth::NotApplicable),
+        (Work::Generate, 500, Worth::NotApplicable),
+        (Work::Other, 200, Worth::NotApplicable),
+        (Work::Embed, 200, Worth::None),
+        (Work::Embed, 400, Worth::NotApplicable),
     ];
     for (work, status, source) in table {
         let mut meter = Meter::new(work, Some(b"application/json"), None, status);
@@ -262,7 +262,7 @@ fn embeddings_have_no_output_and_a_lone_total_is_input() {
         let metered = meter.finish(End::Complete);
         assert_eq!(
             tokens(&metered),
-            (Source::Reported, Some(9), Some(0)),
+            (Worth::Reported, Some(9), Some(0)),
             "{body}"
         );
     }
@@ -328,7 +328,7 @@ fn reads_the_shapes_of_a_whole_reply() {
         let metered = generate(content_type, body, End::Complete);
         assert_eq!(
             tokens(&metered),
-            (Source::Reported, Some(7), Some(5)),
+            (Worth::Reported, Some(7), Some(5)),
             "{name}"
         );
     }
@@ -338,7 +338,7 @@ fn reads_the_shapes_of_a_whole_reply() {
 fn one_of_several_choices_is_a_lower_bound() {
     let body = r#"{"choices":[{"index":0},{"index":1}],"usage":{"prompt_tokens":7,"completion_tokens":5},"timings":{"prompt_n":7,"predicted_n":5}}"#;
     let metered = generate("application/json", body, End::Complete);
-    assert_eq!(tokens(&metered), (Source::Partial, Some(7), Some(5)));
+    assert_eq!(tokens(&metered), (Worth::Partial, Some(7), Some(5)));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -365,7 +365,7 @@ fn charges_the_estimate_where_nothing_is_reported() {
         r#"{"type":"message_start","message":{"usage":{"input_tokens":18,"output_tokens":1}}}"#;
     let delta = r#"{"type":"content_block_delta","delta":{"text":"0123456789abcdef"}}"#;
     let metered = stream(&[start, delta], End::ClientAborted);
-    assert_eq!(tokens(&metered), (Source::Partial, Some(18), Some(1)));
+    assert_eq!(tokens(&metered), (Worth::Partial, Some(18), Some(1)));
     assert_eq!(metered.estimate, Some(4));
     assert_eq!(metered.charge_tokens(), 22);
 }
@@ -387,7 +387,7 @@ fn lists_with_one_entry_for_each_token_make_the_estimate_exact() {
         let metered = stream(&[&event, &event], End::Complete);
         assert_eq!(
             (metered.source, metered.estimate),
-            (Source::Estimated, Some(6)),
+            (Worth::Estimated, Some(6)),
             "{name}"
         );
     }

@@ -1,6 +1,6 @@
 //! [`tollgate::meter::Meter`]: the same numbers whatever the cut, in bounded memory.
 
-use tollgate::meter::{End, MAX_MEMORY, Meter, Metered, Source, Work};
+use tollgate::meter::{End, MAX_MEMORY, Meter, Metered, Work, Worth};
 
 use crate::cuts::cuts;
 use crate::memory::{held, held_since};
@@ -94,14 +94,14 @@ fn read((operation, content_type, status, end): Announced, chunks: &[&[u8]]) -> 
 
 fn check_one((operation, _, status, _): Announced, metered: &Metered) {
     let success = (200..300).contains(&status);
-    let counts = matches!(metered.source, Source::Reported | Source::Partial);
+    let counts = matches!(metered.source, Worth::Reported | Worth::Partial);
     let usage = &metered.usage;
     assert_eq!(
         usage.input.or(usage.output).is_some(),
         counts,
         "{metered:?}"
     );
-    let uncertain = !matches!(metered.source, Source::Reported | Source::NotApplicable);
+    let uncertain = !matches!(metered.source, Worth::Reported | Worth::NotApplicable);
     assert_eq!(
         metered.missing.is_some(),
         uncertain && success && operation == Work::Generate,

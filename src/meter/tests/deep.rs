@@ -27,7 +27,7 @@ fn expect_seven_and_five(name: &str, content_type: &str, body: &str) {
         let metered = meter.finish(End::Complete);
         assert_eq!(
             (tokens(&metered), metered.missing),
-            ((Source::Reported, Some(7), Some(5)), None),
+            ((Worth::Reported, Some(7), Some(5)), None),
             "{name}, chunks of {step} bytes"
         );
     }
@@ -77,7 +77,7 @@ fn a_deep_document_that_is_cut_counts_nothing() {
             document.get(..end).unwrap(),
             End::UpstreamReset,
         );
-        assert_eq!(tokens(&metered), (Source::None, None, None), "{end}");
+        assert_eq!(tokens(&metered), (Worth::None, None, None), "{end}");
         assert_eq!(metered.missing, Some(Missing::Aborted), "{end}");
     }
 }

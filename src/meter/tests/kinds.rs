@@ -27,7 +27,7 @@ fn beside(index: u64, text: &str, finish: &str, input: u64, output: u64) -> Stri
     )
 }
 
-type Row<'a> = (&'a str, Vec<String>, (Source, Option<u64>, Option<u64>));
+type Row<'a> = (&'a str, Vec<String>, (Worth, Option<u64>, Option<u64>));
 
 fn expect(ended: End, rows: &[Row<'_>]) {
     for (name, events, expected) in rows {
@@ -36,12 +36,12 @@ fn expect(ended: End, rows: &[Row<'_>]) {
     }
 }
 
-const fn reported(input: u64, output: u64) -> (Source, Option<u64>, Option<u64>) {
-    (Source::Reported, Some(input), Some(output))
+const fn reported(input: u64, output: u64) -> (Worth, Option<u64>, Option<u64>) {
+    (Worth::Reported, Some(input), Some(output))
 }
 
-const fn partial(input: u64, output: u64) -> (Source, Option<u64>, Option<u64>) {
-    (Source::Partial, Some(input), Some(output))
+const fn partial(input: u64, output: u64) -> (Worth, Option<u64>, Option<u64>) {
+    (Worth::Partial, Some(input), Some(output))
 }
 
 fn done() -> String {
@@ -245,7 +245,7 @@ fn what_one_event_leaves_out_another_one_says() {
                 vec![text(0), finish(0), r#"{"choices":[],"usage":{"prompt_tokens":17,"completion_tokens":10},"usage":null}"#.to_owned(), done()],
                 reported(17, 10),
             ),
-            ("the prompt only", vec![text(0), finish(0), side("prompt_tokens", 30), done()], (Source::Partial, Some(30), None)),
+            ("the prompt only", vec![text(0), finish(0), side("prompt_tokens", 30), done()], (Worth::Partial, Some(30), None)),
         ],
     );
 }
@@ -254,7 +254,7 @@ fn what_one_event_leaves_out_another_one_says() {
 fn impossible_numbers_are_never_charged() {
     let bad = r#"{"choices":[],"usage":{"prompt_tokens":1151,"completion_tokens":4294967261}}"#;
     let metered = stream(&[&text(0), &finish(0), bad, "[DONE]"], End::Complete);
-    assert_eq!(tokens(&metered), (Source::Estimated, None, None));
+    assert_eq!(tokens(&metered), (Worth::Estimated, None, None));
     assert_eq!(metered.missing, Some(Missing::Contradiction));
     assert_eq!(metered.contradiction, Some(Contradiction::ImpossibleCount));
     assert_eq!(metered.charge_tokens(), 1);
@@ -311,7 +311,7 @@ fn impossible_numbers_are_never_charged() {
         let mut meter = meter(work, "application/json");
         meter.push(body.as_bytes());
         let metered = meter.finish(End::Complete);
-        assert_eq!(tokens(&metered), (Source::None, None, None), "{body}");
+        assert_eq!(tokens(&metered), (Worth::None, None, None), "{body}");
         assert!(metered.contradiction.is_some(), "{body}");
         assert_eq!(metered.charge_tokens(), 0, "{body}");
     }

@@ -24,8 +24,8 @@ fn media_is_counted_where_the_server_reports_it_and_never_missing() {
     let text = event("transcript.text.delta", r#""delta":"I see""#);
     let sound = event("speech.audio.delta", r#""audio":"AAAA""#);
     let chunk = r#"data: {"object":"transcription.chunk","choices":[{"index":0,"delta":{"content":"I see"},"finish_reason":null}]}"#;
-    let reported = |input, output| (Source::Reported, Some(input), Some(output));
-    let nothing = (Source::NotApplicable, None, None);
+    let reported = |input, output| (Worth::Reported, Some(input), Some(output));
+    let nothing = (Worth::NotApplicable, None, None);
     for (name, content_type, body, ended, expected) in [
         (
             "images",
@@ -149,7 +149,7 @@ fn an_image_of_megabytes_takes_the_memory_of_a_small_one() {
         meter.push(format!(r#""}}],"usage":{USAGE}}}"#).as_bytes());
         assert_eq!(
             tokens(&meter.finish(End::Complete)),
-            (Source::Reported, Some(50), Some(1584))
+            (Worth::Reported, Some(50), Some(1584))
         );
         most
     };

@@ -25,8 +25,8 @@ fn embeddings_as_bytes_are_counted_by_their_header() {
     };
     let (just, too_large) = (large(900), large(1100));
     assert!(just.len() < MAX_METADATA && too_large.len() > MAX_METADATA);
-    let reported = |input| (Source::Reported, Some(input), Some(0));
-    let unknown = (Source::None, None, None);
+    let reported = |input| (Worth::Reported, Some(input), Some(0));
+    let unknown = (Worth::None, None, None);
     let other_usage: &[u8] = br#"{"usage":{"prompt_tokens":9,"total_tokens":9}}"#;
     for (name, content_type, header, body, expected) in [
         (
@@ -90,9 +90,9 @@ fn embeddings_as_bytes_are_counted_by_their_header() {
 #[wasm_bindgen_test(unsupported = test)]
 fn the_header_counts_for_embeddings_only() {
     for (work, expected) in [
-        (Work::Generate, (Source::None, None, None)),
-        (Work::Media, (Source::NotApplicable, None, None)),
-        (Work::Other, (Source::NotApplicable, None, None)),
+        (Work::Generate, (Worth::None, None, None)),
+        (Work::Media, (Worth::NotApplicable, None, None)),
+        (Work::Other, (Worth::NotApplicable, None, None)),
     ] {
         let metered = embed(work, BYTES, Some(HEADER), b"\x1d\xfb");
         assert_eq!(tokens(&metered), expected, "{work:?}");

@@ -198,11 +198,11 @@ impl Truth {
 
     fn check(&self, metered: &Metered, how: &str) {
         let source = match metered.source {
-            Source::Reported => "reported",
-            Source::Partial => "partial",
-            Source::Estimated => "estimated",
-            Source::None => "none",
-            Source::NotApplicable => "not_applicable",
+            Worth::Reported => "reported",
+            Worth::Partial => "partial",
+            Worth::Estimated => "estimated",
+            Worth::None => "none",
+            Worth::NotApplicable => "not_applicable",
         };
         let missing = metered.missing.map(|missing| match missing {
             Missing::NoUsage => "no_usage",
@@ -302,7 +302,7 @@ fn a_cut_stream_never_claims_more_than_the_whole_one() {
             };
             let metered = cut.measure([&body[..body.len() * part / 50]]);
             let (input, output) = (metered.usage.input, metered.usage.output);
-            if metered.source == Source::Reported {
+            if metered.source == Worth::Reported {
                 assert_eq!(
                     (input, output),
                     (truth.input, truth.output),
