@@ -28,8 +28,11 @@ EXPIRY = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) + d
 
 # Names that the server has not got, more than have labels of their own.
 MANY_MODELS = [f"absent-{number}" for number in range(110)]
-# The other gateway is asked for each once, and for one that is there.
-LIVE_TRAFFIC = 1 + len(MANY_MODELS)
+# The other gateway is asked for each once, and twice for one that is there.
+LIVE_TRAFFIC = 2 + len(MANY_MODELS)
+# Where it answers with a total that is less than its parts.
+CONTRADICTORY = "/v1/chat/completions?contradictory=1"
+USAGE = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 3}
 
 # Both bootstraps; what is changed brings series and alerts into being that are rare otherwise.
 CHANGES = {
@@ -42,8 +45,8 @@ CHANGES = {
         }
     },
     "live": {
-        # Another filter that counts one token in and one out, whatever passes; a request is sent again after a 404; a
-        # listener that is discovered, for its counter.
+        # Another filter that counts one token in and one out, whatever passes; a request is sent again after a 404; usage
+        # that contradicts itself; a listener that is discovered, for its counter.
         "live.yaml": {
             "          - name: envoy.filters.http.router\n": """
           - name: envoy.filters.http.set_metadata
@@ -53,6 +56,13 @@ CHANGES = {
               - metadata_namespace: io.envoy.ai_gateway
                 value: {llm_input_token: 1, llm_output_token: 1}
           - name: envoy.filters.http.router
+""",
+            "              - match: {prefix: /}\n": f"""
+              - match:
+                  prefix: /
+                  query_parameters: [{{name: contradictory, present_match: true}}]
+                direct_response: {{status: 200, body: {{inline_string: '{json.dumps({"usage": USAGE})}'}}}}
+              - match: {{prefix: /}}
 """,
             "                  timeout: 0s\n": """
                   timeout: 0s
@@ -138,6 +148,7 @@ ALERTS = {
     "TollgateNotEnforcing",
     "TollgateRetriedRequests",
     "TollgateUnmeteredRequests",
+    "TollgateUsageContradicts",
     "TollgateUsageDisagrees",
 }
 
@@ -173,7 +184,8 @@ def send(gateway):
 
 
 def send_to_live(gateway):
-    """Counted otherwise by another filter; retried; with more models than there are labels for."""
+    """Counted otherwise by another filter; contradictory; retried; with more models than there are labels for."""
+    gateway.post(ACME, body(LLAMA), CONTRADICTORY)
     connection = http.client.HTTPConnection("127.0.0.1", gateway.port)
     for model in [LLAMA, *MANY_MODELS]:
         gateway.post(ACME, body(model), connection=connection)
