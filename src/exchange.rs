@@ -17,7 +17,7 @@ use crate::access::{self, Permit, Verdict};
 use crate::denial::{Code, Denial, Dialect, request_id};
 use crate::forward::{self, Forwarded};
 use crate::headers::HeaderMap;
-use crate::identity::{Caller, identify};
+use crate::identity::{Caller, Identity, identify};
 use crate::metrics::Labels;
 use crate::model_name::ModelName;
 use crate::operation::{self, Operation};
@@ -64,6 +64,9 @@ pub struct Exchange {
     operation: Option<Operation>,
     /// The tenant, from the moment that it is known.
     tenant: Option<Rc<str>>,
+    /// The key and the user behind it, for filter state.
+    key: Option<Rc<str>>,
+    user: Option<Box<str>>,
     /// The first refusal that the mode only noted.
     noted: Option<Denial>,
     /// The model of a permit that is no longer held.
@@ -85,6 +88,8 @@ impl Exchange {
             started: 0,
             operation: None,
             tenant: None,
+            key: None,
+            user: None,
             noted: None,
             model: None,
             reply: Reply::new(),
@@ -220,6 +225,10 @@ impl Exchange {
         let caller = self.caller(host, &headers, &policy)?;
         let identity = caller.identity();
         self.tenant = identity.map(|identity| Rc::clone(&identity.tenant().name));
+        if policy.metering.filter_state {
+            self.key = identity.and_then(Identity::key).cloned();
+            self.user = identity.and_then(Identity::user).map(Into::into);
+        }
         let target = target.map_err(|code| operation::refusal(code, &headers))?;
         let mut permit = access::admit(caller, &target, &headers, has_body, &policy.access)?;
         if !policy.limits.is_empty() {
@@ -350,6 +359,8 @@ impl Exchange {
         };
         let facts = Facts {
             tenant: self.tenant.take(),
+            key: self.key.take(),
+            user: self.user.take(),
             operation: self.operation,
             model_is_configured: model.as_ref().is_some_and(is_configured),
             model,

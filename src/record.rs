@@ -8,7 +8,7 @@ use std::rc::Rc;
 pub use self::ending::{Ending, Outcome};
 use crate::denial::Denial;
 use crate::gateway_counts::GatewayCount;
-use crate::meter::{End, Meter, Metered, Work, Worth};
+use crate::meter::{End, Meter, Metered, Missing, Work, Worth};
 use crate::metrics::{ANONYMOUS, Label, Labels, Metric, Movement, OTHER, Series, UNKNOWN};
 use crate::model_name::ModelName;
 use crate::operation::Operation;
@@ -56,6 +56,10 @@ const fn milliseconds(from: u64, to: u64) -> u64 {
 pub struct Facts {
     /// `None` if no caller was identified.
     pub tenant: Option<Rc<str>>,
+    /// The public id of the API key; `None` for other callers, and where no filter state is written.
+    pub key: Option<Rc<str>>,
+    /// The user of a token, or the principal of a gateway in front; `None` as above.
+    pub user: Option<Box<str>>,
     /// `None` if it is not in the table of operations.
     pub operation: Option<Operation>,
     /// The refused or permitted model.
@@ -102,10 +106,17 @@ impl Record {
         let metered = match meter {
             Some(meter) => meter.finish(end),
             // Without a reply, the server may have worked, but the tokens are not known.
-            None if work == Some(Work::Generate) && outcome != Outcome::Denied => {
-                unmetered(Worth::None)
-            }
+            None if work == Some(Work::Generate) && outcome != Outcome::Denied => Metered {
+                missing: (outcome == Outcome::ClientAborted).then_some(Missing::Aborted),
+                ..unmetered(Worth::None)
+            },
             None => unmetered(Worth::NotApplicable),
+        };
+        let is_error = metered.error_event && metered.source == Worth::NotApplicable;
+        let outcome = if outcome == Outcome::Ok && is_error {
+            Outcome::UpstreamError
+        } else {
+            outcome
         };
         Self {
             facts,
@@ -278,7 +289,7 @@ impl Record {
     }
 
     /// Every entry, with its value if known.
-    pub(crate) fn entries(&self) -> [(&'static str, Option<Cow<'_, str>>); 9] {
+    pub(crate) fn entries(&self) -> [(&'static str, Option<Cow<'_, str>>); 11] {
         let usage = &self.metered.usage;
         let source = if self.by_gateway {
             BY_GATEWAY
@@ -291,6 +302,8 @@ impl Record {
                 "tollgate.tenant",
                 self.facts.tenant.as_deref().map(Cow::from),
             ),
+            ("tollgate.key", self.facts.key.as_deref().map(Cow::from)),
+            ("tollgate.user", self.facts.user.as_deref().map(Cow::from)),
             (
                 "tollgate.model",
                 self.facts.model.as_ref().map(ModelName::escaped),

@@ -471,6 +471,8 @@ fn filter_state() -> String {
     let rows = nothing.entries().map(|(name, _)| {
         let value = match name {
             "tollgate.tenant" => "the tenant",
+            "tollgate.key" => "the public id of the API key",
+            "tollgate.user" => "the user of a token (`jwt[].userClaim`), or the principal of the gateway in front",
             "tollgate.model" => "the model, as far as the body named it, [escaped](#names-of-models)",
             "tollgate.input_tokens" => "the input as the server reported it, or else another filter",
             "tollgate.output_tokens" => "the output, likewise",

@@ -171,7 +171,9 @@ impl Compiler<'_> {
                 dummy_keys: credentials.dummy_keys,
                 issuers,
                 trusted_headers,
-                names_user: fairness == Fairness::User || limits.are_per_user(),
+                names_user: fairness == Fairness::User
+                    || limits.are_per_user()
+                    || metering.filter_state,
                 fairness,
             },
             access: Rules {

@@ -88,6 +88,7 @@ fn a_streamed_chat_is_judged_asked_for_its_usage_counted_and_given_as_the_client
         end(&mut exchange, &host),
         [
             "tenant=acme",
+            "key=acme-demo",
             "model=llama-3.1-8b",
             "input_tokens=11",
             "output_tokens=7",
@@ -128,6 +129,7 @@ fn a_refusal_answers_once_and_nothing_goes_on_after_it() {
         end(&mut exchange, &host),
         [
             "tenant=globex",
+            "key=globex-demo",
             "model=qwen-3-32b",
             "charge_tokens=0",
             "usage_source=not_applicable",
@@ -263,5 +265,65 @@ fn a_path_that_is_not_available_is_told_what_was_probably_meant() {
     assert_eq!(
         body["error"]["message"],
         "This method and path are not available to you. Did you mean `POST /v1/completions`? The base URL of OpenAI's SDKs ends with `/v1`."
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_user_of_a_token_is_recorded_and_no_key() {
+    let claims = fixtures::token(&[
+        ("iss", fixtures::ISSUER),
+        ("tenant", "acme"),
+        ("groups.0", "research"),
+        ("sub", "alice"),
+    ]);
+    let host = Offline::new(&fixtures::chat(&[]), HOUR, &claims);
+    let mut exchange = demo();
+    exchange.request_headers(&host, false);
+    assert_eq!(send(&mut exchange, &host, BODY, true).0, Step::Continue);
+    let state = end(&mut exchange, &host);
+    assert_eq!(state.get(..2).unwrap(), ["tenant=acme", "user=alice"]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_stream_that_is_only_an_error_is_not_ok() {
+    const ERROR: &str = "data: {\"error\":{\"message\":\"out of memory\",\"code\":500}}\n\n";
+    for (name, chunks, expected) in [
+        (
+            "an error alone",
+            &[ERROR, DONE][..],
+            "outcome=upstream_error",
+        ),
+        ("an error after text", &[TEXT, ERROR, DONE], "outcome=ok"),
+        ("text alone", &[TEXT, DONE], "outcome=ok"),
+    ] {
+        let host = Offline::new(&chat(ACME_KEY), HOUR, &no_token);
+        let mut exchange = demo();
+        exchange.request_headers(&host, false);
+        send(&mut exchange, &host, BODY, true);
+        host.put_headers(Map::ResponseHeaders, &reply("text/event-stream"));
+        exchange.response_headers(&host, false);
+        for (chunk, left) in chunks.iter().zip((0..chunks.len()).rev()) {
+            receive(&mut exchange, &host, chunk, left == 0);
+        }
+        let state = end(&mut exchange, &host);
+        assert!(state.contains(&expected.to_owned()), "{name}: {state:?}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn usage_is_missing_where_the_client_left_before_the_reply() {
+    let host = Offline::new(&chat(ACME_KEY), HOUR, &no_token);
+    let mut exchange = demo();
+    exchange.request_headers(&host, false);
+    send(&mut exchange, &host, BODY, true);
+    exchange.end(&host, &mut Labels::default());
+    let movements = host.movements().into_iter();
+    let names: Vec<String> = movements
+        .map(|movement| movement.series.name())
+        .filter(|name| name.ends_with("tollgate_usage_missing_total"))
+        .collect();
+    assert_eq!(
+        names,
+        ["tenant=.=acme;.;model=.=llama-3.1-8b;.;reason=.=aborted;.;tollgate_usage_missing_total"]
     );
 }

@@ -41,6 +41,8 @@ named! {
         ClientAborted = "client_aborted",
         /// The reply has a 4xx status, also if Envoy or another filter answered.
         Upstream4xx = "upstream_4xx",
+        /// The status is not an error, but the reply is one: an error and no text.
+        UpstreamError = "upstream_error",
         /// The reply has a 5xx status, also if Envoy or another filter answered.
         Upstream5xx = "upstream_5xx",
         /// The connection to the server failed.
