@@ -41,6 +41,7 @@ fn counts_a_good_request_under_tenant_and_model() {
             ended.filter_state,
             [
                 ("wasm.tollgate.tenant", "acme"),
+                ("wasm.tollgate.key", "acme-demo"),
                 ("wasm.tollgate.model", MODEL),
                 ("wasm.tollgate.input_tokens", "7"),
                 ("wasm.tollgate.output_tokens", "5"),
