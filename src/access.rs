@@ -61,7 +61,7 @@ enum Body {
     /// The body of an operation that names its model there.
     Judged(Box<Judged>),
     /// The same, once it has passed.
-    Passed(Option<Box<Ask>>),
+    Passed { hides_usage: bool },
 }
 
 /// What becomes of a frame of a body that may pass.
@@ -125,7 +125,7 @@ impl Permit {
     /// # Errors
     /// [`Code::BodyNotAllowed`].
     pub const fn judge_size(&self, size: usize) -> Result<(), Code> {
-        if size > 0 && matches!(self.body, Body::Empty | Body::Passed(_)) {
+        if size > 0 && matches!(self.body, Body::Empty | Body::Passed { .. }) {
             return Err(Code::BodyNotAllowed);
         }
         Ok(())
@@ -148,8 +148,17 @@ impl Permit {
     pub fn ask(&self) -> Option<&Ask> {
         match &self.body {
             Body::Judged(judged) => judged.judge.ask(),
-            Body::Passed(ask) => ask.as_deref(),
-            Body::Empty | Body::Unread => None,
+            Body::Passed { .. } | Body::Empty | Body::Unread => None,
+        }
+    }
+
+    /// Whether the server was asked for usage that the client has not asked for, and is not to see.
+    #[must_use]
+    pub fn hides_usage(&self) -> bool {
+        match &self.body {
+            Body::Judged(judged) => judged.judge.ask().is_some_and(Ask::is_hidden),
+            Body::Passed { hides_usage } => *hides_usage,
+            Body::Empty | Body::Unread => false,
         }
     }
 
@@ -184,7 +193,9 @@ impl Permit {
         let edit = judge.edit(bytes)?;
         if last {
             // Replies may take long; what has read the request is of no more use.
-            self.body = Body::Passed(judge.take_ask());
+            self.body = Body::Passed {
+                hides_usage: judge.ask().is_some_and(Ask::is_hidden),
+            };
         }
         Ok(Verdict {
             edit,
@@ -359,7 +370,7 @@ fn judge_body(
                 if rules.models.may_ask_for_usage(known.as_ref()) =>
             {
                 let wanted = rules.models.asks_for_usage(known.as_ref());
-                Also::Usage(Box::new(Ask::new(length, wanted)))
+                Also::Usage(Ask::new(length, wanted))
             }
             Operation::Responses if !rules.allow_background => Also::Background,
             _ => Also::Nothing,

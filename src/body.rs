@@ -25,7 +25,7 @@ pub enum Also {
     /// Nothing.
     Nothing,
     /// Whether it asks for the usage of its stream; if not, it is made to.
-    Usage(Box<Ask>),
+    Usage(Ask),
     /// Whether it asks for work in the background, whose usage no reply to it will tell; then it is refused.
     Background,
 }
@@ -121,8 +121,8 @@ impl Judge {
     #[must_use]
     pub fn with_cost(mut self) -> Self {
         self.asked = Some(Asked::default());
-        if let Body::Json(scanner, also) = self.body {
-            self.body = Body::Json(scanner.counting_texts(), also);
+        if let Body::Json(scanner, _) = &mut self.body {
+            scanner.count_texts();
         }
         self
     }
@@ -160,17 +160,6 @@ impl Judge {
         match &mut self.body {
             Body::Json(_, Also::Usage(ask)) => Some(ask),
             _ => None,
-        }
-    }
-
-    /// Gives it away, once the body has been read.
-    pub fn take_ask(&mut self) -> Option<Box<Ask>> {
-        let Body::Json(_, also) = &mut self.body else {
-            return None;
-        };
-        match std::mem::replace(also, Also::Nothing) {
-            Also::Usage(ask) => Some(ask),
-            Also::Nothing | Also::Background => None,
         }
     }
 

@@ -139,14 +139,12 @@ impl Scanner {
         }
     }
 
-    /// The same, which also [counts its text](Self::texts).
-    #[must_use]
-    pub(crate) fn counting_texts(mut self) -> Self {
+    /// Has the scanner [count the text](Self::texts) of its document as well.
+    pub(crate) fn count_texts(&mut self) {
         self.texts = Some(Texts::default());
-        self
     }
 
-    /// The strings of the document so far, names aside; `None` unless it [counts](Self::counting_texts).
+    /// The strings of the document so far, names aside; `None` unless it [counts](Self::count_texts).
     pub(crate) const fn texts(&self) -> Option<&Texts> {
         self.texts.as_ref()
     }

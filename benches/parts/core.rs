@@ -146,7 +146,7 @@ fn read_events(bytes: &[u8], chunk: usize) -> bool {
 fn read_prompt(bytes: &[u8], chunk: usize) -> bool {
     let length = u64::try_from(bytes.len()).ok();
     let ask = Ask::new(length, true);
-    let mut judge = Judge::new(None, length, Also::Usage(Box::new(ask)), &Rc::default());
+    let mut judge = Judge::new(None, length, Also::Usage(ask), &Rc::default());
     let mut named = false;
     for chunk in bytes.chunks(chunk) {
         let Ok(frame) = judge.frame(chunk, false) else {

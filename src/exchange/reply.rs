@@ -8,7 +8,6 @@ use crate::denial::{self, Denial};
 use crate::headers::HeaderMap;
 use crate::meter::{self, Meter};
 use crate::policy::Policy;
-use crate::rewrite::ask::Ask;
 use crate::rewrite::hide::Hide;
 use crate::rewrite::models::{self, ModelList, Viewer};
 
@@ -84,7 +83,7 @@ impl Reply {
             self.list = Some(ModelList::default());
         }
         self.dropped_by_scheduler = headers.first("x-llm-d-request-dropped-reason").is_some();
-        let hides = permit.ask().is_some_and(Ask::is_hidden);
+        let hides = permit.hides_usage();
         let metered = permit.operation.metered();
         if metered != meter::Work::Other {
             let encodings: Vec<&[u8]> = headers.values("content-encoding").collect();

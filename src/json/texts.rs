@@ -86,7 +86,8 @@ mod tests {
             ),
         ] {
             for step in [1, 2, 7, 100, document.len()] {
-                let mut scanner = Scanner::new(&[], Grammar::Strict).counting_texts();
+                let mut scanner = Scanner::new(&[], Grammar::Strict);
+                scanner.count_texts();
                 for chunk in document.as_bytes().chunks(step) {
                     scanner.push(chunk).unwrap();
                 }

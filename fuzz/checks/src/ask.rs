@@ -65,7 +65,7 @@ fn judge(way: Way, chunks: &[&[u8]]) -> Judged {
     let length = way.announced.then_some(length as u64);
     let ask = Ask::new(length, way.wanted_before);
     assert_eq!(ask.announced(), length.map(|length| length + ADDED_LENGTH));
-    let also = Also::Usage(Box::new(ask));
+    let also = Also::Usage(ask);
     let mut judge = Judge::new(None, length, also, &crate::members());
     let mut judged = Judged {
         model: None,

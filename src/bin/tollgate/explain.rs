@@ -21,7 +21,6 @@ use tollgate::exchange::{Body, Exchange, Offline, Step};
 use tollgate::model_name::ModelName;
 use tollgate::operation::Operation;
 use tollgate::policy::Policy;
-use tollgate::rewrite::ask::Ask;
 
 use self::report::Report;
 use self::request::Request;
@@ -202,7 +201,7 @@ fn pass(request: &Request, policy: &Rc<Policy>) -> Passage {
     Passage {
         operation: exchange.operation(),
         model: allowed.or(refused).cloned(),
-        hides_usage: permit.and_then(Permit::ask).is_some_and(Ask::is_hidden),
+        hides_usage: permit.is_some_and(Permit::hides_usage),
         headers: report::Headers::of(&host.changes(), request),
         limits: exchange
             .holds()

@@ -6,7 +6,7 @@ use crate::body::{Also, Judge};
 
 /// The judge of a body of this length that may be made to ask.
 fn asking(length: Option<u64>, wanted: bool) -> Judge {
-    let also = Also::Usage(Box::new(Ask::new(length, wanted)));
+    let also = Also::Usage(Ask::new(length, wanted));
     Judge::new(None, length, also, &crate::fixtures::members())
 }
 
