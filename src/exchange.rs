@@ -168,9 +168,14 @@ impl Exchange {
     pub fn end(&mut self, host: &impl Host, labels: &mut Labels) {
         let holds = self.holds.take();
         let tenant = self.tenant.clone().filter(|_| holds.is_some());
-        let record = self.record(host);
+        let ended = host.now().unwrap_or(self.started);
+        let record = self.record(host, ended);
         if let (Some(holds), Some(policy)) = (holds, &self.policy) {
-            limits::settle(host, policy, *holds, record.spent(), tenant.as_ref());
+            let settled =
+                (policy.limits).settle(*holds, record.spent(), tenant.as_ref(), host, ended);
+            for movement in settled {
+                host.move_series(&movement);
+            }
         }
         for movement in record.movements(labels) {
             host.move_series(&movement);
@@ -346,8 +351,7 @@ impl Exchange {
         }
     }
 
-    fn record(&mut self, host: &impl Host) -> Record {
-        let ended = host.now().unwrap_or(self.started);
+    fn record(&mut self, host: &impl Host, ended: u64) -> Record {
         self.keep_findings();
         let denial = self.denial().cloned();
         let ending = self.ending(host, denial.is_some());

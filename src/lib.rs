@@ -34,6 +34,7 @@ pub mod headers;
 pub mod identity;
 pub mod json;
 pub mod key_format;
+pub mod measure;
 pub mod members;
 pub mod meter;
 pub mod metrics;

@@ -16,12 +16,14 @@ mod table;
 use std::borrow::Cow;
 
 pub use self::meant::refusal;
-use self::path::decoded_model;
 pub use self::path::{PathPrefix, is_plain_path};
+use self::path::{decoded_model, split_prefix};
 pub use self::refused::{REFUSED, why_refused};
 #[cfg(feature = "command")]
 pub use self::routes::{Fate, ROUTES, Why, is_in_table, is_unjudged_inference};
-pub(crate) use self::table::{AMBIGUOUS, DEPLOYED, DEPLOYMENTS, INFERENCE, PREFIXES};
+#[cfg(all(test, feature = "command"))]
+pub(crate) use self::table::PREFIXES;
+pub(crate) use self::table::{AMBIGUOUS, DEPLOYED, DEPLOYMENTS, INFERENCE};
 pub use self::table::{ModelIn, Operation};
 use crate::denial::{Code, Dialect};
 use crate::headers::HeaderMap;
@@ -232,11 +234,7 @@ fn look_up_bare<'p>(method: &str, path: &'p str, paths: &Paths) -> Option<Found<
         let model = Some(model);
         return Some(Found { operation, model });
     }
-    let mut prefixes = PREFIXES.iter();
-    let rest = prefixes.find_map(|prefix| {
-        let rest = path.strip_prefix(prefix);
-        rest.filter(|rest| rest.starts_with('/'))
-    })?;
+    let (_, rest) = split_prefix(path)?;
     look_up_suffix(method, rest, paths.without_version)
 }
 

@@ -12,19 +12,23 @@ mod account;
 mod limit;
 mod limits;
 mod machines;
+#[cfg(not(target_os = "wasi"))]
+mod memory;
 mod record;
 mod told;
 mod window;
 
-pub use self::account::Measure;
 pub use self::limit::{Limit, Per, Selection};
 pub use self::limits::{Budget, Holds, Left, Limits};
 pub use self::machines::{Machines, TICK_MILLISECONDS};
+#[cfg(not(target_os = "wasi"))]
+pub use self::memory::Memory;
 pub use self::told::headers;
 pub use self::window::Window;
 use crate::identity::Identity;
 use crate::model_name::ModelName;
 use crate::operation::Operation;
+use crate::tenant::Groups;
 
 /// How often an entry is read anew because somebody else has written it. Four workers in a tight loop need two hundred at
 /// worst; through HTTP nearly none.
@@ -103,6 +107,8 @@ impl Default for Reserve {
 pub struct Who<'a> {
     /// `None` for a caller without an identity.
     pub identity: Option<&'a Identity>,
+    /// The names of the groups.
+    pub groups: &'a Groups,
     /// `None` where it is not known yet, or there is none.
     pub model: Option<&'a ModelName>,
     /// What is asked for.
@@ -151,10 +157,3 @@ pub enum Failure {
     /// The request is refused.
     Closed,
 }
-
-#[cfg(test)]
-#[allow(
-    clippy::arithmetic_side_effects,
-    reason = "a test that overflows fails, as it should"
-)]
-pub(crate) mod tests;

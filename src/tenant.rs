@@ -57,7 +57,11 @@ pub type GroupSet = Rc<[GroupId]>;
 
 /// The names of all configured groups.
 #[derive(Debug, Default)]
-pub struct Groups(FxHashMap<Box<str>, GroupId>);
+pub struct Groups {
+    ids: FxHashMap<Rc<str>, GroupId>,
+    /// Each at the place that its id says.
+    names: Vec<Rc<str>>,
+}
 
 impl Groups {
     /// The id of a group, created on first use.
@@ -66,30 +70,23 @@ impl Groups {
             return id;
         }
         // More than u32::MAX groups do not fit a wasm32 memory.
-        let id = GroupId(u32::try_from(self.0.len()).unwrap_or(u32::MAX));
-        self.0.insert(name.into(), id);
+        let id = GroupId(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
+        let name: Rc<str> = name.into();
+        self.names.push(Rc::clone(&name));
+        self.ids.insert(name, id);
         id
     }
 
     /// The id of a configured group. `None` for a group that no rule, tenant or key names.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<GroupId> {
-        self.0.get(name).copied()
+        self.ids.get(name).copied()
     }
 
-    /// All groups with their names.
-    #[must_use]
-    pub fn names(&self) -> Vec<(GroupId, Rc<str>)> {
-        let groups = self.0.iter();
-        groups.map(|(name, id)| (*id, (&**name).into())).collect()
-    }
-
-    /// The name of a group. Too slow for requests, because it searches all groups.
+    /// The name of a group.
     #[must_use]
     pub fn name(&self, id: GroupId) -> Option<&str> {
-        let mut groups = self.0.iter();
-        groups
-            .find(|(_, other)| **other == id)
-            .map(|(name, _)| &**name)
+        let place = usize::try_from(id.0).ok()?;
+        self.names.get(place).map(|name| &**name)
     }
 }

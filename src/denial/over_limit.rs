@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::Code;
+use crate::measure::Measure;
 
 /// Longest wait, in seconds, after which a client is told to try again by itself. OpenAI's and Anthropic's SDKs wait no
 /// longer than this for a `retry-after`.
@@ -13,8 +14,8 @@ const MAX_WAIT: u64 = 60;
 pub struct OverLimit {
     /// Its id.
     pub limit: Rc<str>,
-    /// What it counts, as the configuration has it.
-    pub counts: &'static str,
+    /// What it counts.
+    pub counts: Measure,
     /// Over which window, as the configuration has it; `None` for requests at once.
     pub window: Option<&'static str>,
     /// Whether the window is one of the calendar.
@@ -36,7 +37,7 @@ pub struct OverLimit {
 impl OverLimit {
     /// All that is known, but for when to try again.
     #[must_use]
-    pub fn new(limit: &Rc<str>, counts: &'static str, amount: u64) -> Self {
+    pub fn new(limit: &Rc<str>, counts: Measure, amount: u64) -> Self {
         Self {
             limit: Rc::clone(limit),
             counts,
@@ -70,9 +71,10 @@ impl OverLimit {
         if self.is_of_calendar {
             return ("insufficient_quota", "insufficient_quota");
         }
-        let kind = match self.counts {
-            "requests" | "concurrent" => "requests",
-            _ => "tokens",
+        let kind = if self.counts.is_of_tokens() {
+            "tokens"
+        } else {
+            "requests"
         };
         ("rate_limit_exceeded", kind)
     }
@@ -86,13 +88,7 @@ impl OverLimit {
             asked,
             ..
         } = self;
-        let what = match self.counts {
-            "requests" => "requests",
-            "concurrent" => "requests at once",
-            "inputTokens" => "input tokens",
-            "outputTokens" => "output tokens",
-            _ => "tokens",
-        };
+        let what = self.counts.noun();
         let per = self.window.map(|window| format!(" per {window}"));
         let per = per.unwrap_or_default();
         if code == Code::QuotaRequestTooLarge {

@@ -1,16 +1,15 @@
 //! Where the limits meet the host.
 
-use std::rc::Rc;
-
 use super::{Host, Map};
 use crate::access::Permit;
 use crate::denial::{Denial, Dialect};
 use crate::policy::Policy;
-use crate::quota::{self, Asked, Budget, Holds, Left, Spent, Who};
+use crate::quota::{self, Asked, Holds, Left, Who};
 
-fn who(permit: &Permit) -> Who<'_> {
+fn who<'a>(permit: &'a Permit, policy: &'a Policy) -> Who<'a> {
     Who {
         identity: permit.identity(),
+        groups: &policy.identities.groups,
         model: permit.model(),
         operation: permit.operation,
     }
@@ -25,7 +24,7 @@ pub(super) fn look(
 ) -> Result<(), Denial> {
     let looked = policy
         .limits
-        .look(&who(permit), host, &host.machines(), now);
+        .look(&who(permit, policy), host, &host.machines(), now);
     permit.note(looked, &policy.access)
 }
 
@@ -39,9 +38,14 @@ pub(super) fn hold(
     let now = host.now()?;
     let mut movements = Vec::new();
     let machines = host.machines();
-    let held = policy
-        .limits
-        .hold(&who(permit), asked, host, &machines, now, &mut movements);
+    let held = policy.limits.hold(
+        &who(permit, policy),
+        asked,
+        host,
+        &machines,
+        now,
+        &mut movements,
+    );
     for movement in &movements {
         host.move_series(movement);
     }
@@ -53,22 +57,6 @@ pub(super) fn hold(
     permit.note(refused, &policy.access)?;
     permit.note_only(noted);
     Ok(Box::new(holds))
-}
-
-/// Puts what a request did cost in the place of what was set aside.
-pub(super) fn settle(
-    host: &impl Host,
-    policy: &Policy,
-    holds: Holds,
-    spent: Spent,
-    tenant: Option<&Rc<str>>,
-) {
-    let Ok(now) = host.now() else {
-        return;
-    };
-    for movement in policy.limits.settle(holds, spent, tenant, host, now) {
-        host.move_series(&movement);
-    }
 }
 
 /// Tells the client what is left, in place of what the server says of limits of its own. A reply is not worth failing for.
@@ -87,26 +75,9 @@ pub(super) fn told_of_refusal(
     denial: &Denial,
     dialect: Dialect,
 ) -> Vec<(&'static str, String)> {
-    let Some(over) = denial.limit().filter(|over| over.window.is_some()) else {
+    let Some(over) = denial.limit() else {
         return Vec::new();
     };
-    let budget = Some(Budget {
-        limit: over.amount,
-        remaining: over
-            .amount
-            .saturating_sub(over.used.saturating_add(over.reserved)),
-        reset: over.retry_after.saturating_mul(1_000_000_000),
-    });
-    let left = if over.counts == "requests" {
-        Left {
-            requests: budget,
-            tokens: None,
-        }
-    } else {
-        Left {
-            requests: None,
-            tokens: budget,
-        }
-    };
+    let left = Left::of_refusal(over);
     quota::headers(&left, dialect, host.now().unwrap_or_default())
 }

@@ -1,7 +1,6 @@
 //! A host without a proxy: messages in memory. The tests, the fuzz checks and `tollgate explain` drive an exchange on it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::host::write;
@@ -10,7 +9,7 @@ use crate::attribute::Attribute;
 use crate::forward::Changes;
 use crate::headers::HeaderMap;
 use crate::metrics::Movement;
-use crate::quota::{Ledger, Machines, Unavailable};
+use crate::quota::{Ledger, Machines, Memory, Unavailable};
 
 type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -165,48 +164,25 @@ impl<'a> Offline<'a> {
 /// A store in memory, and the virtual machine that uses it.
 #[derive(Debug, Default)]
 pub struct Shared {
-    entries: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
+    memory: Memory,
     machines: Rc<Machines>,
-    fails: Cell<bool>,
 }
 
 impl Shared {
-    /// Fails every call from now on, or no longer.
-    pub fn fail(&self, fails: bool) {
-        self.fails.set(fails);
-    }
-}
-
-impl Ledger for Shared {
-    fn load(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
-        if self.fails.get() {
-            return Err(Unavailable);
-        }
-        Ok(self.entries.borrow().get(key).cloned())
-    }
-
-    fn store(&self, key: &str, bytes: &[u8], version: u32) -> Result<bool, Unavailable> {
-        if self.fails.get() {
-            return Err(Unavailable);
-        }
-        let mut entries = self.entries.borrow_mut();
-        let found = entries.get(key).map(|(_, version)| *version);
-        if found.is_some_and(|found| found != version) {
-            return Ok(false);
-        }
-        let next = found.map_or(1, |found| found.wrapping_add(1));
-        entries.insert(key.to_owned(), (bytes.to_vec(), next));
-        Ok(true)
+    /// The store.
+    #[must_use]
+    pub const fn memory(&self) -> &Memory {
+        &self.memory
     }
 }
 
 impl Ledger for Offline<'_> {
     fn load(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
-        self.shared.load(key)
+        self.shared.memory.load(key)
     }
 
     fn store(&self, key: &str, bytes: &[u8], version: u32) -> Result<bool, Unavailable> {
-        self.shared.store(key, bytes, version)
+        self.shared.memory.store(key, bytes, version)
     }
 }
 

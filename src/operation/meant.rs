@@ -1,7 +1,8 @@
 //! A request line that is in no table ▶ the one that was probably meant, for the words of its refusal.
 
+use super::path::split_prefix;
 use super::refused::why_refused;
-use super::table::{INFERENCE, PREFIXES};
+use super::table::INFERENCE;
 use crate::denial::{Code, Denial};
 use crate::headers::HeaderMap;
 
@@ -34,14 +35,8 @@ fn meant(full_path: &str) -> Option<String> {
     let path = full_path
         .split_once('?')
         .map_or(full_path, |(path, _)| path);
-    let path = path.trim_end_matches('/').to_ascii_lowercase();
-    let (prefix, rest) = PREFIXES
-        .iter()
-        .find_map(|prefix| {
-            let rest = path.strip_prefix(prefix)?;
-            rest.starts_with('/').then_some((*prefix, rest))
-        })
-        .unwrap_or(("", &path));
+    let path = &*path.trim_end_matches('/').to_ascii_lowercase();
+    let (prefix, rest) = split_prefix(path).unwrap_or(("", path));
     let known = INFERENCE.iter().map(|(path, _)| ("POST", *path));
     let known = known.chain([("GET", MODELS)]);
     // The longest that fits: `/v1/score` before `/score`.

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+use super::table::PREFIXES;
+
 /// Whether every server reads this path alike: it starts with `/` and has no percent-encoding, `\`, `;`, `#`, control
 /// byte, empty segment or dot segment.
 #[must_use]
@@ -24,6 +26,15 @@ pub fn is_plain_path(path: &[u8]) -> bool {
         }
     }
     true
+}
+
+/// One of the [built-in prefixes](PREFIXES) of a path, and what follows it, with a `/` in front.
+pub(super) fn split_prefix(path: &str) -> Option<(&'static str, &str)> {
+    let mut prefixes = PREFIXES.iter();
+    prefixes.find_map(|prefix| {
+        let rest = path.strip_prefix(prefix)?;
+        rest.starts_with('/').then_some((*prefix, rest))
+    })
 }
 
 /// What stands in front of the paths of the table, segment by segment.

@@ -1,6 +1,7 @@
 //! Why a path that clients ask for is not in the table, as far as that can be told.
 
-use super::table::{INFERENCE, PREFIXES};
+use super::path::split_prefix;
+use super::table::INFERENCE;
 
 /// A family of paths that is refused: how they begin, and why.
 #[derive(Debug, Clone, Copy)]
@@ -49,9 +50,7 @@ pub const REFUSED: [Refused; 5] = [
 #[must_use]
 pub fn why_refused(path: &str) -> Option<&'static str> {
     let path = path.split('?').next().unwrap_or_default();
-    let mut prefixes = PREFIXES.iter();
-    let rest = prefixes.find_map(|prefix| path.strip_prefix(prefix));
-    let path = rest.filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    let path = split_prefix(path).map_or(path, |(_, rest)| rest);
     let path = path.trim_end_matches('/');
     if INFERENCE.iter().any(|(known, _)| *known == path) {
         return None;

@@ -1,6 +1,7 @@
 //! What one subject has used of one limit: arithmetic, without a clock or a store.
 
 use super::window::Window;
+use crate::measure::Measure;
 
 /// Amounts are in thousandths, because a weight may count a token as a part of one.
 pub(super) const UNIT: u64 = 1000;
@@ -10,41 +11,6 @@ pub(super) const UNIT: u64 = 1000;
 const SANE: u64 = 62 * 86_400;
 
 const SECOND: u64 = 1_000_000_000;
-
-/// What a limit counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measure {
-    /// Requests that reach a server.
-    Requests,
-    /// Tokens of input and output.
-    Tokens,
-    /// Tokens of the input alone.
-    InputTokens,
-    /// Tokens of the output alone.
-    OutputTokens,
-    /// Requests that are being served.
-    Concurrent,
-}
-
-impl Measure {
-    /// The name, as the configuration has it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Requests => "requests",
-            Self::Tokens => "tokens",
-            Self::InputTokens => "inputTokens",
-            Self::OutputTokens => "outputTokens",
-            Self::Concurrent => "concurrent",
-        }
-    }
-
-    /// Whether it counts tokens.
-    #[must_use]
-    pub const fn is_of_tokens(self) -> bool {
-        matches!(self, Self::Tokens | Self::InputTokens | Self::OutputTokens)
-    }
-}
 
 /// How an account is kept.
 #[derive(Debug, Clone, Copy)]

@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use siphasher::sip::SipHasher13;
 
-use super::account::{Measure, Shortage, Terms, UNIT};
+use super::account::{Shortage, Terms, UNIT};
 use super::window::Window;
 use super::{Failure, Who};
 use crate::denial::{Code, Denial, OverLimit};
 use crate::identity::Identity;
+use crate::measure::Measure;
 use crate::model_name::{ModelName, ModelPattern};
 use crate::operation::Operation;
 use crate::tenant::GroupId;
@@ -169,7 +170,7 @@ impl Limit {
                 used: count(shortage.used),
                 reserved: count(shortage.held),
                 asked: count(shortage.asked),
-                ..OverLimit::new(&self.id, terms.measure.as_str(), self.amount())
+                ..OverLimit::new(&self.id, terms.measure, self.amount())
             }
             .after(shortage.wait.div_ceil(1_000_000_000)),
         )

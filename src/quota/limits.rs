@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
-use super::account::{Account, Ask, Granted, Measure, Shortage, Terms, UNIT};
+use super::account::{Account, Ask, Granted, Terms, UNIT};
 use super::limit::{Limit, Per, place};
 use super::machines::Machines;
 use super::record::Record;
 use super::{Asked, Failure, Ledger, Reserve, Spent, Unavailable, Weights, Who, retry};
-use crate::denial::{Code, Denial};
+use crate::denial::{Code, Denial, OverLimit};
+use crate::measure::Measure;
 use crate::metrics::{ANONYMOUS, Label, Metric, Movement, Series};
 use crate::tenant::GroupId;
 
@@ -23,8 +24,6 @@ pub struct Limits {
     pub reserve: Reserve,
     /// What a token counts.
     pub weights: Weights,
-    /// The names of the groups, by their ids.
-    groups: Vec<(GroupId, Rc<str>)>,
 }
 
 /// What is set aside in one account.
@@ -77,11 +76,35 @@ pub struct Budget {
 }
 
 impl Left {
+    /// What is left of a limit that has refused a request.
+    #[must_use]
+    pub fn of_refusal(over: &OverLimit) -> Self {
+        let taken = over.used.saturating_add(over.reserved);
+        let mut left = Self::default();
+        if let Some(place) = left.place(over.counts) {
+            *place = Some(Budget {
+                limit: over.amount,
+                remaining: over.amount.saturating_sub(taken),
+                reset: over.retry_after.saturating_mul(1_000_000_000),
+            });
+        }
+        left
+    }
+
+    /// Where a limit that counts this is told; `None` for requests at once, which no API tells.
+    const fn place(&mut self, measure: Measure) -> Option<&mut Option<Budget>> {
+        match measure {
+            Measure::Requests => Some(&mut self.requests),
+            Measure::Tokens | Measure::InputTokens | Measure::OutputTokens => {
+                Some(&mut self.tokens)
+            }
+            Measure::Concurrent => None,
+        }
+    }
+
     fn note(&mut self, terms: &Terms, account: &Account, now: u64) {
-        let place = match terms.measure {
-            Measure::Requests => &mut self.requests,
-            Measure::Concurrent => return,
-            _ => &mut self.tokens,
+        let Some(place) = self.place(terms.measure) else {
+            return;
         };
         let left = account.left(terms);
         let budget = Budget {
@@ -100,8 +123,10 @@ impl Left {
 }
 
 /// One account that a request is charged to.
-struct Wanted {
-    limit: usize,
+struct Wanted<'l> {
+    limit: &'l Limit,
+    /// Which of the limits that is.
+    index: usize,
     key: String,
     tag: u64,
     ask: Ask,
@@ -109,25 +134,19 @@ struct Wanted {
 
 /// Why an entry was not written.
 enum Stopped {
-    Short(usize, Shortage),
+    Refused(Denial),
     Unavailable,
 }
 
 impl Limits {
-    /// All limits, and the names of the groups.
+    /// All limits, in any order.
     #[must_use]
-    pub fn new(
-        mut list: Vec<Limit>,
-        reserve: Reserve,
-        weights: Weights,
-        groups: Vec<(GroupId, Rc<str>)>,
-    ) -> Self {
+    pub fn new(mut list: Vec<Limit>, reserve: Reserve, weights: Weights) -> Self {
         list.sort_by_key(|limit| std::cmp::Reverse(limit.per.narrowness()));
         Self {
             list,
             reserve,
             weights,
-            groups,
         }
     }
 
@@ -186,7 +205,7 @@ impl Limits {
     }
 
     /// The accounts that a request is charged to.
-    fn wanted(&self, who: &Who<'_>, asked: &Asked) -> Vec<Wanted> {
+    fn wanted(&self, who: &Who<'_>, asked: &Asked) -> Vec<Wanted<'_>> {
         let mut wanted = Vec::new();
         let applying = self
             .list
@@ -198,7 +217,8 @@ impl Limits {
             let mut charge = |group: Option<&str>| {
                 let (key, tag) = place(limit, who, group);
                 wanted.push(Wanted {
-                    limit: index,
+                    limit,
+                    index,
                     key,
                     tag,
                     ask,
@@ -212,18 +232,11 @@ impl Limits {
             let chosen = &limit.selection.groups;
             for group in held {
                 if chosen.is_empty() || chosen.contains(group) {
-                    charge(self.group(*group));
+                    charge(who.groups.name(*group));
                 }
             }
         }
         wanted
-    }
-
-    fn group(&self, id: GroupId) -> Option<&str> {
-        let mut groups = self.groups.iter();
-        groups
-            .find(|(other, _)| *other == id)
-            .map(|(_, name)| &**name)
     }
 
     /// Whether a request can be admitted at all, before its body is seen. Only limits for which the model does not matter
@@ -243,25 +256,22 @@ impl Limits {
             wish: 0,
         };
         let wanted = self.wanted(who, &Asked::default());
-        for wanted in &wanted {
-            let Some(limit) = self.list.get(wanted.limit).filter(|limit| !limit.audit) else {
+        for ours in of_one_entry(&wanted) {
+            let Some(Ok((mut record, _))) = ours.first().map(|first| load(ledger, &first.key))
+            else {
                 continue;
             };
-            let Ok(Some((bytes, _))) = ledger.load(&wanted.key) else {
-                continue;
-            };
-            let accounts = Record::decode(&bytes)
-                .map(|record| record.0)
-                .unwrap_or_default();
-            let mut accounts = accounts.into_iter();
-            let Some(mut account) = accounts.find(|account| account.tag == wanted.tag) else {
-                continue;
-            };
-            account.sweep(&|machine| machines.is_gone(machine));
-            account.roll(&limit.terms, now);
-            account
-                .look(&limit.terms, now, nothing)
-                .map_err(|shortage| limit.refusal(&shortage))?;
+            for Wanted { limit, tag, .. } in ours.iter().filter(|wanted| !wanted.limit.audit) {
+                let mut accounts = record.0.iter_mut();
+                let Some(account) = accounts.find(|account| account.tag == *tag) else {
+                    continue;
+                };
+                account.sweep(&|machine| machines.is_gone(machine));
+                account.roll(&limit.terms, now);
+                account
+                    .look(&limit.terms, now, nothing)
+                    .map_err(|shortage| limit.refusal(&shortage))?;
+            }
         }
         Ok(())
     }
@@ -291,31 +301,16 @@ impl Limits {
             Ok(machine) => holds.machine = machine,
             Err(Unavailable) => return self.failed(&wanted, movements).map(|()| holds),
         }
-        let mut left = wanted.as_slice();
-        while let Some(first) = left.first() {
-            let same = left
-                .iter()
-                .take_while(|wanted| wanted.key == first.key)
-                .count();
-            let (ours, rest) = left.split_at_checked(same).unwrap_or((left, &[]));
-            left = rest;
-            let entry = self.hold_entry(ours, &mut holds, ledger, machines, now, movements);
-            match entry {
-                Ok(taken) => holds.entries.push(Entry {
-                    key: first.key.clone(),
-                    holds: taken,
-                }),
-                Err(Stopped::Unavailable) => {
-                    if let Err(denial) = self.failed(ours, movements) {
-                        self.settle(holds, Spent::Nothing, tenant_of(who), ledger, now);
-                        return Err(denial);
-                    }
-                }
-                Err(Stopped::Short(limit, shortage)) => {
-                    let denial = self.list.get(limit).map(|limit| limit.refusal(&shortage));
-                    self.settle(holds, Spent::Nothing, tenant_of(who), ledger, now);
-                    return Err(denial.unwrap_or_else(|| Code::Internal.into()));
-                }
+        for ours in of_one_entry(&wanted) {
+            let refused = match self.hold_entry(ours, &mut holds, ledger, machines, now, movements)
+            {
+                Ok(()) => continue,
+                Err(Stopped::Unavailable) => self.failed(ours, movements),
+                Err(Stopped::Refused(denial)) => Err(denial),
+            };
+            if let Err(denial) = refused {
+                self.settle(holds, Spent::Nothing, tenant_of(who), ledger, now);
+                return Err(denial);
             }
         }
         Ok(holds)
@@ -324,15 +319,15 @@ impl Limits {
     /// Sets aside what is wanted of the accounts of one entry.
     fn hold_entry(
         &self,
-        wanted: &[Wanted],
+        wanted: &[Wanted<'_>],
         holds: &mut Holds,
         ledger: &impl Ledger,
         machines: &Machines,
         now: u64,
         movements: &mut Vec<Movement>,
-    ) -> Result<Vec<Hold>, Stopped> {
+    ) -> Result<(), Stopped> {
         let Some(first) = wanted.first() else {
-            return Ok(Vec::new());
+            return Ok(());
         };
         let mut tries: u64 = 0;
         let changed = retry(|| {
@@ -343,9 +338,7 @@ impl Limits {
             let mut noted = None;
             let mut taken = Vec::with_capacity(wanted.len());
             for wanted in wanted {
-                let Some(limit) = self.list.get(wanted.limit) else {
-                    continue;
-                };
+                let limit = wanted.limit;
                 let terms = &limit.terms;
                 let account = record.account(wanted.tag, now).ok_or(Unavailable)?;
                 swept |= account.sweep(&|machine| machines.is_gone(machine));
@@ -356,12 +349,12 @@ impl Limits {
                         noted = noted.or_else(|| Some(limit.refusal(&shortage)));
                         account.take(terms, now, wanted.ask.need, holds.machine)
                     }
-                    Err(shortage) => return Ok(Some(Err((wanted.limit, shortage)))),
+                    Err(shortage) => return Ok(Some(Err(limit.refusal(&shortage)))),
                 };
                 account.close(terms);
                 left.note(terms, account, now);
                 taken.push(Hold {
-                    limit: wanted.limit,
+                    limit: wanted.index,
                     tag: wanted.tag,
                     granted,
                 });
@@ -379,19 +372,21 @@ impl Limits {
                 if swept {
                     movements.push(movement(Series::new(Metric::LimitSweeps), 1));
                 }
-                Ok(taken)
+                holds.entries.push(Entry {
+                    key: first.key.clone(),
+                    holds: taken,
+                });
+                Ok(())
             }
-            Ok(Err((limit, shortage))) => Err(Stopped::Short(limit, shortage)),
+            Ok(Err(denial)) => Err(Stopped::Refused(denial)),
             Err(Unavailable) => Err(Stopped::Unavailable),
         }
     }
 
     /// What becomes of a request that these accounts cannot be charged for.
-    fn failed(&self, wanted: &[Wanted], movements: &mut Vec<Movement>) -> Result<(), Denial> {
+    fn failed(&self, wanted: &[Wanted<'_>], movements: &mut Vec<Movement>) -> Result<(), Denial> {
         movements.push(movement(Series::new(Metric::LimitFailures), 1));
-        let mut limits = wanted
-            .iter()
-            .filter_map(|wanted| self.list.get(wanted.limit));
+        let mut limits = wanted.iter().map(|wanted| wanted.limit);
         if limits.any(|limit| limit.failure == Failure::Closed && !limit.audit) {
             return Err(Code::LimitsUnavailable.into());
         }
@@ -513,6 +508,11 @@ impl Limits {
             _ => input.saturating_add(output),
         }
     }
+}
+
+/// Those of each entry, which are charged together.
+fn of_one_entry<'w>(wanted: &'w [Wanted<'_>]) -> impl Iterator<Item = &'w [Wanted<'w>]> {
+    wanted.chunk_by(|one, other| one.key == other.key)
 }
 
 fn tenant_of<'a>(who: &Who<'a>) -> Option<&'a Rc<str>> {

@@ -151,11 +151,11 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::*;
-    use crate::quota::tests::Store;
+    use crate::quota::Memory;
 
     #[wasm_bindgen_test(unsupported = test)]
     fn one_that_no_longer_counts_up_is_gone_after_some_ticks_and_a_new_one_is_not() {
-        let store = Store::default();
+        let store = Memory::default();
         let (first, second) = (Machines::default(), Machines::default());
         assert_eq!(first.own(&store), Ok(0));
         assert_eq!(second.own(&store), Ok(1));
@@ -183,10 +183,10 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn a_store_that_fails_or_is_anothers_gives_no_number() {
-        let store = Store::default();
-        store.put(KEY, b"other");
+        let store = Memory::default();
+        assert_eq!(store.store(KEY, b"other", 1), Ok(true));
         assert_eq!(Machines::default().own(&store), Err(Unavailable));
-        let store = Store::default();
+        let store = Memory::default();
         store.fail(true);
         assert_eq!(Machines::default().own(&store), Err(Unavailable));
     }

@@ -2,22 +2,27 @@
 
 use time::{Date, OffsetDateTime};
 
+use crate::rows::named;
+
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 
-/// The span that a limit counts over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Window {
-    /// Sixty seconds that move with the clock: what was used comes back evenly.
-    Minute,
-    /// The same, of 3600 seconds.
-    Hour,
-    /// A day of the calendar, in the limit's offset from UTC.
-    Day,
-    /// A month of the calendar, in the limit's offset from UTC.
-    Month,
+named! {
+    /// The span that a limit counts over.
+    pub enum Window {
+        /// Sixty seconds that move with the clock: what was used comes back evenly.
+        Minute = "minute",
+        /// The same, of 3600 seconds.
+        Hour = "hour",
+        /// A day of the calendar, in the limit's offset from UTC.
+        Day = "day",
+        /// A month of the calendar, in the limit's offset from UTC.
+        Month = "month",
+    }
+    /// The name, as the configuration has it.
+    fn as_str;
 }
 
 impl Window {
@@ -27,17 +32,6 @@ impl Window {
             Self::Minute => Some(60 * SECOND),
             Self::Hour => Some(3600 * SECOND),
             Self::Day | Self::Month => None,
-        }
-    }
-
-    /// The name, as the configuration has it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Minute => "minute",
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Month => "month",
         }
     }
 

@@ -12,8 +12,9 @@ use crate::config::limits::{
     ReserveConfig, WeightsConfig, WindowConfig,
 };
 use crate::identity::Keys;
+use crate::measure::Measure;
 use crate::operation::Operation;
-use crate::quota::{Failure, Limit, Limits, Measure, Per, Reserve, Selection, Weights, Window};
+use crate::quota::{Failure, Limit, Limits, Per, Reserve, Selection, Weights, Window};
 
 /// Most limits of one configuration.
 pub(crate) const MAX_LIMITS: usize = 64;
@@ -46,8 +47,7 @@ impl Compiler<'_> {
             }
             list.extend(self.limit(&path, &entry, keys));
         }
-        let groups = self.groups.names();
-        Limits::new(list, reserve, weights, groups)
+        Limits::new(list, reserve, weights)
     }
 
     fn limit(&mut self, path: &str, entry: &LimitConfig, keys: &Keys) -> Option<Limit> {

@@ -413,7 +413,7 @@ fn a_store_that_fails_is_taken_as_the_limit_says() {
         let gateway = Gateway::new(json!([
             {"id": "one", "per": "tenant", "requests": 1, "window": "hour", "failure": failure}
         ]));
-        gateway.shared.fail(true);
+        gateway.shared.memory().fail(true);
         for _ in 0..2 {
             let sent = gateway.send(ACME_KEY, &chat_body(""), 0);
             assert_eq!(sent.code(), expected, "{failure}");
@@ -450,7 +450,7 @@ fn weights_say_what_a_token_counts() {
 #[wasm_bindgen_test(unsupported = test)]
 fn without_limits_the_store_is_not_asked() {
     let gateway = Gateway::new(json!([]));
-    gateway.shared.fail(true);
+    gateway.shared.memory().fail(true);
     let sent = gateway
         .send(ACME_KEY, &chat_body(""), 0)
         .answer("200", &usage(1, 1), 1);

@@ -1,44 +1,47 @@
+//! A store without a proxy: entries in memory.
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use super::*;
+use super::{Ledger, Unavailable};
 
 /// A store in memory.
-#[derive(Default)]
-pub(crate) struct Store {
+#[derive(Debug, Default)]
+pub struct Memory {
     entries: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
     fails: Cell<bool>,
 }
 
-impl Store {
-    pub(crate) fn put(&self, key: &str, bytes: &[u8]) {
-        let mut entries = self.entries.borrow_mut();
-        entries.insert(key.to_owned(), (bytes.to_vec(), 1));
+impl Memory {
+    /// Fails every call from now on, or no longer.
+    pub fn fail(&self, fails: bool) {
+        self.fails.set(fails);
     }
 
-    pub(crate) fn fail(&self, fails: bool) {
-        self.fails.set(fails);
+    fn available(&self) -> Result<(), Unavailable> {
+        if self.fails.get() {
+            Err(Unavailable)
+        } else {
+            Ok(())
+        }
     }
 }
 
-impl Ledger for Store {
+impl Ledger for Memory {
     fn load(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
-        if self.fails.get() {
-            return Err(Unavailable);
-        }
+        self.available()?;
         Ok(self.entries.borrow().get(key).cloned())
     }
 
     fn store(&self, key: &str, bytes: &[u8], version: u32) -> Result<bool, Unavailable> {
+        self.available()?;
         let mut entries = self.entries.borrow_mut();
         let found = entries.get(key).map(|(_, version)| *version);
         if found.is_some_and(|found| found != version) {
             return Ok(false);
         }
-        entries.insert(
-            key.to_owned(),
-            (bytes.to_vec(), found.unwrap_or_default() + 1),
-        );
+        let next = found.map_or(1, |found| found.wrapping_add(1));
+        entries.insert(key.to_owned(), (bytes.to_vec(), next));
         Ok(true)
     }
 }
