@@ -38,8 +38,6 @@ pub struct Rules {
     pub members: Rc<Members>,
     /// Whether the Responses API may be asked to answer in the background, where nothing can be counted.
     pub allow_background: bool,
-    /// Whether what bodies say of their cost is read.
-    pub reads_cost: bool,
 }
 
 /// The header in which a gateway in front repeats the model.
@@ -69,7 +67,7 @@ enum Body {
 pub struct Verdict {
     /// How it moves on.
     pub edit: Edit,
-    /// What the body says of its cost, with the frame that closes it, where [limits](Rules::reads_cost) need it.
+    /// What the body says of its cost, with the frame that closes it.
     pub asked: Option<Asked>,
 }
 
@@ -383,11 +381,7 @@ fn judge_body(
         judge
     };
     Ok(Judged {
-        judge: if rules.reads_cost {
-            judge.with_cost()
-        } else {
-            judge
-        },
+        judge,
         said,
         in_path,
     })

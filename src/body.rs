@@ -46,7 +46,7 @@ pub struct Judge {
     members: Rc<Members>,
     /// Where the brace that closes the document is, if that is in the frame that was read last.
     closing: Option<usize>,
-    /// What the body says of its cost, where anybody asks, until it is told.
+    /// What the body says of its cost, until it is told.
     asked: Option<Asked>,
 }
 
@@ -57,7 +57,7 @@ pub struct NewlyNamed {
     pub model: Option<ModelName>,
     /// Those that other members name: fallbacks, drafts, adapters.
     pub others: Vec<ModelName>,
-    /// What the body says of its cost, with the frame that closes it, where [that is read](Judge::with_cost).
+    /// What the body says of its cost, with the frame that closes it.
     pub asked: Option<Asked>,
 }
 
@@ -77,7 +77,8 @@ impl Judge {
         also: Also,
         members: &Rc<Members>,
     ) -> Self {
-        let scanner = Scanner::with_paths(members.paths(), Grammar::Strict);
+        let mut scanner = Scanner::with_paths(members.paths(), Grammar::Strict);
+        scanner.count_texts();
         Self::of(Body::Json(scanner, also), expected, content_length, members)
     }
 
@@ -113,18 +114,8 @@ impl Judge {
             others: Named::default(),
             members: Rc::clone(members),
             closing: None,
-            asked: None,
+            asked: Some(Asked::default()),
         }
-    }
-
-    /// The same, which also reads [what the body says of its cost](NewlyNamed::asked).
-    #[must_use]
-    pub fn with_cost(mut self) -> Self {
-        self.asked = Some(Asked::default());
-        if let Body::Json(scanner, _) = &mut self.body {
-            scanner.count_texts();
-        }
-        self
     }
 
     /// What the body says of its cost, the first time that it is closed.
@@ -283,17 +274,15 @@ impl Judge {
 
 /// A number that the cost of a reply depends on. Of several the largest counts.
 fn note_cost(asked: &mut Asked, read: Read, found: &Found) {
-    let text = found
-        .value()
-        .and_then(|value| std::str::from_utf8(value).ok());
-    let Some(number) = text.and_then(|text| text.parse::<u64>().ok()) else {
-        return;
+    let number = || {
+        let text = std::str::from_utf8(found.value()?).ok()?;
+        text.parse::<u64>().ok()
     };
     match read {
         Read::MaxTokens | Read::MaxCompletionTokens | Read::MaxOutputTokens => {
-            asked.max_output = asked.max_output.max(Some(number));
+            asked.max_output = asked.max_output.max(number());
         }
-        Read::Answers => asked.answers = asked.answers.max(number),
+        Read::Answers => asked.answers = asked.answers.max(number().unwrap_or_default()),
         _ => {}
     }
 }

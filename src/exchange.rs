@@ -72,6 +72,8 @@ pub struct Exchange {
     /// The model of a permit that is no longer held.
     model: Option<ModelName>,
     reply: Reply,
+    /// The tokens of the request's body, by the length of its text.
+    estimated_input: Option<u64>,
     /// What limits have set aside. It outlives the permit: also what is refused later is settled.
     holds: Option<Box<Holds>>,
 }
@@ -93,6 +95,7 @@ impl Exchange {
             noted: None,
             model: None,
             reply: Reply::new(),
+            estimated_input: None,
             holds: None,
         }
     }
@@ -230,8 +233,10 @@ impl Exchange {
         let caller = self.caller(host, &headers, &policy)?;
         let identity = caller.identity();
         self.tenant = identity.map(|identity| Rc::clone(&identity.tenant().name));
-        if policy.metering.filter_state {
+        if policy.metering.filter_state || policy.metering.key_label {
             self.key = identity.and_then(Identity::key).cloned();
+        }
+        if policy.metering.filter_state {
             self.user = identity.and_then(Identity::user).map(Into::into);
         }
         let target = target.map_err(|code| operation::refusal(code, &headers))?;
@@ -276,7 +281,10 @@ impl Exchange {
         let bytes = host.frame(Body::Request, size)?;
         let Verdict { edit, asked } = permit.judge(&bytes, last, &policy.access)?;
         if let Some(asked) = asked {
-            self.holds = Some(limits::hold(host, policy, permit, &asked)?);
+            self.estimated_input = Some(policy.limits.estimate(&asked).0);
+            if !policy.limits.is_empty() {
+                self.holds = Some(limits::hold(host, policy, permit, &asked)?);
+            }
         }
         match edit {
             Edit::Keep => {}
@@ -364,12 +372,14 @@ impl Exchange {
         let facts = Facts {
             tenant: self.tenant.take(),
             key: self.key.take(),
+            key_label: policy.is_some_and(|policy| policy.metering.key_label),
             user: self.user.take(),
             operation: self.operation,
             model_is_configured: model.as_ref().is_some_and(is_configured),
             model,
             denial,
             noted: self.noted.take(),
+            estimated_input: self.estimated_input,
             ending,
             times: Times {
                 started: self.started,

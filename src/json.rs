@@ -33,6 +33,7 @@ pub use self::names::NameSet;
 use self::number::Number;
 pub use self::paths::{MAX_PATH, MAX_WANTED, Paths};
 use self::paths::{NOWHERE, Place, ROOT};
+pub(crate) use self::strings::outside_ascii;
 pub(crate) use self::table::Table;
 pub(crate) use self::texts::Texts;
 use self::utf8::Utf8;
@@ -101,6 +102,8 @@ pub struct Scanner {
     utf8: Utf8,
     /// The unescaped length of the current string value.
     text: u64,
+    /// How many of these bytes belong to characters outside ASCII, if the value is wanted.
+    wide: u32,
     /// True if the array or object that was closed last was empty.
     empty: bool,
     found: Vec<Found>,
@@ -133,6 +136,7 @@ impl Scanner {
             name: Name::default(),
             utf8: Utf8::default(),
             text: 0,
+            wide: 0,
             empty: false,
             found,
             texts: None,

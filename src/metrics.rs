@@ -84,11 +84,16 @@ pub(crate) const MAX_FURTHER_LABELS: usize = 10_000;
 /// The number that each tenant gets even beyond that, so that tenants that invent names take no label from it.
 pub(crate) const RESERVED_MODELS: usize = 10;
 
+/// The most keys with a label of their own.
+pub const MAX_KEY_LABELS: usize = 1000;
+
 /// One time series: a metric with its label values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Series {
     metric: Metric,
     labels: [Option<(&'static str, Label)>; 4],
+    /// The value of the label `key`, beside the others.
+    key: Option<Label>,
 }
 
 impl Series {
@@ -98,6 +103,7 @@ impl Series {
         Self {
             metric,
             labels: [const { None }; 4],
+            key: None,
         }
     }
 
@@ -107,6 +113,13 @@ impl Series {
         if let Some(free) = self.labels.iter_mut().find(|label| label.is_none()) {
             *free = Some((label, value.into()));
         }
+        self
+    }
+
+    /// The same with the label `key`, if there is one.
+    #[must_use]
+    pub fn with_key(mut self, key: Option<&Label>) -> Self {
+        self.key = key.cloned();
         self
     }
 
@@ -120,7 +133,9 @@ impl Series {
     #[must_use]
     pub fn name(&self) -> String {
         let mut name = String::with_capacity(128);
-        for (label, value) in self.labels.iter().flatten() {
+        let key = self.key.as_ref().map(|key| ("key", key));
+        let labels = self.labels.iter().flatten();
+        for (label, value) in labels.map(|(label, value)| (*label, value)).chain(key) {
             for part in [label, "=.=", value.as_str(), ";.;"] {
                 name.push_str(part);
             }
@@ -139,14 +154,16 @@ pub struct Movement {
     pub value: u64,
 }
 
-/// Keeps the number of `model` label values bounded for the life of the process, as Envoy keeps the series. Tenants come
+/// Keeps the number of `model` and `key` label values bounded for the life of the process, as Envoy keeps the series. Tenants come
 /// from the configuration, so that there are at most `MAX_FURTHER_LABELS` pairs of tenant and further model, and
-/// `RESERVED_MODELS` more for each tenant.
+/// `RESERVED_MODELS` more for each tenant. Keys come from the configuration too, and there may be many: at most
+/// `MAX_KEY_LABELS` have a label.
 #[derive(Debug, Default)]
 pub struct Labels {
     further_models: FxHashMap<Label, FxHashSet<Label>>,
-    /// The number in all sets.
+    /// The number in all sets of models.
     count: usize,
+    keys: FxHashSet<Label>,
 }
 
 impl Labels {
@@ -168,6 +185,18 @@ impl Labels {
         let label = Label::Name(name.into());
         models.insert(label.clone());
         self.count = self.count.saturating_add(1);
+        Some(label)
+    }
+
+    /// The label of a key, by its ID. `None` where the bound is reached.
+    pub fn key(&mut self, id: &Rc<str>) -> Option<Label> {
+        let label = Label::from(id);
+        if !self.keys.contains(&label) {
+            if self.keys.len() >= MAX_KEY_LABELS {
+                return None;
+            }
+            self.keys.insert(label.clone());
+        }
         Some(label)
     }
 }
@@ -233,6 +262,15 @@ mod tests {
             let label = labels.model(tenant, model, configured);
             assert_eq!(label.as_ref().map(Label::as_str), expected, "{name}");
         }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_thousand_keys_have_a_label_and_keep_it() {
+        let mut labels = Labels::default();
+        let mut label = |index: usize| labels.key(&format!("key-{index}").into()).is_some();
+        assert!((0..MAX_KEY_LABELS).all(&mut label));
+        assert!(!label(MAX_KEY_LABELS), "one more");
+        assert!(label(7), "one that has a label");
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -110,6 +110,8 @@ pub struct Metering {
     pub gateway_counts: GatewayCounts,
     /// True if `accept-encoding` is removed, because the tokens of an encoded reply cannot be counted.
     pub strip_accept_encoding: bool,
+    /// True if requests and tokens have the label `key`.
+    pub key_label: bool,
 }
 
 /// The credential that the server gets. Every other credential is stripped. On requests without an identity check, all

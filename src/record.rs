@@ -58,6 +58,8 @@ pub struct Facts {
     pub tenant: Option<Rc<str>>,
     /// The public id of the API key; `None` for other callers, and where no filter state is written.
     pub key: Option<Rc<str>>,
+    /// Whether requests and tokens have the label `key`.
+    pub key_label: bool,
     /// The user of a token, or the principal of a gateway in front; `None` as above.
     pub user: Option<Box<str>>,
     /// `None` if it is not in the table of operations.
@@ -70,6 +72,8 @@ pub struct Facts {
     pub denial: Option<Denial>,
     /// The refusal that the mode only noted.
     pub noted: Option<Denial>,
+    /// The tokens of the request's body, by the length of its text.
+    pub estimated_input: Option<u64>,
     /// Envoy's account of the end.
     pub ending: Ending,
     /// When.
@@ -199,6 +203,10 @@ impl Record {
         if overflow {
             movements.add(Series::new(Metric::LabelOverflow).with("label", "model"), 1);
         }
+        let (key, overflow) = self.key_label(labels);
+        if overflow {
+            movements.add(Series::new(Metric::LabelOverflow).with("label", "key"), 1);
+        }
         let series = |metric| {
             Series::new(metric)
                 .with("tenant", tenant.clone())
@@ -209,7 +217,8 @@ impl Record {
         movements.add(
             series(Metric::Requests)
                 .with("operation", operation)
-                .with("outcome", outcome),
+                .with("outcome", outcome)
+                .with_key(key.as_ref()),
             1,
         );
         if let Some(denial) = self.decision() {
@@ -229,7 +238,7 @@ impl Record {
         let typed = |metric, kind: &'static str| series(metric).with("type", kind);
         let usage = &self.metered.usage;
         for (kind, count) in [("input", usage.input), ("output", usage.output)] {
-            movements.add_known(|| typed(Metric::Tokens, kind), count);
+            movements.add_known(|| typed(Metric::Tokens, kind).with_key(key.as_ref()), count);
         }
         for (kind, count) in [
             ("cached_input", usage.cached_input),
@@ -238,8 +247,11 @@ impl Record {
         ] {
             movements.add_known(|| typed(Metric::TokenDetails, kind), count);
         }
-        if let Some(estimate) = self.metered.estimate {
-            movements.add(typed(Metric::EstimatedTokens, "output"), estimate);
+        for (kind, estimate) in [
+            ("input", self.estimated_input()),
+            ("output", self.metered.estimate),
+        ] {
+            movements.add_known(|| typed(Metric::EstimatedTokens, kind), estimate);
         }
         if let Some(missing) = self.metered.missing {
             movements.add(
@@ -310,15 +322,24 @@ impl Record {
             ),
             ("tollgate.input_tokens", usage.input.map(digits)),
             ("tollgate.output_tokens", usage.output.map(digits)),
-            (
-                "tollgate.charge_tokens",
-                Some(digits(self.metered.charge_tokens())),
-            ),
+            ("tollgate.charge_tokens", Some(digits(self.charge_tokens()))),
             ("tollgate.usage_source", Some(source.into())),
             ("tollgate.outcome", Some(self.outcome.as_str().into())),
             ("tollgate.denial", self.facts.denial.as_ref().map(code)),
             ("tollgate.would_deny", self.facts.noted.as_ref().map(code)),
         ]
+    }
+
+    /// The estimate of the input, where a server has worked and did not say how much it has read.
+    fn estimated_input(&self) -> Option<u64> {
+        let unknown = self.metered.missing.is_some() && self.metered.usage.input.is_none();
+        self.facts.estimated_input.filter(|_| unknown)
+    }
+
+    /// Tokens to charge: what was reported, or else what is estimated.
+    fn charge_tokens(&self) -> u64 {
+        let input = self.estimated_input().unwrap_or_default();
+        self.metered.charge_tokens().saturating_add(input)
     }
 
     /// The refusal of the request, whether it was enforced or only noted.
@@ -336,6 +357,19 @@ impl Record {
         };
         let tenant = self.facts.tenant.as_ref();
         tenant.map_or(Label::Word(nobody), Label::from)
+    }
+
+    /// The label of the key, if metrics have one, and true if it is `other` because the limit was reached.
+    fn key_label(&self, labels: &mut Labels) -> (Option<Label>, bool) {
+        if !self.facts.key_label {
+            return (None, false);
+        }
+        let Some(key) = &self.facts.key else {
+            return (Some(UNKNOWN.into()), false);
+        };
+        let label = labels.key(key);
+        let overflow = label.is_none();
+        (Some(label.unwrap_or(Label::Word(OTHER))), overflow)
     }
 
     /// The label of the model, and true if it is `other` because the limit was reached. A refused name that is not

@@ -57,6 +57,7 @@ pub fn stats_tags() -> Vec<Value> {
         "code",
         "label",
         "limit",
+        "key",
     ]
     .iter()
     .map(|label| json!({"tag_name": label, "regex": format!(r"({label}=\.=(.*?);\.;)")}))

@@ -182,7 +182,6 @@ impl Compiler<'_> {
                 model_header,
                 members,
                 allow_background,
-                reads_cost: !limits.is_empty(),
             },
             forwarding: credentials.forwarding,
             show_expiry: credentials.show_expiry,

@@ -43,6 +43,19 @@ pub(crate) struct MeteringConfig {
     /// be counted.
     #[serde(default)]
     pub(crate) allow_background: bool,
+    /// Further labels of `tollgate_requests_total` and `tollgate_tokens_total`.
+    #[serde(default)]
+    pub(crate) labels: Vec<LabelConfig>,
+}
+
+/// A label that metrics have if the configuration names it.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum LabelConfig {
+    /// `key`: the key's `id`, or `unknown` without a key. The first 1,000 keys that are used after a start of Envoy have a
+    /// label of their own, the others share `other`. A key has a series for each model, operation and outcome.
+    Key,
 }
 
 /// `{"aiGateway": {"input": "llm_input_token", "output": "llm_output_token"}}` or `"aiProtocolManager"`.
@@ -84,6 +97,7 @@ impl MeteringConfig {
                 .gateway_counts
                 .map_or_else(GatewayCounts::default, |counts| counts.compile(faults)),
             strip_accept_encoding: self.strip_accept_encoding.unwrap_or(true),
+            key_label: self.labels.contains(&LabelConfig::Key),
         };
         let stream_usage = self.stream_usage.map(StreamUsage::from);
         let stream_usage = stream_usage.unwrap_or_default();

@@ -65,6 +65,8 @@ pub struct Found {
     pub complete: bool,
     /// The unescaped length of the last value in bytes, if it is a string; else 0.
     pub text: u64,
+    /// How many of these bytes belong to characters outside ASCII, by the start of the value. Not counted where all [texts](super::Texts) are. Saturates.
+    pub wide: u32,
     /// The last value is an object without members or an array without elements.
     pub empty: bool,
     /// The first byte of the last value, which shows its kind.
@@ -90,6 +92,7 @@ impl Found {
         self.overflow = false;
         self.complete = false;
         self.text = 0;
+        self.wide = 0;
         self.empty = false;
         self.first = 0;
     }

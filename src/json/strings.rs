@@ -7,6 +7,10 @@ use super::paths::{NOWHERE, Place};
 use super::words::is_bare;
 use super::{Fault, Found, Grammar, Scanner, State, bits};
 
+/// How much of a text is looked at for characters outside ASCII: looking at all of a long one would cost as much as reading
+/// it.
+const SAMPLE: u64 = 4096;
+
 impl Scanner {
     /// Reads a string value up to its end, its next escape or the end of the push.
     pub(super) fn text_run(
@@ -17,10 +21,18 @@ impl Scanner {
     ) -> Result<usize, Fault> {
         let (run, stop) = self.run(bytes, at)?;
         let length = u64::try_from(run.len()).unwrap_or(u64::MAX);
+        let before = self.text;
+        self.text = before.saturating_add(length);
         if let Some(texts) = &mut self.texts {
-            texts.run(run, self.text);
+            texts.run(run, before, stop == Some(b'"'));
+        } else if self.place != NOWHERE {
+            let sample = if self.text <= SAMPLE {
+                run
+            } else {
+                start_of(run, SAMPLE.saturating_sub(before))
+            };
+            self.wide = self.wide.wrapping_add(high_bits(sample));
         }
-        self.text = self.text.saturating_add(length);
         let end = at.wrapping_add(run.len());
         let next = end.wrapping_add(1);
         match stop {
@@ -168,12 +180,16 @@ impl Scanner {
             self.name.push_unit(unit);
             self.state = State::Name;
         } else {
-            self.text = self.text.saturating_add(match unit {
+            let length = match unit {
                 0..0x80 => 1,
                 // Half of a surrogate pair, which is four bytes in UTF-8.
                 0x80..0x800 | 0xD800..0xE000 => 2,
                 _ => 3,
-            });
+            };
+            self.text = self.text.saturating_add(length.into());
+            if length > 1 && self.text <= SAMPLE {
+                self.wide = self.wide.wrapping_add(length);
+            }
             self.state = State::Text;
         }
         Ok(())
@@ -248,6 +264,39 @@ impl Scanner {
             }
         }
     }
+}
+
+/// The number of bytes of a text that belong to characters outside ASCII, by what it begins with. Saturates.
+pub(crate) fn outside_ascii(text: &[u8]) -> u32 {
+    let length = text.len().try_into().unwrap_or(u64::MAX);
+    scaled(high_bits(start_of(text, SAMPLE)), length)
+}
+
+/// So many of `length` bytes, if the start of the text has `count`. Saturates.
+#[inline]
+pub(super) fn scaled(count: u32, length: u64) -> u32 {
+    if length <= SAMPLE {
+        return count;
+    }
+    let scaled = u64::from(count).saturating_mul(length) / SAMPLE;
+    u32::try_from(scaled).unwrap_or(u32::MAX)
+}
+
+/// At most so many bytes of a text.
+fn start_of(text: &[u8], length: u64) -> &[u8] {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    text.get(..length).unwrap_or(text)
+}
+
+/// How many bytes have their highest bit set.
+fn high_bits(bytes: &[u8]) -> u32 {
+    let (words, rest) = bytes.as_chunks::<4>();
+    let words = words
+        .iter()
+        .map(|word| u32::from_le_bytes(*word) & 0x8080_8080);
+    let words: u32 = words.map(u32::count_ones).sum();
+    let rest: u32 = rest.iter().map(|byte| u32::from(byte >> 7)).sum();
+    words.wrapping_add(rest)
 }
 
 /// Splits what follows the opening quote of a string into its text and what follows its closing quote. `None` if it has

@@ -18,10 +18,13 @@ const FILE: u64 = 1024;
 const START: u64 = 512;
 
 impl Texts {
-    /// The next bytes of a string of which `before` have been seen.
-    pub(super) fn run(&mut self, run: &[u8], before: u64) {
+    /// The next bytes of a string of which `before` have been seen; the `last` ones may be.
+    pub(super) fn run(&mut self, run: &[u8], before: u64, last: bool) {
         if before == 0 {
             self.like_a_file = 0;
+            if last && u64::try_from(run.len()).is_ok_and(|length| length < START) {
+                return;
+            }
         }
         if self.like_a_file == before && before < START {
             let left = usize::try_from(START.saturating_sub(before)).unwrap_or_default();

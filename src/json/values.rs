@@ -1,6 +1,7 @@
 //! The part of the scanner that begins and ends values, and keeps the wanted ones.
 
 use super::number::Number;
+use super::strings::scaled;
 use super::words::is_bare;
 use super::{Fault, Found, Grammar, Scanner, State, bit, bits};
 
@@ -10,6 +11,7 @@ impl Scanner {
         if ending != 0 {
             self.flush(bytes, at);
             self.touched |= ending;
+            self.wide = 0;
             let in_array = self.depth > 0 && !self.in_object();
             for index in bits(ending) {
                 if let (Some(found), Some(want)) =
@@ -57,6 +59,9 @@ impl Scanner {
                 if let Some(found) = self.found.get_mut(index) {
                     found.complete = true;
                     found.text = self.text;
+                    if self.text > 0 {
+                        found.wide = scaled(self.wide, self.text);
+                    }
                     found.empty = self.empty;
                     on_value(index, found, end);
                 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::members::{MEMBERS, Member, OBJECTS, TEXTS};
 use super::repeat::Template;
 use super::seen::Seen;
-use crate::json::{Grammar, Paths, Progress, Scanner};
+use crate::json::{Grammar, Paths, Progress, Scanner, outside_ascii};
 
 thread_local! {
     static PATHS: Rc<Paths> = Rc::new(Paths::new(&MEMBERS.wanted));
@@ -77,9 +77,10 @@ impl Reading {
         }
         let first = !self.begun;
         if let Some(template) = self.template.as_ref().filter(|_| first)
-            && let Some(length) = template.text_of(bytes)
+            && let Some(text) = template.text_of(bytes)
         {
-            self.seen.add_text(length);
+            let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+            self.seen.add_text(length, outside_ascii(text));
             self.repeats = true;
             return;
         }

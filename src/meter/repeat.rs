@@ -33,14 +33,14 @@ impl Template {
         })
     }
 
-    /// The length of the text, if this event has the same template and its text has no escapes.
-    pub(super) fn text_of(&self, event: &[u8]) -> Option<u64> {
+    /// The text, if this event has the same template and its text has no escapes.
+    pub(super) fn text_of<'a>(&self, event: &'a [u8]) -> Option<&'a [u8]> {
         let length = event.len().checked_sub(self.bytes.len())?;
         let (before, after) = self.bytes.split_at_checked(self.split)?;
         let (start, rest) = event.split_at_checked(self.split)?;
         let (text, end) = rest.split_at_checked(length)?;
         let same = is_equal(start, before) && is_equal(end, after);
-        (same && is_plain(text)).then(|| u64::try_from(length).ok())?
+        (same && is_plain(text)).then_some(text)
     }
 
     #[cfg(test)]

@@ -9,7 +9,10 @@ use crate::usage::{Beside, Counts, Finality, Place, Tally, hosted_tools, number,
 #[derive(Debug, Default)]
 struct Signals {
     deltas: u64,
+    /// Bytes of text.
     text: u64,
+    /// How many of them belong to characters outside ASCII.
+    wide: u64,
     /// For each list that has one value for each token, how many it had.
     tokens: Tokens,
 }
@@ -28,6 +31,7 @@ struct Tokens {
 struct Message {
     texts: u64,
     bytes: u64,
+    wide: u64,
 }
 
 /// Everything that one reply has said.
@@ -97,10 +101,9 @@ impl Seen {
         self.signals.deltas > 0
     }
 
-    /// One more text of this many bytes.
-    pub(super) fn add_text(&mut self, length: u64) {
-        self.signals.deltas = self.signals.deltas.saturating_add(1);
-        self.signals.text = self.signals.text.saturating_add(length);
+    /// One more text of `length` bytes, of which `wide` belong to characters outside ASCII.
+    pub(super) fn add_text(&mut self, length: u64, wide: u32) {
+        self.signals.add(1, length, wide.into());
     }
 
     /// Whether the current document has no usage, so far.
@@ -110,11 +113,10 @@ impl Seen {
 
     /// See [`super::Metered::estimate`].
     pub(super) fn estimate(&self) -> u64 {
-        let exact = self.signals.tokens.most();
-        if exact > 0 {
-            return exact;
+        match self.signals.tokens.most() {
+            0 => self.signals.guess(),
+            exact => exact,
         }
-        self.signals.deltas.max(self.signals.text.div_ceil(4))
     }
 
     #[cfg(test)]
@@ -129,12 +131,11 @@ impl Seen {
 
     /// Texts of a `message` that was not beside a `delta`.
     fn add_message(&mut self) {
-        let Message { texts, bytes } = self.message;
+        let Message { texts, bytes, wide } = self.message;
         if texts > 0 {
             self.message = Message::default();
             self.event.text = true;
-            self.signals.deltas = self.signals.deltas.saturating_add(texts);
-            self.signals.text = self.signals.text.saturating_add(bytes);
+            self.signals.add(texts, bytes, wide);
         }
     }
 
@@ -255,14 +256,15 @@ impl Seen {
                 }
                 if found.text > 0 {
                     self.event.text = true;
-                    self.add_text(found.text);
+                    self.add_text(found.text, found.wide);
                 }
             }
             Member::MessageText => {
                 if found.text > 0 {
-                    let Message { texts, bytes } = &mut self.message;
+                    let Message { texts, bytes, wide } = &mut self.message;
                     *texts = texts.saturating_add(1);
                     *bytes = bytes.saturating_add(found.text);
+                    *wide = wide.saturating_add(found.wide.into());
                     self.event.other = true;
                 }
             }
@@ -339,6 +341,24 @@ impl Seen {
             Word::NativeStop => event.native_stop |= raw == b"true",
             Word::EndMark => self.tally.done |= raw == b"DONE",
         }
+    }
+}
+
+impl Signals {
+    fn add(&mut self, texts: u64, bytes: u64, wide: u64) {
+        // Each counts what has been sent, so that none can overflow.
+        self.deltas = self.deltas.wrapping_add(texts);
+        self.text = self.text.wrapping_add(bytes);
+        self.wide = self.wide.wrapping_add(wide);
+    }
+
+    /// How many tokens the texts may be. Most servers send a text for each token, and few tokens are longer than eight
+    /// bytes; longer texts have several, of about four bytes each. A text outside ASCII that is held back until its
+    /// characters are whole has several as well, of about four bytes each.
+    fn guess(&self) -> u64 {
+        let long = self.text.saturating_sub(self.deltas.saturating_mul(8));
+        let texts = self.deltas.saturating_add(long / 4);
+        texts.max(self.wide / 4)
     }
 }
 

@@ -4,6 +4,8 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use super::*;
 
 mod deep;
+#[cfg(not(target_family = "wasm"))]
+mod estimates;
 mod kinds;
 mod listed;
 mod media;
@@ -366,8 +368,51 @@ fn charges_the_estimate_where_nothing_is_reported() {
     let delta = r#"{"type":"content_block_delta","delta":{"text":"0123456789abcdef"}}"#;
     let metered = stream(&[start, delta], End::ClientAborted);
     assert_eq!(tokens(&metered), (Worth::Partial, Some(18), Some(1)));
-    assert_eq!(metered.estimate, Some(4));
-    assert_eq!(metered.charge_tokens(), 22);
+    assert_eq!(metered.estimate, Some(3));
+    assert_eq!(metered.charge_tokens(), 21);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_text_is_a_token_unless_it_is_long_or_outside_ascii() {
+    for (name, texts, estimate) in [
+        ("short ones", &["one", " two", " three"][..], 3),
+        ("one that is as long as a long token", &[" identif"], 1),
+        (
+            "ten tokens at once",
+            &["Tokens that a server sends together, ten."],
+            9,
+        ),
+        ("Chinese, a character each", &["你", "好", "吗", "我"], 4),
+        (
+            "characters of several tokens",
+            &["👩", "\u{200D}💻", "🇩🇪"],
+            4,
+        ),
+    ] {
+        for escaped in [false, true] {
+            let events = texts.iter().map(|text| {
+                let mut text = serde_json::to_string(text).unwrap();
+                if escaped {
+                    text = text
+                        .encode_utf16()
+                        .map(|unit| match unit {
+                            0..0x80 => char::from(unit as u8).to_string(),
+                            _ => format!("\\u{unit:04x}"),
+                        })
+                        .collect();
+                }
+                format!(r#"{{"choices":[{{"index":0,"delta":{{"content":{text}}}}}]}}"#)
+            });
+            let events: Vec<String> = events.collect();
+            let events: Vec<&str> = events.iter().map(String::as_str).collect();
+            let metered = stream(&events, End::ClientAborted);
+            assert_eq!(
+                metered.estimate,
+                Some(estimate),
+                "{name}, escaped: {escaped}"
+            );
+        }
+    }
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -51,17 +51,18 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// Finished requests.
+    /// Finished requests. With `metering.labels: [key]` also labelled with `key`.
     Requests = "tollgate_requests_total", Counter ["tenant", "model", "operation", "outcome"];
     /// Tokens that the server reported, including lower bounds, or else another filter (`usage_source` `reported`,
     /// `partial` or `gateway`). `type` is `input`, which includes cached tokens, or `output`, which includes reasoning.
+    /// With `metering.labels: [key]` also labelled with `key`.
     Tokens = "tollgate_tokens_total", Counter ["tenant", "model", "type"];
     /// Parts of the above that the server reported separately. `type` is `cached_input`, `cache_creation_input` or
     /// `reasoning`.
     TokenDetails = "tollgate_token_details_total", Counter ["tenant", "model", "type"];
-    /// Tokens estimated from the text of the reply, for generating requests without final numbers. Use them for charts,
-    /// not for bills. With `partial`, both this and `tollgate_tokens_total` increase, so do not add them up. `type` is
-    /// `output`.
+    /// Tokens estimated from the text of request and reply, for requests without final numbers. Use them for charts, not
+    /// for bills. With `partial`, both this and `tollgate_tokens_total` increase, so do not add them up. `type` is `output`,
+    /// or `input` if the server did not report any input.
     EstimatedTokens = "tollgate_estimated_tokens_total", Counter ["tenant", "model", "type"];
     /// Generating requests that were answered with 2xx but without final numbers.
     UsageMissing = "tollgate_usage_missing_total", Counter ["tenant", "model", "reason"];
@@ -101,7 +102,7 @@ metrics! {
     /// Time from the first text of a streamed reply to its end, divided by one less than the output tokens, if they are
     /// known.
     TimePerOutputToken = "tollgate_time_per_output_token_milliseconds", Histogram ["tenant", "model"];
-    /// Requests whose model has the label `other` because there were too many models. `label` is `model`.
+    /// Requests whose model or key has the label `other` because there were too many. `label` is `model` or `key`.
     LabelOverflow = "tollgate_label_overflow_total", Counter ["label"];
     /// Keys in the configuration.
     ConfiguredKeys = "tollgate_configured_keys", Gauge [];

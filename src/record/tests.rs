@@ -83,6 +83,112 @@ fn a_good_request_moves_exactly_its_series() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn requests_and_tokens_name_the_key_where_that_is_configured() {
+    for (name, key, label) in [
+        ("a key", Some("acme-ci"), "acme-ci"),
+        ("a token", None, "unknown"),
+    ] {
+        let facts = Facts {
+            tenant: Some("acme".into()),
+            key: key.map(Into::into),
+            key_label: true,
+            operation: Some(Operation::Chat),
+            model: ModelName::new("m"),
+            model_is_configured: true,
+            ending: OK,
+            ..Facts::default()
+        };
+        let mut meter = Meter::new(Work::Generate, Some(b"application/json"), None, 200);
+        meter.push(REPLY.as_bytes());
+        let movements = Record::new(facts, Some(meter)).movements(&mut Labels::default());
+        let keyed: Vec<String> = movements
+            .iter()
+            .map(|movement| movement.series.name())
+            .filter(|series| series.contains("key=.="))
+            .collect();
+        assert_eq!(
+            keyed,
+            [
+                format!(
+                    "tenant=.=acme;.;model=.=m;.;operation=.=chat;.;outcome=.=ok;.;key=.={label};.;tollgate_requests_total"
+                ),
+                format!(
+                    "tenant=.=acme;.;model=.=m;.;type=.=input;.;key=.={label};.;tollgate_tokens_total"
+                ),
+                format!(
+                    "tenant=.=acme;.;model=.=m;.;type=.=output;.;key=.={label};.;tollgate_tokens_total"
+                ),
+            ],
+            "{name}"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_input_is_estimated_where_a_server_worked_and_did_not_tell() {
+    let text = r#"{"choices":[{"index":0,"message":{"content":"hello"}}]}"#;
+    let only_output = r#"{"choices":[],"usage":{"completion_tokens":11}}"#;
+    let gone = Ending {
+        status: None,
+        flags: 0x4000,
+        dropped_by_scheduler: false,
+        attempts: 1,
+    };
+    let failed = Ending {
+        status: Some(503),
+        ..OK
+    };
+    for (name, reply, ending, denial, charge, estimated) in [
+        ("reported", Some(REPLY), OK, None, "18", None),
+        ("a text", Some(text), OK, None, "91", Some(90)),
+        (
+            "half of the usage",
+            Some(only_output),
+            OK,
+            None,
+            "101",
+            Some(90),
+        ),
+        (
+            "the client left before the reply",
+            None,
+            gone,
+            None,
+            "90",
+            Some(90),
+        ),
+        ("no server has worked", None, failed, None, "0", None),
+        ("denied", None, OK, Some(Code::ModelNotAllowed), "0", None),
+    ] {
+        let meter = reply.map(|reply: &str| {
+            let mut meter = Meter::new(Work::Generate, Some(b"application/json"), None, 200);
+            meter.push(reply.as_bytes());
+            meter
+        });
+        let facts = Facts {
+            operation: Some(Operation::Chat),
+            estimated_input: Some(90),
+            denial: denial.map(Denial::from),
+            ending,
+            ..Facts::default()
+        };
+        let record = Record::new(facts, meter);
+        let charged = record.filter_state().into_iter().find_map(|(name, value)| {
+            (name == "tollgate.charge_tokens").then(|| value.to_string())
+        });
+        assert_eq!(charged.as_deref(), Some(charge), "{name}");
+        let input = record
+            .movements(&mut Labels::default())
+            .into_iter()
+            .find(|movement| {
+                let series = movement.series.name();
+                series.ends_with("type=.=input;.;tollgate_estimated_tokens_total")
+            });
+        assert_eq!(input.map(|movement| movement.value), estimated, "{name}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn a_denied_request_moves_its_code_and_no_time() {
     let denial = Denial::from(Code::AmbiguousModel);
     assert_eq!(
@@ -469,10 +575,10 @@ fn counts_of_another_filter_stand_in_for_missing_ones_and_are_held_against_repor
             Some(text),
             None,
             &[
-                "type=.=output;.;tollgate_estimated_tokens_total 2",
+                "type=.=output;.;tollgate_estimated_tokens_total 1",
                 "reason=.=no_usage;.;tollgate_usage_missing_total 1",
             ],
-            &["charge_tokens=2", "usage_source=estimated"],
+            &["charge_tokens=1", "usage_source=estimated"],
         ),
     ] {
         let found = beside(reply, None, count);

@@ -11,7 +11,7 @@ use crate::identity::trusted_headers::MAX_SECRET_LENGTH;
 use crate::json::MAX_DEPTH;
 use crate::meter::members::{PART_CAP, USAGE_CAP};
 use crate::meter::{MAX_MEMORY, MAX_METADATA};
-use crate::metrics::{MAX_FURTHER_LABELS, MAX_FURTHER_MODELS, RESERVED_MODELS};
+use crate::metrics::{MAX_FURTHER_LABELS, MAX_FURTHER_MODELS, MAX_KEY_LABELS, RESERVED_MODELS};
 use crate::model_name::{self, NAME_MARKS};
 use crate::rewrite::hide::MAX_HELD;
 use crate::rewrite::models::MAX_LIST;
@@ -98,6 +98,14 @@ pub(super) fn limits() -> String {
             format!(
                 "{MAX_FURTHER_MODELS} for each tenant, {} for all; beyond that, {RESERVED_MODELS} for each tenant; in each worker of Envoy",
                 grouped(MAX_FURTHER_LABELS as u64)
+            ),
+            "label `other`",
+        ),
+        (
+            "labels of keys, with `metering.labels`",
+            format!(
+                "{}, in each worker of Envoy",
+                grouped(MAX_KEY_LABELS as u64)
             ),
             "label `other`",
         ),

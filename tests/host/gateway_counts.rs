@@ -100,7 +100,7 @@ fn one_read_tells_that_there_is_nothing_and_two_read_what_there_is() {
             "{}".to_owned(),
             json!(null),
             json!(6),
-            "none - - 0",
+            "none - - 9",
             1,
         ),
         (
@@ -108,7 +108,7 @@ fn one_read_tells_that_there_is_nothing_and_two_read_what_there_is() {
             "{}".to_owned(),
             json!("12345678"),
             json!(6),
-            "none - - 0",
+            "none - - 9",
             1,
         ),
         (
@@ -116,7 +116,7 @@ fn one_read_tells_that_there_is_nothing_and_two_read_what_there_is() {
             "{}".to_owned(),
             json!(-8),
             json!(6),
-            "none - - 0",
+            "none - - 9",
             1,
         ),
         (
@@ -124,7 +124,7 @@ fn one_read_tells_that_there_is_nothing_and_two_read_what_there_is() {
             "{}".to_owned(),
             json!(1e18),
             json!(6),
-            "none - - 0",
+            "none - - 9",
             1,
         ),
     ] {
@@ -167,9 +167,9 @@ fn the_ai_protocol_manager_is_asked_instead_if_the_configuration_says_so() {
         ("output_tokens", 6),
     ];
     for (name, fields, expected, reads) in [
-        ("nothing", &[][..], "none - - 0", 1),
+        ("nothing", &[][..], "none - - 9", 1),
         ("whole", WHOLE, "gateway 8 6 14", 3),
-        ("partial", PARTIAL, "none - - 0", 1),
+        ("partial", PARTIAL, "none - - 9", 1),
     ] {
         let mut host = Host::configured(&config.to_string());
         let ended = chat(&mut host, "{}", typed(fields));
@@ -181,7 +181,7 @@ fn the_ai_protocol_manager_is_asked_instead_if_the_configuration_says_so() {
     }
     let mut host = Host::configured(&config.to_string());
     let ended = chat(&mut host, "{}", ai_gateway(json!(8), json!(6)));
-    assert_eq!(told(&ended).0, "none - - 0", "AI Gateway is not asked");
+    assert_eq!(told(&ended).0, "none - - 9", "AI Gateway is not asked");
 }
 
 #[test]

@@ -461,10 +461,10 @@ fn a_message_beside_a_delta_is_not_counted() {
     let message = r#""message":{"role":"assistant","content":"one two three four five"}"#;
     let delta = r#""delta":{"content":" five"}"#;
     for (name, choice, estimate) in [
-        ("delta first", format!("{delta},{message}"), 3),
-        ("message first", format!("{message},{delta}"), 3),
-        ("no delta", message.to_owned(), 12),
-        ("delta null", format!("{message},\"delta\":null"), 12),
+        ("delta first", format!("{delta},{message}"), 2),
+        ("message first", format!("{message},{delta}"), 2),
+        ("no delta", message.to_owned(), 9),
+        ("delta null", format!("{message},\"delta\":null"), 9),
     ] {
         let event = format!(r#"{{"choices":[{{"index":0,{choice}}}]}}"#);
         let metered = stream(&[&event, &event], End::Complete);

@@ -54,6 +54,35 @@ fn said(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn more_keys_than_labels_are_warned_of() {
+    for (name, keys, labels, warned) in [
+        ("as many", 1000, r#"["key"]"#, false),
+        ("one more", 1001, r#"["key"]"#, true),
+        ("without the label", 1001, "[]", false),
+    ] {
+        let keys: Vec<String> = (0..keys)
+            .map(|key| {
+                format!(r#"{{"id":"k{key}","tenant":"acme","keyHash":"sha256:{key:064x}"}}"#)
+            })
+            .collect();
+        let keys = keys.join(",");
+        let text = format!(
+            r#"{{"tenants":{{"acme":{{}}}},"keys":[{keys}],"models":{{"m":{{"access":"authenticated"}}}},"metering":{{"labels":{labels}}}}}"#
+        );
+        let clock = Clock { now: 0, soon: 0 };
+        let found = warnings::of(&text, clock);
+        let labels: Vec<_> = found
+            .iter()
+            .filter(|(path, _)| path == "metering.labels[0]")
+            .map(|(_, message)| message.as_str())
+            .collect();
+        let expected = warned
+            .then_some("1001 keys, and 1000 get a label of their own; the others share `other`");
+        assert_eq!(labels, expected.as_slice(), "{name}");
+    }
+}
+
+#[test]
 fn a_configuration_that_means_what_it_says_gets_no_warning() {
     let issuer = json!({"metadataKey": "payload", "issuer": "i", "groupsClaim": "groups", "defaultTenant": "acme"});
     for (name, changes) in [

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use tollgate::members;
+use tollgate::metrics::MAX_KEY_LABELS;
 use tollgate::operation::{is_in_table, is_unjudged_inference};
 
 use crate::moment;
@@ -39,6 +40,7 @@ pub(crate) fn of(text: &str, clock: Clock) -> Vec<(String, String)> {
     warnings.bodies();
     warnings.members();
     warnings.limits();
+    warnings.labels();
     warnings.claims();
     if configuration["mode"] != "open" {
         warnings.groups();
@@ -184,6 +186,21 @@ impl<'c> Warnings<'c> {
                     "no caller has a user, so that all callers of a tenant share one account; set `jwt[].userClaim`, or use `per: key`",
                 );
             }
+        }
+    }
+
+    /// More keys than labels.
+    fn labels(&mut self) {
+        let mut labels = list(&self.configuration["metering"], "labels");
+        let Some((path, _)) = labels.find(|(_, label)| *label == "key") else {
+            return;
+        };
+        let keys = list(self.configuration, "keys").count();
+        if keys > MAX_KEY_LABELS {
+            let message = format!(
+                "{keys} keys, and {MAX_KEY_LABELS} get a label of their own; the others share `other`"
+            );
+            self.warn(format!("metering.{path}"), message);
         }
     }
 
