@@ -76,8 +76,11 @@ named! {
     pub enum Missing {
         /// The reply was whole, and did not say.
         NoUsage = "no_usage",
-        /// The reply was cut before it said.
+        /// The client, the server or the way to it cut the reply before it said.
         Aborted = "aborted",
+        /// The reply ended as HTTP has it, and its end is missing: a stream without `[DONE]`, finish or stop event, or
+        /// with an error in its place; a document that is not closed.
+        Truncated = "truncated",
         /// The body is encoded.
         Encoded = "encoded",
         /// The body, or an event of it, is broken JSON.
@@ -111,6 +114,8 @@ pub struct Metered {
     pub contradiction: Option<Contradiction>,
     /// The stream or the document carried an error.
     pub error_event: bool,
+    /// The reply ended properly as far as HTTP can tell, and its own end never came ([`Missing::Truncated`]).
+    pub truncated: bool,
 }
 
 impl Metered {
@@ -280,6 +285,7 @@ impl Meter {
     /// The reply is over.
     pub fn finish(mut self, ended: End) -> Metered {
         let reading = &mut self.reading;
+        let breaks_off = reading.is_open();
         match self.body {
             Body::Is(Format::Json) => reading.end_document(),
             Body::Is(Format::EventStream) => {
@@ -288,9 +294,21 @@ impl Meter {
             Body::Is(Format::Lines) => reading.end_event(),
             Body::Announced(_) | Body::Unknown(_) | Body::Encoded | Body::Opaque => {}
         }
+        let truncated = self.success
+            && ended == End::Complete
+            && match self.body {
+                Body::Announced(Format::EventStream | Format::Lines) => true,
+                Body::Is(Format::EventStream | Format::Lines) => {
+                    breaks_off || reading.is_stream_cut()
+                }
+                Body::Is(Format::Json) => breaks_off,
+                Body::Announced(Format::Json) | Body::Unknown(_) | Body::Encoded | Body::Opaque => {
+                    false
+                }
+            };
         let seen = &reading.seen;
         let error_event = seen.error;
-        let clean = ended == End::Complete && !error_event;
+        let clean = ended == End::Complete && !error_event && !truncated;
         let content = seen.content_seen();
         let (total, last, contradiction) = seen.tally.total(clean, seen.texts());
         let estimate = content.then(|| seen.estimate());
@@ -301,6 +319,7 @@ impl Meter {
             estimate: None,
             contradiction: contradiction.filter(|_| self.work != Work::Other),
             error_event,
+            truncated,
         };
         let generates = self.work == Work::Generate;
         let embeds = self.work == Work::Embed;
@@ -341,6 +360,7 @@ impl Meter {
                 Body::Is(Format::Json) if reading.is_broken() => Missing::ParseError,
                 _ if contradiction.is_some() && !last => Missing::Contradiction,
                 _ if ended != End::Complete => Missing::Aborted,
+                _ if truncated => Missing::Truncated,
                 _ if reading.faulted => Missing::ParseError,
                 _ => Missing::NoUsage,
             });

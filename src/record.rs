@@ -113,10 +113,10 @@ impl Record {
             None => unmetered(Worth::NotApplicable),
         };
         let is_error = metered.error_event && metered.source == Worth::NotApplicable;
-        let outcome = if outcome == Outcome::Ok && is_error {
-            Outcome::UpstreamError
-        } else {
-            outcome
+        let outcome = match outcome {
+            Outcome::Ok if is_error => Outcome::UpstreamError,
+            Outcome::Ok if metered.truncated => Outcome::Truncated,
+            other => other,
         };
         Self {
             facts,
@@ -154,6 +154,7 @@ impl Record {
                 },
                 contradiction: metered.contradiction,
                 error_event: metered.error_event,
+                truncated: metered.truncated,
                 ..unmetered(Worth::Reported)
             };
             self.by_gateway = true;
@@ -365,6 +366,7 @@ const fn unmetered(source: Worth) -> Metered {
         estimate: None,
         contradiction: None,
         error_event: false,
+        truncated: false,
     }
 }
 

@@ -12,6 +12,8 @@ pub(super) struct Event {
     pub(super) native_stop: bool,
     pub(super) kind: Kind,
     pub(super) stop_reason: bool,
+    /// It says that there is no stop reason yet.
+    pub(super) goes_on: bool,
     pub(super) pending: bool,
     pub(super) choices: usize,
     pub(super) choice: Choice,
@@ -56,6 +58,9 @@ pub(super) enum Kind {
     MessageStop,
     ResponseStart,
     ResponseEnd,
+    /// An end all the same, with an error in place of the rest.
+    ResponseFailed,
+    MediaPart,
     MediaEnd,
 }
 
@@ -67,9 +72,11 @@ impl Kind {
             b"\"message_delta\"" => Self::MessageDelta,
             b"\"message_stop\"" => Self::MessageStop,
             b"\"response.created\"" => Self::ResponseStart,
-            b"\"response.completed\"" | b"\"response.incomplete\"" | b"\"response.failed\"" => {
-                Self::ResponseEnd
-            }
+            b"\"response.completed\"" | b"\"response.incomplete\"" => Self::ResponseEnd,
+            b"\"response.failed\"" => Self::ResponseFailed,
+            b"\"image_generation.partial_image\""
+            | b"\"image_edit.partial_image\""
+            | b"\"speech.audio.delta\"" => Self::MediaPart,
             b"\"image_generation.completed\""
             | b"\"image_edit.completed\""
             | b"\"transcript.text.done\""

@@ -61,6 +61,9 @@ pub(super) enum Word {
     NativeOutput,
     /// Whether their reply is over.
     NativeStop,
+    /// Why a reply of Gemini's is over; "if empty, the model has not stopped generating tokens" (Google's page on
+    /// `GenerateContentResponse`).
+    GeminiFinish,
     EndMark,
 }
 
@@ -111,7 +114,7 @@ const fn message_text(path: &'static [&'static str]) -> (Member, Wanted) {
 }
 
 /// No two rows have one path, and their order means nothing.
-const ROWS: [(Member, Wanted); 57] = [
+const ROWS: [(Member, Wanted); 59] = [
     usage(Whose::Top, &["usage"], USAGE_CAP),
     usage(Whose::Response, &["response", "usage"], USAGE_CAP),
     usage(Whose::Message, &["message", "usage"], PART_CAP),
@@ -143,6 +146,8 @@ const ROWS: [(Member, Wanted); 57] = [
     word(Word::NativeInput, &["prompt_eval_count"]),
     word(Word::NativeOutput, &["eval_count"]),
     word(Word::NativeStop, &["done"]),
+    word(Word::GeminiFinish, &["candidates", "[]", "finishReason"]),
+    word(Word::GeminiFinish, &["promptFeedback", "blockReason"]),
     // `data: [DONE]` reads as an array with one bare word.
     word(Word::EndMark, &["[]"]),
     token(List::Ids, &["choices", "[]", "token_ids", "[]"]),

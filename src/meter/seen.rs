@@ -46,6 +46,10 @@ pub(super) struct Seen {
     /// A usage object exceeded its cap.
     pub(super) oversized: bool,
     pub(super) error: bool,
+    /// A reply has begun that ends with an event of its own.
+    begun: bool,
+    /// The last one that has begun has ended.
+    ended: bool,
 }
 
 impl Seen {
@@ -95,6 +99,16 @@ impl Seen {
     /// Whether any text has been seen.
     pub(super) fn content_seen(&self) -> bool {
         self.signals.deltas > 0
+    }
+
+    /// Whether a stream has begun to answer.
+    pub(super) const fn has_begun(&self) -> bool {
+        self.begun || self.signals.deltas > 0 || self.tally.has_begun()
+    }
+
+    /// Whether a stream has come to its end, as its API marks it. Servers send `[DONE]` behind an error as well.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended || self.tally.has_ended() || (self.tally.done && !self.error)
     }
 
     /// One more text of this many bytes.
@@ -165,13 +179,20 @@ impl Seen {
                 let counts = placed.map(|(_, counts)| counts);
                 self.tally.messages().start(counts, event.id, texts);
             }
-            Kind::ResponseStart => self.tally.begin(),
+            Kind::ResponseStart => {
+                self.tally.begin();
+                (self.begun, self.ended) = (true, false);
+            }
+            Kind::ResponseEnd | Kind::MediaEnd => self.ended = true,
+            Kind::ResponseFailed | Kind::MediaPart => self.begun = true,
             _ => {}
         }
         if let Some(counted) = &mut counted {
             self.add_counted(&event, counted);
         }
-        if event.stop_reason || event.kind == Kind::MessageStop {
+        // The event with the counts comes behind all text. Some gateways leave the stop reason out of it.
+        let counts = event.kind == Kind::MessageDelta && counted.is_some() && !event.goes_on;
+        if counts || event.stop_reason || event.kind == Kind::MessageStop {
             self.tally.stop();
         }
     }
@@ -181,7 +202,7 @@ impl Seen {
             Some((Whose::Response, counts)) => {
                 counts.beside = counted.tools.take();
                 let finality = match event.kind {
-                    Kind::ResponseEnd => Finality::Now,
+                    Kind::ResponseEnd | Kind::ResponseFailed => Finality::Now,
                     _ => Finality::Never,
                 };
                 self.whole(counts, finality, event.id);
@@ -328,7 +349,10 @@ impl Seen {
             Word::Status => {
                 event.pending = matches!(raw, b"\"queued\"" | b"\"in_progress\"");
             }
-            Word::StopReason => event.stop_reason = says_something(raw),
+            Word::StopReason => {
+                event.stop_reason = says_something(raw);
+                event.goes_on = !event.stop_reason;
+            }
             Word::Error => {
                 self.error |= says_something(raw);
                 event.other |= says_something(raw) && !is_empty;
@@ -336,7 +360,11 @@ impl Seen {
             Word::Id => event.id = mark(raw),
             Word::NativeInput => event.native(raw, |native| &mut native.input),
             Word::NativeOutput => event.native(raw, |native| &mut native.output),
-            Word::NativeStop => event.native_stop |= raw == b"true",
+            Word::NativeStop => {
+                event.native_stop |= raw == b"true";
+                self.ended |= raw == b"true";
+            }
+            Word::GeminiFinish => self.ended |= says_something(raw),
             Word::EndMark => self.tally.done |= raw == b"DONE",
         }
     }

@@ -3,6 +3,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
+mod cut;
 mod deep;
 mod kinds;
 mod listed;
@@ -179,7 +180,7 @@ fn names_why_a_usage_is_missing() {
             "text/event-stream",
             "",
             End::Complete,
-            Missing::NoUsage,
+            Missing::Truncated,
         ),
         ("cut", json, cut, End::UpstreamReset, Missing::Aborted),
         (
@@ -187,7 +188,7 @@ fn names_why_a_usage_is_missing() {
             json,
             cut,
             End::Complete,
-            Missing::ParseError,
+            Missing::Truncated,
         ),
         (
             "not JSON",

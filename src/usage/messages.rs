@@ -67,6 +67,11 @@ impl Messages {
         self.stopped = true;
     }
 
+    /// Whether the last one has its stop reason.
+    pub(crate) const fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
     /// What all of them took. `clean` says that the reply came to its end, `texts` how many texts it had.
     pub(crate) fn total(&self, clean: bool, texts: u64) -> Option<Settled> {
         self.counts.as_ref()?;

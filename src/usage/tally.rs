@@ -208,6 +208,17 @@ impl Tally {
         }
     }
 
+    /// Whether a choice, a message or the usage of a reply has come.
+    pub(crate) const fn has_begun(&self) -> bool {
+        !self.choices.is_empty() || self.messages.is_some() || self.whole.is_some()
+    }
+
+    /// Whether each choice has its finish, or the last message its stop reason.
+    pub(crate) fn has_ended(&self) -> bool {
+        let stopped = self.messages.as_ref().is_some_and(|it| it.is_stopped());
+        stopped || self.all_finished()
+    }
+
     /// A reply of the Responses API has begun.
     pub(crate) fn begin(&mut self) {
         self.begun = self.whole.is_some();

@@ -207,6 +207,7 @@ impl Truth {
         let missing = metered.missing.map(|missing| match missing {
             Missing::NoUsage => "no_usage",
             Missing::Aborted => "aborted",
+            Missing::Truncated => "truncated",
             Missing::Encoded => "encoded",
             Missing::ParseError => "parse_error",
             Missing::TooLarge => "too_large",
