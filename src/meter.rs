@@ -41,6 +41,13 @@ pub enum Work {
     Other,
 }
 
+impl Work {
+    /// Whether a successful reply has to say how many tokens it took.
+    pub(crate) const fn must_be_counted(self) -> bool {
+        matches!(self, Self::Generate | Self::Embed)
+    }
+}
+
 /// How the reply ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -72,7 +79,7 @@ named! {
 }
 
 named! {
-    /// Why a successful generating request has no final numbers.
+    /// Why a successful request of which tokens are counted has no final numbers.
     pub enum Missing {
         /// The reply was whole, and did not say.
         NoUsage = "no_usage",
@@ -103,7 +110,8 @@ pub struct Metered {
     pub usage: Usage,
     /// What `usage` is worth.
     pub source: Worth,
-    /// Set only for [`Work::Generate`] answered with 2xx whose source is `Partial`, `Estimated` or `None`.
+    /// Set only for [`Work::Generate`] and [`Work::Embed`] answered with 2xx whose source is `Partial`, `Estimated` or
+    /// `None`.
     pub missing: Option<Missing>,
     /// Output tokens by what was seen, unless the source is [`Worth::Reported`]. If the server listed token ids or
     /// log probabilities, their number; else the larger of the number of non-empty deltas (servers merge tokens, so
@@ -348,11 +356,11 @@ impl Meter {
             None if generates && content => Worth::Estimated,
             None => Worth::None,
         };
-        if !generates || matches!(metered.source, Worth::Reported | Worth::NotApplicable) {
+        if matches!(metered.source, Worth::Reported | Worth::NotApplicable) {
             return metered;
         }
-        metered.estimate = estimate;
-        if self.success {
+        metered.estimate = estimate.filter(|_| generates);
+        if self.success && self.work.must_be_counted() {
             metered.missing = Some(match self.body {
                 Body::Encoded => Missing::Encoded,
                 _ if seen.background => Missing::Background,

@@ -106,10 +106,12 @@ impl Record {
         let metered = match meter {
             Some(meter) => meter.finish(end),
             // Without a reply, the server may have worked, but the tokens are not known.
-            None if work == Some(Work::Generate) && outcome != Outcome::Denied => Metered {
-                missing: (outcome == Outcome::ClientAborted).then_some(Missing::Aborted),
-                ..unmetered(Worth::None)
-            },
+            None if work.is_some_and(Work::must_be_counted) && outcome != Outcome::Denied => {
+                Metered {
+                    missing: (outcome == Outcome::ClientAborted).then_some(Missing::Aborted),
+                    ..unmetered(Worth::None)
+                }
+            }
             None => unmetered(Worth::NotApplicable),
         };
         let is_error = metered.error_event && metered.source == Worth::NotApplicable;
