@@ -1,7 +1,7 @@
 //! What one event of a stream has said, or the one document of a reply that is not streamed.
 
 use super::members::Whose;
-use crate::usage::{Beside, Counts, Number, Settled, numeral};
+use crate::usage::{Beside, Counts, Number, Settled, numeral, sum};
 
 /// What one event, or the one document of an unstreamed reply, has said.
 #[derive(Debug, Default)]
@@ -60,7 +60,8 @@ pub(super) enum Kind {
     ResponseEnd,
     /// An end all the same, with an error in place of the rest.
     ResponseFailed,
-    MediaPart,
+    /// The first event, or one of many, of a reply that ends with another one.
+    Begun,
     MediaEnd,
 }
 
@@ -76,7 +77,8 @@ impl Kind {
             b"\"response.failed\"" => Self::ResponseFailed,
             b"\"image_generation.partial_image\""
             | b"\"image_edit.partial_image\""
-            | b"\"speech.audio.delta\"" => Self::MediaPart,
+            | b"\"speech.audio.delta\""
+            | b"\"message-start\"" => Self::Begun,
             b"\"image_generation.completed\""
             | b"\"image_edit.completed\""
             | b"\"transcript.text.done\""
@@ -115,7 +117,9 @@ impl Event {
             | Whose::Message
             | Whose::Gemini
             | Whose::MetaTokens
-            | Whose::MetaBilled => counted.placed = Some((whose, counts)),
+            | Whose::MetaBilled
+            | Whose::Delta
+            | Whose::Invocation => counted.placed = Some((whose, counts)),
         }
     }
 
@@ -129,6 +133,17 @@ impl Event {
         match number {
             Number::Count(count) => *side(native) = Some(count),
             Number::Impossible | Number::None => native.impossible = true,
+        }
+    }
+
+    /// The same of one of several parts, which are added up.
+    pub(super) fn part(&mut self, raw: &[u8], side: fn(&mut Counts) -> &mut Option<u64>) {
+        let native = self.counted.as_mut().and_then(|it| it.native.as_mut());
+        let before = native.and_then(|native| side(native).take());
+        self.native(raw, side);
+        if let Some(native) = self.counted.as_mut().and_then(|it| it.native.as_mut()) {
+            let side = side(native);
+            *side = sum([before, *side]);
         }
     }
 

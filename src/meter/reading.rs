@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::members::{MEMBERS, Member, OBJECTS, TEXTS};
+use super::members::{MEMBERS, Member, OBJECTS, TEXTS, paths};
 use super::repeat::Template;
 use super::seen::Seen;
 use crate::json::{Grammar, Paths, Progress, Scanner};
 
 thread_local! {
-    static PATHS: Rc<Paths> = Rc::new(Paths::new(&MEMBERS.wanted));
+    static PATHS: Rc<Paths> = Rc::new(paths());
 }
 
 /// A part of a push, from its first byte to just past its last.

@@ -70,11 +70,14 @@ impl Seen {
         };
         // llama.cpp reports one of its choices only, and is known by its timings.
         let one_of_several = counted.timings.is_some() && self.event.choices > 1;
+        // A stream of Gemini's that is one array counts while it generates.
+        let is_running = |whose| whose == Whose::Gemini && !whole && !self.ended;
+        let running = matches!(counted.placed, Some((whose, _)) if is_running(whose));
         let placed = counted.placed.take().map(|(_, counts)| counts);
         let counts = counted.usage.take().or(placed);
         if let Some(mut counts) = counts.or_else(|| counted.timings.take()) {
             counts.beside = counts.beside.or_else(|| counted.tools.take());
-            let finality = if one_of_several {
+            let finality = if one_of_several || running {
                 Finality::Never
             } else {
                 Finality::Now
@@ -184,7 +187,7 @@ impl Seen {
                 (self.begun, self.ended) = (true, false);
             }
             Kind::ResponseEnd | Kind::MediaEnd => self.ended = true,
-            Kind::ResponseFailed | Kind::MediaPart => self.begun = true,
+            Kind::ResponseFailed | Kind::Begun => self.begun = true,
             _ => {}
         }
         if let Some(counted) = &mut counted {
@@ -208,6 +211,16 @@ impl Seen {
                 self.whole(counts, finality, event.id);
             }
             Some((Whose::Gemini, counts)) => self.whole(counts, Finality::AtCleanEnd, 0),
+            Some((Whose::Delta | Whose::MetaTokens | Whose::MetaBilled, counts)) => {
+                self.whole(counts, Finality::Now, 0);
+            }
+            Some((Whose::Invocation, counts)) => {
+                self.ended = true;
+                // Anthropic's own counts say more.
+                if !self.tally.has_messages() {
+                    self.whole(counts, Finality::Now, 0);
+                }
+            }
             _ => {}
         }
         match (event.kind, &counted.usage) {
@@ -364,7 +377,9 @@ impl Seen {
                 event.native_stop |= raw == b"true";
                 self.ended |= raw == b"true";
             }
-            Word::GeminiFinish => self.ended |= says_something(raw),
+            Word::PartInput => event.part(raw, |native| &mut native.input),
+            Word::PartOutput => event.part(raw, |native| &mut native.output),
+            Word::Finish => self.ended |= says_something(raw),
             Word::EndMark => self.tally.done |= raw == b"DONE",
         }
     }

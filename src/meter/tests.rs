@@ -10,6 +10,7 @@ mod listed;
 mod media;
 mod metadata;
 mod recordings;
+mod vendors;
 
 fn meter(work: Work, content_type: &str) -> Meter {
     Meter::new(work, Some(content_type.as_bytes()), None, 200)

@@ -213,6 +213,11 @@ impl Tally {
         !self.choices.is_empty() || self.messages.is_some() || self.whole.is_some()
     }
 
+    /// Whether one of Anthropic's messages has begun.
+    pub(crate) const fn has_messages(&self) -> bool {
+        self.messages.is_some()
+    }
+
     /// Whether each choice has its finish, or the last message its stop reason.
     pub(crate) fn has_ended(&self) -> bool {
         let stopped = self.messages.as_ref().is_some_and(|it| it.is_stopped());
