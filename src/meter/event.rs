@@ -116,6 +116,7 @@ impl Event {
             Whose::Response
             | Whose::Message
             | Whose::Gemini
+            | Whose::GeminiElement
             | Whose::MetaTokens
             | Whose::MetaBilled
             | Whose::Delta

@@ -41,6 +41,8 @@ pub(super) enum Whose {
     Choice,
     Timings,
     Gemini,
+    /// The same in one of several elements, which count while they generate.
+    GeminiElement,
     MetaTokens,
     MetaBilled,
     /// Cohere, at the end of a stream.
@@ -131,7 +133,7 @@ const ROWS: [(Member, Wanted); 51] = [
     ),
     usage(Whose::Delta, &["delta", "usage"], PART_CAP),
     // Gemini's streams are one array unless `alt=sse` is asked for.
-    usage(Whose::Gemini, &["[]", "usageMetadata"], USAGE_CAP),
+    usage(Whose::GeminiElement, &["[]", "usageMetadata"], USAGE_CAP),
     usage(
         Whose::Invocation,
         &["amazon-bedrock-invocationMetrics"],

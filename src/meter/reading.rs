@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::members::{MEMBERS, Member, OBJECTS, TEXTS, paths};
 use super::repeat::Template;
-use super::seen::Seen;
+use super::seen::{Seen, Signals};
 use crate::json::{Grammar, Paths, Progress, Scanner};
 
 thread_local! {
@@ -167,6 +167,18 @@ impl Reading {
         if whole && !self.skip {
             self.seen.add_event();
         }
+        self.seen.drop_event();
+        self.scanner.reset();
+        self.begun = false;
+        self.closed = false;
+        self.skip = false;
+    }
+
+    /// The current document of several is not to be believed; `before` is the text that was seen before it.
+    pub(super) fn drop_event(&mut self, before: Signals) {
+        self.repeats = false;
+        self.faulted = true;
+        self.seen.take_back(before);
         self.seen.drop_event();
         self.scanner.reset();
         self.begun = false;

@@ -6,15 +6,15 @@ use crate::json::Found;
 use crate::usage::{Beside, Counts, Finality, Place, Tally, hosted_tools, number, read};
 
 /// Signs of generated tokens.
-#[derive(Debug, Default)]
-struct Signals {
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Signals {
     deltas: u64,
     text: u64,
     /// For each list that has one value for each token, how many it had.
     tokens: Tokens,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Tokens {
     ids: u64,
     content: u64,
@@ -50,6 +50,8 @@ pub(super) struct Seen {
     begun: bool,
     /// The last one that has begun has ended.
     ended: bool,
+    /// There was text that is not believed.
+    was_seen: bool,
 }
 
 impl Seen {
@@ -70,14 +72,13 @@ impl Seen {
         };
         // llama.cpp reports one of its choices only, and is known by its timings.
         let one_of_several = counted.timings.is_some() && self.event.choices > 1;
-        // A stream of Gemini's that is one array counts while it generates.
-        let is_running = |whose| whose == Whose::Gemini && !whole && !self.ended;
-        let running = matches!(counted.placed, Some((whose, _)) if is_running(whose));
+        let placed = counted.placed.as_ref().map(|(whose, _)| *whose);
+        let is_running = placed == Some(Whose::GeminiElement) && !whole;
         let placed = counted.placed.take().map(|(_, counts)| counts);
         let counts = counted.usage.take().or(placed);
         if let Some(mut counts) = counts.or_else(|| counted.timings.take()) {
             counts.beside = counts.beside.or_else(|| counted.tools.take());
-            let finality = if one_of_several || running {
+            let finality = if one_of_several || is_running {
                 Finality::Never
             } else {
                 Finality::Now
@@ -97,6 +98,22 @@ impl Seen {
     /// How many texts there were.
     pub(super) const fn texts(&self) -> u64 {
         self.signals.deltas
+    }
+
+    /// What text has been seen.
+    pub(super) const fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    /// Takes back what has been seen since.
+    pub(super) fn take_back(&mut self, before: Signals) {
+        self.was_seen |= self.content_seen();
+        self.signals = before;
+    }
+
+    /// Whether any text has been seen, believed or not.
+    pub(super) fn has_spoken(&self) -> bool {
+        self.was_seen || self.content_seen()
     }
 
     /// Whether any text has been seen.
@@ -259,6 +276,7 @@ impl Seen {
             choices: event.choices,
             index: event.last_index,
             idle: !event.finished && !event.text,
+            ended: self.ended,
             timed,
             texts: self.signals.deltas,
         };

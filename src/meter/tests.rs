@@ -5,6 +5,7 @@ use super::*;
 
 mod cut;
 mod deep;
+mod frames;
 mod kinds;
 mod listed;
 mod media;

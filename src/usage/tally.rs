@@ -27,6 +27,8 @@ pub(crate) struct Place {
     pub(crate) index: u64,
     /// The event brought no text and no finish.
     pub(crate) idle: bool,
+    /// The reply has said that it is over.
+    pub(crate) ended: bool,
     /// It is from a server that counts each choice on its own (llama.cpp).
     pub(crate) timed: bool,
     /// How many texts the reply had so far.
@@ -58,7 +60,7 @@ struct Totals {
     restarted: bool,
     /// The count of the output fell.
     fell: bool,
-    /// All choices seen had finished when the last one came.
+    /// The reply was over, or all choices seen had finished, when the last one came.
     settled: bool,
 }
 
@@ -157,7 +159,7 @@ impl Tally {
             if self.hear(settled, place.texts) {
                 let totals = self.totals.get_or_insert_default();
                 totals.add(&settled.usage, place.timed, texts_between);
-                totals.settled = all_finished;
+                totals.settled = all_finished || place.ended;
             }
         } else if place.choices == 1 {
             if let Some(output) = settled.usage.output {
