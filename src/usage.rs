@@ -114,7 +114,7 @@ enum Field {
     ExtraCacheRead,
     ExtraCacheCreation,
     Reasoning,
-    /// Gemini: reasoning that its count of the output leaves out.
+    /// Gemini: reasoning that its count of the output leaves out (Google's page on `UsageMetadata`, as the next two).
     Thoughts,
     /// Gemini: the output without its reasoning.
     Candidates,

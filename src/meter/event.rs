@@ -28,7 +28,7 @@ pub(super) struct Event {
 
 #[derive(Debug, Default)]
 pub(super) struct Counted {
-    /// `usage`, or else Groq's.
+    /// `usage`, or else Groq's (the type `XGroq` of its client).
     pub(super) usage: Option<Counts>,
     /// There is the usage that is there for the asking.
     pub(super) asked_for: bool,
@@ -111,7 +111,7 @@ impl Event {
             }
             Whose::Timings => counted.timings = Some(counts),
             Whose::Choice => counted.choice = Some(counts.settle(embeds)),
-            // What the model read is before what is billed of it.
+            // What the model read is before what is billed of it (Cohere's API reference).
             Whose::MetaBilled if counted.placed.is_some() => {}
             Whose::Response
             | Whose::Message

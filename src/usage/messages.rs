@@ -39,7 +39,7 @@ impl Messages {
         self.texts = texts;
     }
 
-    /// Each is cumulative. Its input side takes the place of the start's if it counts anything: servers differ in what
+    /// Each is cumulative (Anthropic's page on streaming messages). Its input side takes the place of the start's if it counts anything: servers differ in what
     /// they send where, and one (vLLM) changes the meaning of `input_tokens` in between.
     pub(crate) fn delta(&mut self, delta: Counts, texts: u64) {
         self.has_delta |= delta.output.is_some();
