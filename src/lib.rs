@@ -24,6 +24,7 @@ pub mod config;
 mod date;
 pub mod denial;
 mod entries;
+pub mod eventstream;
 pub mod exchange;
 #[cfg(test)]
 mod fixtures;

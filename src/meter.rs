@@ -7,6 +7,8 @@
 //! reverse are recognised by their first byte.
 
 mod event;
+mod format;
+mod frames;
 pub(crate) mod members;
 mod reading;
 mod repeat;
@@ -14,9 +16,10 @@ mod seen;
 
 use memchr::memchr;
 
+use self::format::{Body, Format};
+use self::frames::Frames;
 use self::reading::Reading;
 pub use self::reading::Span;
-use crate::headers::trimmed;
 use crate::rows::named;
 use crate::sse::{Decoder, Piece};
 use crate::usage::{Contradiction, Usage, sum};
@@ -39,6 +42,13 @@ pub enum Work {
     Media,
     /// Costs no tokens of its own: lists, counting, replays.
     Other,
+}
+
+impl Work {
+    /// Whether a successful reply has to say how many tokens it took.
+    pub(crate) const fn must_be_counted(self) -> bool {
+        matches!(self, Self::Generate | Self::Embed)
+    }
 }
 
 /// How the reply ended.
@@ -72,12 +82,15 @@ named! {
 }
 
 named! {
-    /// Why a successful generating request has no final numbers.
+    /// Why a successful request of which tokens are counted has no final numbers.
     pub enum Missing {
         /// The reply was whole, and did not say.
         NoUsage = "no_usage",
-        /// The reply was cut before it said.
+        /// The client, the server or the way to it cut the reply before it said.
         Aborted = "aborted",
+        /// The reply ended as HTTP has it, and its end is missing: a stream without `[DONE]`, finish or stop event, or
+        /// with an error in its place; a document that is not closed.
+        Truncated = "truncated",
         /// The body is encoded.
         Encoded = "encoded",
         /// The body, or an event of it, is broken JSON.
@@ -100,7 +113,8 @@ pub struct Metered {
     pub usage: Usage,
     /// What `usage` is worth.
     pub source: Worth,
-    /// Set only for [`Work::Generate`] answered with 2xx whose source is `Partial`, `Estimated` or `None`.
+    /// Set only for [`Work::Generate`] and [`Work::Embed`] answered with 2xx whose source is `Partial`, `Estimated` or
+    /// `None`.
     pub missing: Option<Missing>,
     /// Output tokens by what was seen, unless the source is [`Worth::Reported`]. If the server listed token ids or
     /// log probabilities, their number; else the larger of the number of non-empty deltas (servers merge tokens, so
@@ -111,6 +125,8 @@ pub struct Metered {
     pub contradiction: Option<Contradiction>,
     /// The stream or the document carried an error.
     pub error_event: bool,
+    /// The reply ended properly as far as HTTP can tell, and its own end never came ([`Missing::Truncated`]).
+    pub truncated: bool,
 }
 
 impl Metered {
@@ -121,33 +137,6 @@ impl Metered {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    Json,
-    EventStream,
-    /// One JSON document on each line.
-    Lines,
-}
-
-/// What a body of an unknown name is unless it looks like a format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unreadable {
-    Encoded,
-    Opaque,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Body {
-    /// Nothing but white space so far.
-    Announced(Format),
-    /// The same; what it is called is not known, and its first byte has to look like one of the formats.
-    Unknown(Unreadable),
-    Is(Format),
-    Encoded,
-    /// Of a kind that carries no usage.
-    Opaque,
-}
-
 /// Reads one reply.
 #[derive(Debug)]
 pub struct Meter {
@@ -155,6 +144,8 @@ pub struct Meter {
     success: bool,
     body: Body,
     decoder: Decoder,
+    /// Few replies have any.
+    frames: Option<Box<Frames>>,
     reading: Reading,
 }
 
@@ -167,23 +158,12 @@ impl Meter {
         content_encoding: Option<&[u8]>,
         status: u16,
     ) -> Self {
-        let encoding = content_encoding
-            .unwrap_or_default()
-            .split(|&byte| byte == b',')
-            .map(trimmed)
-            .find(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"));
-        let is_coding = |name: &[u8]| CODINGS.iter().any(|it| it.eq_ignore_ascii_case(name));
-        let body = match encoding {
-            _ if work == Work::Other => Body::Opaque,
-            Some(name) if is_coding(name) => Body::Encoded,
-            Some(_) => Body::Unknown(Unreadable::Encoded),
-            None => announced(work, content_type),
-        };
         let mut meter = Self {
             work,
             success: (200..300).contains(&status),
-            body,
+            body: Body::announced(work, content_type, content_encoding),
             decoder: Decoder::default(),
+            frames: None,
             reading: Reading::default(),
         };
         meter.reading.seen.tally.embeds = work == Work::Embed;
@@ -230,15 +210,7 @@ impl Meter {
             let Some(&first) = bytes.first() else {
                 return;
             };
-            self.body = match (self.body, first) {
-                // The first letters of `data`, `event`, `id` and `retry`, and of a comment: no JSON starts so.
-                (_, b'd' | b'e' | b'i' | b'r' | b':') => Body::Is(Format::EventStream),
-                (Body::Announced(Format::Lines), _) => Body::Is(Format::Lines),
-                (_, b'{' | b'[') => Body::Is(Format::Json),
-                (Body::Announced(format), _) => Body::Is(format),
-                (Body::Unknown(Unreadable::Encoded), _) => Body::Encoded,
-                _ => Body::Opaque,
-            };
+            self.body = self.body.with_first(first);
         }
         let reading = &mut self.reading;
         let offset = |part: &[u8]| part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
@@ -259,6 +231,11 @@ impl Meter {
                 }
                 reading.data(bytes, 0);
             }
+            Body::Is(Format::Frames) => {
+                reading.begin_push();
+                let frames = self.frames.get_or_insert_default();
+                frames.push(bytes, reading);
+            }
             Body::Announced(_) | Body::Unknown(_) | Body::Encoded | Body::Opaque => {}
         }
     }
@@ -273,24 +250,45 @@ impl Meter {
     /// Whether the first token of a stream has passed. A reply that is not streamed has no such moment: its text comes
     /// when all of it is generated.
     pub fn first_token_seen(&self) -> bool {
-        let streamed = matches!(self.body, Body::Is(Format::EventStream | Format::Lines));
-        streamed && self.reading.seen.content_seen()
+        let streams = matches!(self.body, Body::Is(format) if format != Format::Json);
+        streams && self.reading.seen.has_spoken()
     }
 
     /// The reply is over.
     pub fn finish(mut self, ended: End) -> Metered {
         let reading = &mut self.reading;
+        let breaks_off = reading.is_open();
         match self.body {
             Body::Is(Format::Json) => reading.end_document(),
             Body::Is(Format::EventStream) => {
                 self.decoder.finish(|piece| read(reading, piece, |_| 0));
             }
             Body::Is(Format::Lines) => reading.end_event(),
-            Body::Announced(_) | Body::Unknown(_) | Body::Encoded | Body::Opaque => {}
+            // A message without its end may be anything.
+            Body::Is(Format::Frames)
+            | Body::Announced(_)
+            | Body::Unknown(_)
+            | Body::Encoded
+            | Body::Opaque => {}
         }
+        let truncated = self.success
+            && ended == End::Complete
+            && match self.body {
+                Body::Announced(Format::EventStream | Format::Lines | Format::Frames) => true,
+                Body::Is(Format::Frames) => self.frames.as_ref().is_some_and(|frames| {
+                    frames.is_within() || (!frames.is_lost() && !reading.seen.has_ended())
+                }),
+                Body::Is(Format::EventStream | Format::Lines) => {
+                    breaks_off || reading.is_stream_cut()
+                }
+                Body::Is(Format::Json) => breaks_off,
+                Body::Announced(Format::Json) | Body::Unknown(_) | Body::Encoded | Body::Opaque => {
+                    false
+                }
+            };
         let seen = &reading.seen;
         let error_event = seen.error;
-        let clean = ended == End::Complete && !error_event;
+        let clean = ended == End::Complete && !error_event && !truncated;
         let content = seen.content_seen();
         let (total, last, contradiction) = seen.tally.total(clean, seen.texts());
         let estimate = content.then(|| seen.estimate());
@@ -301,6 +299,7 @@ impl Meter {
             estimate: None,
             contradiction: contradiction.filter(|_| self.work != Work::Other),
             error_event,
+            truncated,
         };
         let generates = self.work == Work::Generate;
         let embeds = self.work == Work::Embed;
@@ -329,11 +328,11 @@ impl Meter {
             None if generates && content => Worth::Estimated,
             None => Worth::None,
         };
-        if !generates || matches!(metered.source, Worth::Reported | Worth::NotApplicable) {
+        if matches!(metered.source, Worth::Reported | Worth::NotApplicable) {
             return metered;
         }
-        metered.estimate = estimate;
-        if self.success {
+        metered.estimate = estimate.filter(|_| generates);
+        if self.success && self.work.must_be_counted() {
             metered.missing = Some(match self.body {
                 Body::Encoded => Missing::Encoded,
                 _ if seen.background => Missing::Background,
@@ -341,6 +340,7 @@ impl Meter {
                 Body::Is(Format::Json) if reading.is_broken() => Missing::ParseError,
                 _ if contradiction.is_some() && !last => Missing::Contradiction,
                 _ if ended != End::Complete => Missing::Aborted,
+                _ if truncated => Missing::Truncated,
                 _ if reading.faulted => Missing::ParseError,
                 _ => Missing::NoUsage,
             });
@@ -375,36 +375,6 @@ fn read(reading: &mut Reading, piece: Piece<'_>, offset: impl Fn(&[u8]) -> usize
             reading.seen.error |= event_type == b"error";
             reading.end_event();
         }
-    }
-}
-
-/// The content codings that change a body (the registry of RFC 9110). Servers also send `none`, `utf-8` and the like.
-const CODINGS: [&[u8]; 9] = [
-    b"gzip",
-    b"x-gzip",
-    b"deflate",
-    b"compress",
-    b"x-compress",
-    b"br",
-    b"zstd",
-    b"dcb",
-    b"dcz",
-];
-
-fn announced(work: Work, content_type: Option<&[u8]>) -> Body {
-    let media_type = content_type
-        .and_then(|value| value.split(|&byte| byte == b';').next())
-        .map(|value| trimmed(value).to_ascii_lowercase())
-        .unwrap_or_default();
-    match media_type.as_slice() {
-        b"text/event-stream" => Body::Announced(Format::EventStream),
-        b"application/x-ndjson" | b"application/jsonl" => Body::Announced(Format::Lines),
-        b"" | b"application/json" => Body::Announced(Format::Json),
-        other if other.starts_with(b"text/") || other.ends_with(b"+json") => {
-            Body::Announced(Format::Json)
-        }
-        _ if work == Work::Generate => Body::Unknown(Unreadable::Opaque),
-        _ => Body::Opaque,
     }
 }
 

@@ -110,17 +110,19 @@ impl Record {
         let metered = match meter {
             Some(meter) => meter.finish(end),
             // Without a reply, the server may have worked, but the tokens are not known.
-            None if work == Some(Work::Generate) && outcome != Outcome::Denied => Metered {
-                missing: (outcome == Outcome::ClientAborted).then_some(Missing::Aborted),
-                ..unmetered(Worth::None)
-            },
+            None if work.is_some_and(Work::must_be_counted) && outcome != Outcome::Denied => {
+                Metered {
+                    missing: (outcome == Outcome::ClientAborted).then_some(Missing::Aborted),
+                    ..unmetered(Worth::None)
+                }
+            }
             None => unmetered(Worth::NotApplicable),
         };
         let is_error = metered.error_event && metered.source == Worth::NotApplicable;
-        let outcome = if outcome == Outcome::Ok && is_error {
-            Outcome::UpstreamError
-        } else {
-            outcome
+        let outcome = match outcome {
+            Outcome::Ok if is_error => Outcome::UpstreamError,
+            Outcome::Ok if metered.truncated => Outcome::Truncated,
+            other => other,
         };
         Self {
             facts,
@@ -158,6 +160,7 @@ impl Record {
                 },
                 contradiction: metered.contradiction,
                 error_event: metered.error_event,
+                truncated: metered.truncated,
                 ..unmetered(Worth::Reported)
             };
             self.by_gateway = true;
@@ -399,6 +402,7 @@ const fn unmetered(source: Worth) -> Metered {
         estimate: None,
         contradiction: None,
         error_event: false,
+        truncated: false,
     }
 }
 

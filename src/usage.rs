@@ -103,14 +103,18 @@ enum Field {
     /// Whose presence tells that the shape is not Anthropic's.
     InputDetails,
     Output,
+    /// Cohere: what is billed, where it does not say what was read and written.
+    BilledInput,
+    BilledOutput,
     Total,
     CacheRead,
     CacheCreation,
-    /// The same by Anthropic's names, whose `input_tokens` leaves them out.
+    /// The same by the names of Anthropic, whose `input_tokens` leaves them out, and of Bedrock, whose `inputTokens` does
+    /// (AWS's page on prompt caching: the input is the sum of the three).
     ExtraCacheRead,
     ExtraCacheCreation,
     Reasoning,
-    /// Gemini: reasoning that its count of the output leaves out.
+    /// Gemini: reasoning that its count of the output leaves out (Google's page on `UsageMetadata`, as the next two).
     Thoughts,
     /// Gemini: the output without its reasoning.
     Candidates,
@@ -129,23 +133,34 @@ const fn row(field: Field, path: &'static [&'static str]) -> (Field, Wanted) {
 }
 
 /// Of the rows of one field the first that is not zero counts, else the first. No other order means anything.
-static FIELDS: Table<Field, 28> = Table::new(&[
+static FIELDS: Table<Field, 41> = Table::new(&[
     row(Field::Prompt, &["prompt_tokens"]),
     row(Field::Prompt, &["promptTokenCount"]), // Gemini
     row(Field::Input, &["input_tokens"]),
+    row(Field::Input, &["inputTokens"]), // Bedrock's Converse; `outputTokens` and `totalTokens` too
+    row(Field::Input, &["inputTokenCount"]), // Bedrock's metrics of an invocation; `outputTokenCount` too
+    row(Field::Input, &["tokens", "input_tokens"]), // Cohere's second API; `output_tokens` too
+    row(Field::BilledInput, &["billed_units", "input_tokens"]),
     row(Field::InputDetails, &["input_tokens_details"]),
     row(Field::Output, &["completion_tokens"]),
     row(Field::Output, &["output_tokens"]),
+    row(Field::Output, &["outputTokens"]),
+    row(Field::Output, &["outputTokenCount"]),
+    row(Field::Output, &["tokens", "output_tokens"]),
+    row(Field::BilledOutput, &["billed_units", "output_tokens"]),
     row(Field::Total, &["total_tokens"]),
     row(Field::Total, &["totalTokenCount"]),
+    row(Field::Total, &["totalTokens"]),
     row(
         Field::CacheRead,
         &["prompt_tokens_details", "cached_tokens"],
     ),
     row(Field::CacheRead, &["input_tokens_details", "cached_tokens"]),
     row(Field::ExtraCacheRead, &["cache_read_input_tokens"]), // Anthropic
-    row(Field::CacheRead, &["prompt_cache_hit_tokens"]),      // DeepSeek
-    row(Field::CacheRead, &["cached_tokens"]),                // Moonshot
+    row(Field::ExtraCacheRead, &["cacheReadInputTokens"]),    // Bedrock, and the next one
+    row(Field::ExtraCacheRead, &["cacheReadInputTokenCount"]),
+    row(Field::CacheRead, &["prompt_cache_hit_tokens"]), // DeepSeek
+    row(Field::CacheRead, &["cached_tokens"]),           // Moonshot
     row(Field::CacheRead, &["cachedContentTokenCount"]),
     // vLLM
     row(
@@ -162,6 +177,8 @@ static FIELDS: Table<Field, 28> = Table::new(&[
         &["input_tokens_details", "cache_write_tokens"],
     ),
     row(Field::ExtraCacheCreation, &["cache_creation_input_tokens"]), // Anthropic
+    row(Field::ExtraCacheCreation, &["cacheWriteInputTokens"]),       // Bedrock, and the next one
+    row(Field::ExtraCacheCreation, &["cacheWriteInputTokenCount"]),
     row(
         Field::Reasoning,
         &["completion_tokens_details", "reasoning_tokens"],
@@ -201,6 +218,7 @@ fn read_fields<const ROWS: usize>(
     let (mut thoughts, mut candidates) = (None, None);
     let (mut prompt_n, mut cache_n, mut predicted_n) = (None, None, None);
     let (mut extra_read, mut extra_creation) = (None, None);
+    let (mut billed_input, mut billed_output) = (None, None);
     let (mut has_details, mut has_iterations) = (false, false);
     for (index, field) in fields.tags().iter().enumerate() {
         let Some(found) = scanner.found(index).filter(|found| found.exact > 0) else {
@@ -218,6 +236,8 @@ fn read_fields<const ROWS: usize>(
                 continue;
             }
             Field::Output => &mut counts.output,
+            Field::BilledInput => &mut billed_input,
+            Field::BilledOutput => &mut billed_output,
             Field::Total => &mut counts.total,
             Field::CacheRead => &mut counts.cache_read,
             Field::CacheCreation => &mut counts.cache_creation,
@@ -239,7 +259,9 @@ fn read_fields<const ROWS: usize>(
         }
     }
     let prompt = prompt.or_else(|| sum([prompt_n, cache_n]));
+    let input = input.or(billed_input);
     counts.input = prompt.filter(|&count| count > 0).or(input).or(prompt);
+    counts.output = counts.output.or(billed_output);
     if counts.output.is_none() {
         counts.reasoning_is_extra = thoughts.is_some() && candidates.is_some();
         counts.output = candidates.or(thoughts).or(predicted_n);
@@ -271,6 +293,8 @@ impl Field {
             Self::Prompt
             | Self::Input
             | Self::Output
+            | Self::BilledInput
+            | Self::BilledOutput
             | Self::Total
             | Self::ExtraCacheRead
             | Self::ExtraCacheCreation

@@ -285,7 +285,7 @@ fn the_user_of_a_token_is_recorded_and_no_key() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_stream_that_is_only_an_error_is_not_ok() {
+fn a_stream_that_is_not_whole_is_not_ok() {
     const ERROR: &str = "data: {\"error\":{\"message\":\"out of memory\",\"code\":500}}\n\n";
     for (name, chunks, expected) in [
         (
@@ -293,7 +293,13 @@ fn a_stream_that_is_only_an_error_is_not_ok() {
             &[ERROR, DONE][..],
             "outcome=upstream_error",
         ),
-        ("an error after text", &[TEXT, ERROR, DONE], "outcome=ok"),
+        (
+            "an error after text",
+            &[TEXT, ERROR, DONE],
+            "outcome=truncated",
+        ),
+        ("text without an end", &[TEXT], "outcome=truncated"),
+        ("no event", &[": ping\n\n"], "outcome=truncated"),
         ("text alone", &[TEXT, DONE], "outcome=ok"),
     ] {
         let host = Offline::new(&chat(ACME_KEY), HOUR, &no_token);

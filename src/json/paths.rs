@@ -63,23 +63,7 @@ impl Paths {
             watch: None,
         };
         for (index, want) in wanted.iter().enumerate() {
-            debug_assert!(
-                want.path.len() <= MAX_PATH,
-                "path too long: {:?}",
-                want.path
-            );
-            if want.path.len() > MAX_PATH {
-                continue;
-            }
-            let mut place = ROOT;
-            paths.mark(place, index);
-            for segment in want.path {
-                place = paths.child_or_new(place, segment);
-                paths.mark(place, index);
-            }
-            if let Some(node) = paths.nodes.get_mut(usize::from(place)) {
-                node.ends |= bit(index);
-            }
+            paths.add(index, want.path);
         }
         paths.nodes.shrink_to_fit();
         paths
@@ -108,6 +92,21 @@ impl Paths {
         self.nodes.push(node);
         self.wanted.to_mut().push(Wanted { path: &[], cap });
         self.watch = Some((place, names));
+        self
+    }
+
+    /// Also finds the wanted member of the path `known` at each of these places, as one member: whoever only wants to know of
+    /// each value needs no more. Two of them must not be kept at once, so the member must have no cap.
+    #[must_use]
+    pub fn also(mut self, known: &[&str], places: &[&[&'static str]]) -> Self {
+        let index = self.wanted.iter().position(|want| want.path == known);
+        debug_assert!(index.is_some(), "no such member: {known:?}");
+        for path in places {
+            if let Some(index) = index {
+                self.add(index, path);
+            }
+        }
+        self.nodes.shrink_to_fit();
         self
     }
 
@@ -150,6 +149,22 @@ impl Paths {
             .filter_map(|&child| self.node(child))
             .filter(|node| pass(node.name))
             .fold(0, |within, node| within | node.within)
+    }
+
+    fn add(&mut self, index: usize, path: &[&'static str]) {
+        debug_assert!(path.len() <= MAX_PATH, "path too long: {path:?}");
+        if path.len() > MAX_PATH {
+            return;
+        }
+        let mut place = ROOT;
+        self.mark(place, index);
+        for segment in path {
+            place = self.child_or_new(place, segment);
+            self.mark(place, index);
+        }
+        if let Some(node) = self.nodes.get_mut(usize::from(place)) {
+            node.ends |= bit(index);
+        }
     }
 
     fn mark(&mut self, place: Place, index: usize) {

@@ -1,7 +1,7 @@
 //! What one event of a stream has said, or the one document of a reply that is not streamed.
 
 use super::members::Whose;
-use crate::usage::{Beside, Counts, Number, Settled, numeral};
+use crate::usage::{Beside, Counts, Number, Settled, numeral, sum};
 
 /// What one event, or the one document of an unstreamed reply, has said.
 #[derive(Debug, Default)]
@@ -12,6 +12,8 @@ pub(super) struct Event {
     pub(super) native_stop: bool,
     pub(super) kind: Kind,
     pub(super) stop_reason: bool,
+    /// It says that there is no stop reason yet.
+    pub(super) goes_on: bool,
     pub(super) pending: bool,
     pub(super) choices: usize,
     pub(super) choice: Choice,
@@ -26,7 +28,7 @@ pub(super) struct Event {
 
 #[derive(Debug, Default)]
 pub(super) struct Counted {
-    /// `usage`, or else Groq's.
+    /// `usage`, or else Groq's (the type `XGroq` of its client).
     pub(super) usage: Option<Counts>,
     /// There is the usage that is there for the asking.
     pub(super) asked_for: bool,
@@ -56,6 +58,10 @@ pub(super) enum Kind {
     MessageStop,
     ResponseStart,
     ResponseEnd,
+    /// An end all the same, with an error in place of the rest.
+    ResponseFailed,
+    /// The first event, or one of many, of a reply that ends with another one.
+    Begun,
     MediaEnd,
 }
 
@@ -67,9 +73,12 @@ impl Kind {
             b"\"message_delta\"" => Self::MessageDelta,
             b"\"message_stop\"" => Self::MessageStop,
             b"\"response.created\"" => Self::ResponseStart,
-            b"\"response.completed\"" | b"\"response.incomplete\"" | b"\"response.failed\"" => {
-                Self::ResponseEnd
-            }
+            b"\"response.completed\"" | b"\"response.incomplete\"" => Self::ResponseEnd,
+            b"\"response.failed\"" => Self::ResponseFailed,
+            b"\"image_generation.partial_image\""
+            | b"\"image_edit.partial_image\""
+            | b"\"speech.audio.delta\""
+            | b"\"message-start\"" => Self::Begun,
             b"\"image_generation.completed\""
             | b"\"image_edit.completed\""
             | b"\"transcript.text.done\""
@@ -102,13 +111,16 @@ impl Event {
             }
             Whose::Timings => counted.timings = Some(counts),
             Whose::Choice => counted.choice = Some(counts.settle(embeds)),
-            // What the model read is before what is billed of it.
+            // What the model read is before what is billed of it (Cohere's API reference).
             Whose::MetaBilled if counted.placed.is_some() => {}
             Whose::Response
             | Whose::Message
             | Whose::Gemini
+            | Whose::GeminiElement
             | Whose::MetaTokens
-            | Whose::MetaBilled => counted.placed = Some((whose, counts)),
+            | Whose::MetaBilled
+            | Whose::Delta
+            | Whose::Invocation => counted.placed = Some((whose, counts)),
         }
     }
 
@@ -122,6 +134,17 @@ impl Event {
         match number {
             Number::Count(count) => *side(native) = Some(count),
             Number::Impossible | Number::None => native.impossible = true,
+        }
+    }
+
+    /// The same of one of several parts, which are added up.
+    pub(super) fn part(&mut self, raw: &[u8], side: fn(&mut Counts) -> &mut Option<u64>) {
+        let native = self.counted.as_mut().and_then(|it| it.native.as_mut());
+        let before = native.and_then(|native| side(native).take());
+        self.native(raw, side);
+        if let Some(native) = self.counted.as_mut().and_then(|it| it.native.as_mut()) {
+            let side = side(native);
+            *side = sum([before, *side]);
         }
     }
 

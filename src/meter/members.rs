@@ -1,6 +1,6 @@
 //! Where a reply says what the meter wants to know.
 
-use crate::json::{Table, Wanted};
+use crate::json::{Paths, Table, Wanted};
 
 /// A usage object of the reply as a whole; the details of some servers hold a number per turn.
 pub(crate) const USAGE_CAP: usize = 2048;
@@ -41,8 +41,14 @@ pub(super) enum Whose {
     Choice,
     Timings,
     Gemini,
+    /// The same in one of several elements, which count while they generate.
+    GeminiElement,
     MetaTokens,
     MetaBilled,
+    /// Cohere, at the end of a stream.
+    Delta,
+    /// What Bedrock adds to the last event of any model.
+    Invocation,
 }
 
 /// A number, a literal or a short text.
@@ -61,6 +67,11 @@ pub(super) enum Word {
     NativeOutput,
     /// Whether their reply is over.
     NativeStop,
+    /// One of several parts of them.
+    PartInput,
+    PartOutput,
+    /// Why a reply is over, in an API that says so for the reply as a whole.
+    Finish,
     EndMark,
 }
 
@@ -102,16 +113,8 @@ const fn token(list: List, path: &'static [&'static str]) -> (Member, Wanted) {
     see(Member::Token(list), path)
 }
 
-const fn text(path: &'static [&'static str]) -> (Member, Wanted) {
-    see(Member::Text, path)
-}
-
-const fn message_text(path: &'static [&'static str]) -> (Member, Wanted) {
-    see(Member::MessageText, path)
-}
-
 /// No two rows have one path, and their order means nothing.
-const ROWS: [(Member, Wanted); 57] = [
+const ROWS: [(Member, Wanted); 51] = [
     usage(Whose::Top, &["usage"], USAGE_CAP),
     usage(Whose::Response, &["response", "usage"], USAGE_CAP),
     usage(Whose::Message, &["message", "usage"], PART_CAP),
@@ -122,6 +125,20 @@ const ROWS: [(Member, Wanted); 57] = [
     // Cohere's embeddings and rerank: what the model read, and what is billed of it.
     usage(Whose::MetaTokens, &["meta", "tokens"], PART_CAP),
     usage(Whose::MetaBilled, &["meta", "billed_units"], PART_CAP),
+    usage(Whose::MetaTokens, &["response", "meta", "tokens"], PART_CAP),
+    usage(
+        Whose::MetaBilled,
+        &["response", "meta", "billed_units"],
+        PART_CAP,
+    ),
+    usage(Whose::Delta, &["delta", "usage"], PART_CAP),
+    // Gemini's streams are one array unless `alt=sse` is asked for.
+    usage(Whose::GeminiElement, &["[]", "usageMetadata"], USAGE_CAP),
+    usage(
+        Whose::Invocation,
+        &["amazon-bedrock-invocationMetrics"],
+        PART_CAP,
+    ),
     tools(&["tool_usage"]),
     tools(&["response", "tool_usage"]),
     word(Word::Type, &["type"]),
@@ -143,6 +160,30 @@ const ROWS: [(Member, Wanted); 57] = [
     word(Word::NativeInput, &["prompt_eval_count"]),
     word(Word::NativeOutput, &["eval_count"]),
     word(Word::NativeStop, &["done"]),
+    // Cohere's first API.
+    word(Word::NativeStop, &["is_finished"]),
+    // Bedrock's Titan.
+    word(Word::NativeInput, &["inputTextTokenCount"]),
+    word(Word::PartOutput, &["results", "[]", "tokenCount"]),
+    // Vertex AI's embeddings.
+    word(
+        Word::PartInput,
+        &[
+            "predictions",
+            "[]",
+            "embeddings",
+            "statistics",
+            "token_count",
+        ],
+    ),
+    // Gemini: "if empty, the model has not stopped generating tokens" (Google's page on `GenerateContentResponse`).
+    word(Word::Finish, &["candidates", "[]", "finishReason"]),
+    word(Word::Finish, &["promptFeedback", "blockReason"]),
+    word(Word::Finish, &["[]", "candidates", "[]", "finishReason"]),
+    word(Word::Finish, &["[]", "promptFeedback", "blockReason"]),
+    // Cohere's second API, and Bedrock's Converse.
+    word(Word::Finish, &["delta", "finish_reason"]),
+    word(Word::Finish, &["stopReason"]),
     // `data: [DONE]` reads as an array with one bare word.
     word(Word::EndMark, &["[]"]),
     token(List::Ids, &["choices", "[]", "token_ids", "[]"]),
@@ -152,64 +193,87 @@ const ROWS: [(Member, Wanted); 57] = [
     ),
     token(List::Tokens, &["choices", "[]", "logprobs", "tokens", "[]"]),
     token(List::NativeTokens, &["tokens", "[]"]),
-    // Generated text, wherever a reply has it.
+    // Generated text; the other places of each are below.
     see(Member::CompletionText, &["choices", "[]", "text"]),
-    text(&["choices", "[]", "delta", "content"]),
-    text(&["choices", "[]", "delta", "reasoning_content"]),
-    text(&["choices", "[]", "delta", "reasoning"]),
-    text(&["choices", "[]", "delta", "refusal"]),
-    text(&[
-        "choices",
-        "[]",
-        "delta",
-        "tool_calls",
-        "[]",
-        "function",
-        "name",
-    ]),
-    text(&[
-        "choices",
-        "[]",
-        "delta",
-        "tool_calls",
-        "[]",
-        "function",
-        "arguments",
-    ]),
-    message_text(&["choices", "[]", "message", "content"]),
-    message_text(&["choices", "[]", "message", "reasoning_content"]),
-    message_text(&["choices", "[]", "message", "reasoning"]),
-    message_text(&[
-        "choices",
-        "[]",
-        "message",
-        "tool_calls",
-        "[]",
-        "function",
-        "name",
-    ]),
-    message_text(&[
-        "choices",
-        "[]",
-        "message",
-        "tool_calls",
-        "[]",
-        "function",
-        "arguments",
-    ]),
-    text(&["delta"]),         // Responses
-    text(&["delta", "text"]), // Anthropic, and the next two
-    text(&["delta", "thinking"]),
-    text(&["delta", "partial_json"]),
-    text(&["content"]),               // llama.cpp's own API
-    text(&["content", "[]", "text"]), // Anthropic
-    text(&["content", "[]", "thinking"]),
-    text(&["output", "[]", "content", "[]", "text"]), // Responses
-    text(&["output", "[]", "arguments"]),
-    text(&["response"]), // Ollama, and the next one
-    text(&["message", "content"]),
-    text(&["candidates", "[]", "content", "parts", "[]", "text"]), // Gemini
+    see(Member::Text, TEXT),
+    see(Member::MessageText, MESSAGE_TEXT),
 ];
+
+const TEXT: &[&str] = &["choices", "[]", "delta", "content"];
+const MESSAGE_TEXT: &[&str] = &["choices", "[]", "message", "content"];
+
+/// Generated text, wherever a reply has it.
+const TEXTS_TOO: &[&[&str]] = &[
+    &["choices", "[]", "delta", "reasoning_content"],
+    &["choices", "[]", "delta", "reasoning"],
+    &["choices", "[]", "delta", "refusal"],
+    &[
+        "choices",
+        "[]",
+        "delta",
+        "tool_calls",
+        "[]",
+        "function",
+        "name",
+    ],
+    &[
+        "choices",
+        "[]",
+        "delta",
+        "tool_calls",
+        "[]",
+        "function",
+        "arguments",
+    ],
+    &["delta"],         // Responses
+    &["delta", "text"], // Anthropic and Bedrock's Converse, and the next two Anthropic
+    &["delta", "thinking"],
+    &["delta", "partial_json"],
+    &["delta", "toolUse", "input"], // Converse, and the next two
+    &["delta", "reasoningContent", "text"],
+    &["output", "message", "content", "[]", "text"],
+    &["delta", "message", "content", "text"], // Cohere
+    &["content"],                             // llama.cpp's own API
+    &["content", "[]", "text"],               // Anthropic, and the next one
+    &["content", "[]", "thinking"],
+    &["output", "[]", "content", "[]", "text"], // Responses, and the next one
+    &["output", "[]", "arguments"],
+    &["response"], // Ollama, and the next one
+    &["message", "content"],
+    &["candidates", "[]", "content", "parts", "[]", "text"], // Gemini, and the next one
+    &["[]", "candidates", "[]", "content", "parts", "[]", "text"],
+];
+
+/// The same of what a delta may say again.
+const MESSAGE_TEXTS_TOO: &[&[&str]] = &[
+    &["choices", "[]", "message", "reasoning_content"],
+    &["choices", "[]", "message", "reasoning"],
+    &[
+        "choices",
+        "[]",
+        "message",
+        "tool_calls",
+        "[]",
+        "function",
+        "name",
+    ],
+    &[
+        "choices",
+        "[]",
+        "message",
+        "tool_calls",
+        "[]",
+        "function",
+        "arguments",
+    ],
+];
+
+/// All places of all members.
+pub(super) fn paths() -> Paths {
+    Paths::new(&MEMBERS.wanted)
+        .also(TEXT, TEXTS_TOO)
+        .also(MESSAGE_TEXT, MESSAGE_TEXTS_TOO)
+}
 
 pub(super) static MEMBERS: Table<Member, { ROWS.len() }> = Table::new(&ROWS);
 

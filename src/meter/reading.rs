@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::members::{MEMBERS, Member, OBJECTS, TEXTS};
+use super::members::{MEMBERS, Member, OBJECTS, TEXTS, paths};
 use super::repeat::Template;
-use super::seen::Seen;
+use super::seen::{Seen, Signals};
 use crate::json::{Grammar, Paths, Progress, Scanner, outside_ascii};
 
 thread_local! {
-    static PATHS: Rc<Paths> = Rc::new(Paths::new(&MEMBERS.wanted));
+    static PATHS: Rc<Paths> = Rc::new(paths());
 }
 
 /// A part of a push, from its first byte to just past its last.
@@ -42,6 +42,8 @@ pub(super) struct Reading {
     extras: Vec<Span>,
     /// A document was broken or cut.
     pub(super) faulted: bool,
+    /// One of several documents has come.
+    spoken: bool,
     pub(super) seen: Seen,
 }
 
@@ -58,6 +60,7 @@ impl Default for Reading {
             start: 0,
             extras: Vec::new(),
             faulted: false,
+            spoken: false,
             seen: Seen::default(),
         }
     }
@@ -161,9 +164,22 @@ impl Reading {
         }
         let whole = self.scanner.finish();
         self.faulted |= self.begun && !whole;
+        self.spoken |= self.begun;
         if whole && !self.skip {
             self.seen.add_event();
         }
+        self.seen.drop_event();
+        self.scanner.reset();
+        self.begun = false;
+        self.closed = false;
+        self.skip = false;
+    }
+
+    /// The current document of several is not to be believed; `before` is the text that was seen before it.
+    pub(super) fn drop_event(&mut self, before: Signals) {
+        self.repeats = false;
+        self.faulted = true;
+        self.seen.take_back(before);
         self.seen.drop_event();
         self.scanner.reset();
         self.begun = false;
@@ -178,6 +194,16 @@ impl Reading {
             .saturating_add(self.seen.heap_bytes())
             .saturating_add(self.template.as_ref().map_or(0, Template::heap_bytes))
             .saturating_add(self.extras.capacity().saturating_mul(size_of::<Span>()))
+    }
+
+    /// Whether a stream of documents has begun to answer, or is silent, and has not come to its end.
+    pub(super) fn is_stream_cut(&self) -> bool {
+        !self.seen.has_ended() && (self.seen.has_begun() || !self.spoken)
+    }
+
+    /// Whether the current document has begun, and has neither been closed nor lost its structure.
+    pub(super) fn is_open(&self) -> bool {
+        self.begun && !self.skip && !self.scanner.finish()
     }
 
     /// Whether the current document has lost its structure.

@@ -6,8 +6,8 @@ use crate::json::Found;
 use crate::usage::{Beside, Counts, Finality, Place, Tally, hosted_tools, number, read};
 
 /// Signs of generated tokens.
-#[derive(Debug, Default)]
-struct Signals {
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Signals {
     deltas: u64,
     /// Bytes of text.
     text: u64,
@@ -17,7 +17,7 @@ struct Signals {
     tokens: Tokens,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Tokens {
     ids: u64,
     content: u64,
@@ -50,6 +50,12 @@ pub(super) struct Seen {
     /// A usage object exceeded its cap.
     pub(super) oversized: bool,
     pub(super) error: bool,
+    /// A reply has begun that ends with an event of its own.
+    begun: bool,
+    /// The last one that has begun has ended.
+    ended: bool,
+    /// There was text that is not believed.
+    was_seen: bool,
 }
 
 impl Seen {
@@ -70,11 +76,13 @@ impl Seen {
         };
         // llama.cpp reports one of its choices only, and is known by its timings.
         let one_of_several = counted.timings.is_some() && self.event.choices > 1;
+        let placed = counted.placed.as_ref().map(|(whose, _)| *whose);
+        let is_running = placed == Some(Whose::GeminiElement) && !whole;
         let placed = counted.placed.take().map(|(_, counts)| counts);
         let counts = counted.usage.take().or(placed);
         if let Some(mut counts) = counts.or_else(|| counted.timings.take()) {
             counts.beside = counts.beside.or_else(|| counted.tools.take());
-            let finality = if one_of_several {
+            let finality = if one_of_several || is_running {
                 Finality::Never
             } else {
                 Finality::Now
@@ -96,9 +104,35 @@ impl Seen {
         self.signals.deltas
     }
 
+    /// What text has been seen.
+    pub(super) const fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    /// Takes back what has been seen since.
+    pub(super) fn take_back(&mut self, before: Signals) {
+        self.was_seen |= self.content_seen();
+        self.signals = before;
+    }
+
+    /// Whether any text has been seen, believed or not.
+    pub(super) fn has_spoken(&self) -> bool {
+        self.was_seen || self.content_seen()
+    }
+
     /// Whether any text has been seen.
     pub(super) fn content_seen(&self) -> bool {
         self.signals.deltas > 0
+    }
+
+    /// Whether a stream has begun to answer.
+    pub(super) const fn has_begun(&self) -> bool {
+        self.begun || self.signals.deltas > 0 || self.tally.has_begun()
+    }
+
+    /// Whether a stream has come to its end, as its API marks it. Servers send `[DONE]` behind an error as well.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended || self.tally.has_ended() || (self.tally.done && !self.error)
     }
 
     /// One more text of `length` bytes, of which `wide` belong to characters outside ASCII.
@@ -166,13 +200,20 @@ impl Seen {
                 let counts = placed.map(|(_, counts)| counts);
                 self.tally.messages().start(counts, event.id, texts);
             }
-            Kind::ResponseStart => self.tally.begin(),
+            Kind::ResponseStart => {
+                self.tally.begin();
+                (self.begun, self.ended) = (true, false);
+            }
+            Kind::ResponseEnd | Kind::MediaEnd => self.ended = true,
+            Kind::ResponseFailed | Kind::Begun => self.begun = true,
             _ => {}
         }
         if let Some(counted) = &mut counted {
             self.add_counted(&event, counted);
         }
-        if event.stop_reason || event.kind == Kind::MessageStop {
+        // The event with the counts comes behind all text. Some gateways leave the stop reason out of it.
+        let counts = event.kind == Kind::MessageDelta && counted.is_some() && !event.goes_on;
+        if counts || event.stop_reason || event.kind == Kind::MessageStop {
             self.tally.stop();
         }
     }
@@ -182,12 +223,22 @@ impl Seen {
             Some((Whose::Response, counts)) => {
                 counts.beside = counted.tools.take();
                 let finality = match event.kind {
-                    Kind::ResponseEnd => Finality::Now,
+                    Kind::ResponseEnd | Kind::ResponseFailed => Finality::Now,
                     _ => Finality::Never,
                 };
                 self.whole(counts, finality, event.id);
             }
             Some((Whose::Gemini, counts)) => self.whole(counts, Finality::AtCleanEnd, 0),
+            Some((Whose::Delta | Whose::MetaTokens | Whose::MetaBilled, counts)) => {
+                self.whole(counts, Finality::Now, 0);
+            }
+            Some((Whose::Invocation, counts)) => {
+                self.ended = true;
+                // Anthropic's own counts say more.
+                if !self.tally.has_messages() {
+                    self.whole(counts, Finality::Now, 0);
+                }
+            }
             _ => {}
         }
         match (event.kind, &counted.usage) {
@@ -226,6 +277,7 @@ impl Seen {
             choices: event.choices,
             index: event.last_index,
             idle: !event.finished && !event.text,
+            ended: self.ended,
             timed,
             texts: self.signals.deltas,
         };
@@ -330,7 +382,10 @@ impl Seen {
             Word::Status => {
                 event.pending = matches!(raw, b"\"queued\"" | b"\"in_progress\"");
             }
-            Word::StopReason => event.stop_reason = says_something(raw),
+            Word::StopReason => {
+                event.stop_reason = says_something(raw);
+                event.goes_on = !event.stop_reason;
+            }
             Word::Error => {
                 self.error |= says_something(raw);
                 event.other |= says_something(raw) && !is_empty;
@@ -338,7 +393,13 @@ impl Seen {
             Word::Id => event.id = mark(raw),
             Word::NativeInput => event.native(raw, |native| &mut native.input),
             Word::NativeOutput => event.native(raw, |native| &mut native.output),
-            Word::NativeStop => event.native_stop |= raw == b"true",
+            Word::NativeStop => {
+                event.native_stop |= raw == b"true";
+                self.ended |= raw == b"true";
+            }
+            Word::PartInput => event.part(raw, |native| &mut native.input),
+            Word::PartOutput => event.part(raw, |native| &mut native.output),
+            Word::Finish => self.ended |= says_something(raw),
             Word::EndMark => self.tally.done |= raw == b"DONE",
         }
     }

@@ -3,14 +3,17 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 
+mod cut;
 mod deep;
 #[cfg(not(target_family = "wasm"))]
 mod estimates;
+mod frames;
 mod kinds;
 mod listed;
 mod media;
 mod metadata;
 mod recordings;
+mod vendors;
 
 fn meter(work: Work, content_type: &str) -> Meter {
     Meter::new(work, Some(content_type.as_bytes()), None, 200)
@@ -181,7 +184,7 @@ fn names_why_a_usage_is_missing() {
             "text/event-stream",
             "",
             End::Complete,
-            Missing::NoUsage,
+            Missing::Truncated,
         ),
         ("cut", json, cut, End::UpstreamReset, Missing::Aborted),
         (
@@ -189,7 +192,7 @@ fn names_why_a_usage_is_missing() {
             json,
             cut,
             End::Complete,
-            Missing::ParseError,
+            Missing::Truncated,
         ),
         (
             "not JSON",
@@ -232,22 +235,82 @@ fn names_why_a_usage_is_missing() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn only_successful_generating_requests_can_miss_a_usage() {
+fn only_successful_requests_of_which_tokens_are_counted_can_miss_a_usage() {
+    let no_usage = Some(Missing::NoUsage);
     let table = [
-        (Work::Generate, 400, Worth::NotApplicable),
-        (Work::Generate, 500, Worth::NotApplicable),
-        (Work::Other, 200, Worth::NotApplicable),
-        (Work::Embed, 200, Worth::None),
-        (Work::Embed, 400, Worth::NotApplicable),
+        (Work::Generate, 200, Worth::None, no_usage),
+        (Work::Generate, 400, Worth::NotApplicable, None),
+        (Work::Generate, 500, Worth::NotApplicable, None),
+        (Work::Other, 200, Worth::NotApplicable, None),
+        (Work::Media, 200, Worth::NotApplicable, None),
+        (Work::Embed, 200, Worth::None, no_usage),
+        (Work::Embed, 400, Worth::NotApplicable, None),
     ];
-    for (work, status, source) in table {
+    for (work, status, source, missing) in table {
         let mut meter = Meter::new(work, Some(b"application/json"), None, status);
         meter.push(br#"{"error":null,"object":"list"}"#);
         let metered = meter.finish(End::Complete);
         assert_eq!(
             (metered.source, metered.missing),
-            (source, None),
+            (source, missing),
             "{work:?} {status}"
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn embeddings_without_usage_say_why() {
+    for (name, content_type, body, missing) in [
+        (
+            "no usage",
+            "application/json",
+            r#"{"data":[{"embedding":[0.5]}]}"#,
+            Missing::NoUsage,
+        ),
+        (
+            "a bare list, as TEI's",
+            "application/json",
+            r#"[{"index":0,"score":0.5}]"#,
+            Missing::NoUsage,
+        ),
+        (
+            "search units alone",
+            "application/json",
+            r#"{"results":[],"meta":{"billed_units":{"search_units":1}}}"#,
+            Missing::NoUsage,
+        ),
+        (
+            "bare bytes",
+            "application/octet-stream",
+            "\0\0",
+            Missing::NoUsage,
+        ),
+        (
+            "cut",
+            "application/json",
+            r#"{"data":[{"embedding":[0.5"#,
+            Missing::Truncated,
+        ),
+        (
+            "not JSON",
+            "application/json",
+            "{oops}",
+            Missing::ParseError,
+        ),
+        (
+            "a negative count",
+            "application/json",
+            r#"{"usage":{"prompt_tokens":-9,"total_tokens":-9}}"#,
+            Missing::Contradiction,
+        ),
+    ] {
+        let mut meter = meter(Work::Embed, content_type);
+        meter.push(body.as_bytes());
+        let metered = meter.finish(End::Complete);
+        assert_eq!(
+            (metered.source, metered.missing, metered.estimate),
+            (Worth::None, Some(missing), None),
+            "{name}"
         );
     }
 }

@@ -64,7 +64,7 @@ metrics! {
     /// for bills. With `partial`, both this and `tollgate_tokens_total` increase, so do not add them up. `type` is `output`,
     /// or `input` if the server did not report any input.
     EstimatedTokens = "tollgate_estimated_tokens_total", Counter ["tenant", "model", "type"];
-    /// Generating requests that were answered with 2xx but without final numbers.
+    /// Requests of which tokens are counted, images and audio aside, that were answered with 2xx but without final numbers.
     UsageMissing = "tollgate_usage_missing_total", Counter ["tenant", "model", "reason"];
     /// Requests whose usage contradicts itself: the total is not the sum of its parts, or a number cannot be a
     /// count. It also moves where it is known what the numbers mean, and `usage_source` is `reported`.

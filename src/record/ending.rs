@@ -43,6 +43,9 @@ named! {
         Upstream4xx = "upstream_4xx",
         /// The status is not an error, but the reply is one: an error and no text.
         UpstreamError = "upstream_error",
+        /// The reply began, and ended in good order without its own end: a stream without `[DONE]`, finish or stop event, or
+        /// with an error in its place; a document that is not closed. So look streams that a scheduler evicts.
+        Truncated = "truncated",
         /// The reply has a 5xx status, also if Envoy or another filter answered.
         Upstream5xx = "upstream_5xx",
         /// The connection to the server failed.

@@ -62,6 +62,14 @@ const OK: Ending = Ending {
     attempts: 1,
 };
 
+/// The client left before the reply.
+const GONE: Ending = Ending {
+    status: None,
+    flags: 0x4000,
+    dropped_by_scheduler: false,
+    attempts: 1,
+};
+
 const REPLY: &str = r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":11,"total_tokens":18,
     "prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":3}}}"#;
 
@@ -233,6 +241,45 @@ fn a_reply_without_usage_says_so() {
     );
 }
 
+// The list of all operations is the command's.
+#[cfg(feature = "command")]
+#[wasm_bindgen_test(unsupported = test)]
+fn each_operation_of_which_tokens_are_counted_tells_that_its_usage_is_missing() {
+    let counted = [
+        Operation::Chat,
+        Operation::Completions,
+        Operation::Responses,
+        Operation::Messages,
+        Operation::Embeddings,
+        Operation::Rerank,
+        Operation::Score,
+        Operation::Pooling,
+        Operation::Classify,
+    ];
+    for name in Operation::NAMES {
+        let operation = Operation::named(name).unwrap();
+        for (reply, ending) in [(Some(r#"{"object":"list"}"#), OK), (None, GONE)] {
+            let meter = reply.map(|reply| {
+                let json = Some(b"application/json".as_slice());
+                let mut meter = Meter::new(operation.metered(), json, None, 200);
+                meter.push(reply.as_bytes());
+                meter
+            });
+            let facts = Facts {
+                tenant: Some("acme".into()),
+                operation: Some(operation),
+                ending,
+                ..Facts::default()
+            };
+            let moved = moved(&Record::new(facts, meter));
+            let tells = moved
+                .iter()
+                .any(|line| line.contains("tollgate_usage_missing_total"));
+            assert_eq!(tells, counted.contains(&operation), "{name}: {moved:?}");
+        }
+    }
+}
+
 #[wasm_bindgen_test(unsupported = test)]
 fn usage_that_contradicts_itself_says_how_whatever_it_is_worth() {
     let usage = |usage: &str| format!(r#"{{"choices":[],"usage":{usage}}}"#);
@@ -377,14 +424,8 @@ fn filter_state_leaves_out_what_is_not_known() {
             "tollgate.denial=missing_credential",
         ]
     );
-    let gone = Ending {
-        status: None,
-        flags: 0x4000,
-        dropped_by_scheduler: false,
-        attempts: 1,
-    };
     assert!(
-        state(chat(None, gone, None)).contains(&"tollgate.usage_source=none".to_owned()),
+        state(chat(None, GONE, None)).contains(&"tollgate.usage_source=none".to_owned()),
         "work may have been done"
     );
 }

@@ -98,7 +98,8 @@ impl Sampled {
 }
 
 /// Anthropic's `usage.iterations`: the top level has the sum of the type `message`, and leaves out `compaction`, which the
-/// same model did (Anthropic's page on compaction). Those of other types are another model's, such as the advisor's.
+/// same model did (Anthropic's page on compaction). Those of other types are another model's, such as the advisor's (its page
+/// on the advisor tool).
 pub(super) fn iterations(raw: &[u8], top: &Counts) -> Beside {
     let mut scanner = Scanner::with_paths(PATHS.with(Rc::clone), Grammar::Lenient);
     let (mut messages, mut compactions, mut current) =
@@ -167,7 +168,7 @@ pub(super) fn iterations(raw: &[u8], top: &Counts) -> Beside {
 }
 
 /// OpenAI's `tool_usage` of a response: for each hosted tool what it took, in a usage object of its own where it was tokens
-/// (`image_gen`). The response's usage does not contain it.
+/// (`image_gen`). The response's usage does not contain it: no page says so, `LiteLLM`'s tests of `ChatGPT`'s images have it.
 pub(crate) fn hosted_tools(raw: &[u8]) -> Beside {
     let mut beside = Beside::default();
     let Ok(tools) = serde_json::from_slice::<Map<String, Value>>(raw) else {

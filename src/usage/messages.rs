@@ -39,7 +39,7 @@ impl Messages {
         self.texts = texts;
     }
 
-    /// Each is cumulative. Its input side takes the place of the start's if it counts anything: servers differ in what
+    /// Each is cumulative (Anthropic's page on streaming messages). Its input side takes the place of the start's if it counts anything: servers differ in what
     /// they send where, and one (vLLM) changes the meaning of `input_tokens` in between.
     pub(crate) fn delta(&mut self, delta: Counts, texts: u64) {
         self.has_delta |= delta.output.is_some();
@@ -65,6 +65,11 @@ impl Messages {
     /// The message has its stop reason.
     pub(crate) fn stop(&mut self) {
         self.stopped = true;
+    }
+
+    /// Whether the last one has its stop reason.
+    pub(crate) const fn is_stopped(&self) -> bool {
+        self.stopped
     }
 
     /// What all of them took. `clean` says that the reply came to its end, `texts` how many texts it had.

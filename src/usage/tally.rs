@@ -27,6 +27,8 @@ pub(crate) struct Place {
     pub(crate) index: u64,
     /// The event brought no text and no finish.
     pub(crate) idle: bool,
+    /// The reply has said that it is over.
+    pub(crate) ended: bool,
     /// It is from a server that counts each choice on its own (llama.cpp).
     pub(crate) timed: bool,
     /// How many texts the reply had so far.
@@ -58,7 +60,7 @@ struct Totals {
     restarted: bool,
     /// The count of the output fell.
     fell: bool,
-    /// All choices seen had finished when the last one came.
+    /// The reply was over, or all choices seen had finished, when the last one came.
     settled: bool,
 }
 
@@ -157,7 +159,7 @@ impl Tally {
             if self.hear(settled, place.texts) {
                 let totals = self.totals.get_or_insert_default();
                 totals.add(&settled.usage, place.timed, texts_between);
-                totals.settled = all_finished;
+                totals.settled = all_finished || place.ended;
             }
         } else if place.choices == 1 {
             if let Some(output) = settled.usage.output {
@@ -206,6 +208,22 @@ impl Tally {
         if let Some(messages) = &mut self.messages {
             messages.stop();
         }
+    }
+
+    /// Whether a choice, a message or the usage of a reply has come.
+    pub(crate) const fn has_begun(&self) -> bool {
+        !self.choices.is_empty() || self.messages.is_some() || self.whole.is_some()
+    }
+
+    /// Whether one of Anthropic's messages has begun.
+    pub(crate) const fn has_messages(&self) -> bool {
+        self.messages.is_some()
+    }
+
+    /// Whether each choice has its finish, or the last message its stop reason.
+    pub(crate) fn has_ended(&self) -> bool {
+        let stopped = self.messages.as_ref().is_some_and(|it| it.is_stopped());
+        stopped || self.all_finished()
     }
 
     /// A reply of the Responses API has begun.

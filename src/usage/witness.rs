@@ -143,7 +143,9 @@ impl Counts {
         Settled::firm(usage, None)
     }
 
-    /// The total is not the sum of the sides: the one way to count the named parts otherwise that makes it the sum.
+    /// The total is not the sum of the sides: the one way to count the named parts otherwise that makes it the sum. xAI's
+    /// reasoning is such a part (its page on consumption: counted "separately from `completion_tokens`, but" in
+    /// `total_tokens`).
     fn by_total(&self, total: u64, sides: Sides, usage: Usage, embeds: bool) -> Settled {
         let (input, output) = sides;
         let read = self.cache_read.unwrap_or(0);
@@ -207,7 +209,7 @@ fn by_rest(total: u64, (input, output): Sides, usage: Usage, embeds: bool) -> Se
             with(usage, other_rest, output),
             Some(Contradiction::InputOutside),
         ),
-        // Thoughts that are shown in the total only, as in Gemini's OpenAI-compatible API.
+        // Thoughts that are shown in the total only, as in Gemini's OpenAI-compatible API (public bug reports of its clients).
         std::cmp::Ordering::Greater => {
             Settled::firm(with(usage, input, rest), Some(Contradiction::OutputOutside))
         }

@@ -245,6 +245,9 @@ fn an_answer_without_usage_is_counted_by_its_status_and_missed_only_when_it_is_2
     let gzip = Reply::fixed(200, "application/json", b"\x1f\x8b\x08".to_vec())
         .header("content-encoding", "gzip");
     let unfinished = Reply::stream(paced(&events(STREAM)[..5]));
+    let mut silent = events(STREAM);
+    silent.retain(|event| !String::from_utf8_lossy(event).contains("prompt_tokens"));
+    let silent = Reply::stream(paced(&silent));
     let dropped = empty(429).header("x-llm-d-request-dropped-reason", "saturated");
     for (name, reply, expected) in [
         (
@@ -254,8 +257,18 @@ fn an_answer_without_usage_is_counted_by_its_status_and_missed_only_when_it_is_2
         ),
         (
             "a stream without usage",
-            unfinished,
+            silent,
             lines("ok", 1, 0, 0) + &missing("no_usage"),
+        ),
+        (
+            "a stream that ends in good order without its end",
+            unfinished,
+            lines("truncated", 1, 0, 0) + &missing("truncated"),
+        ),
+        (
+            "a stream of nothing",
+            Reply::stream(Vec::new()),
+            lines("truncated", 1, 0, 0) + &missing("truncated"),
         ),
         (
             "an encoded reply",

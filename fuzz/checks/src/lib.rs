@@ -21,6 +21,7 @@ pub mod ask;
 pub mod config;
 pub mod corpus;
 pub mod cuts;
+pub mod eventstream;
 pub mod form;
 pub mod hide;
 pub mod json;
@@ -43,9 +44,10 @@ fn members() -> Rc<Members> {
 pub type Check = (&'static str, fn(&[u8]));
 
 /// Every check.
-pub const ALL: [Check; 8] = [
+pub const ALL: [Check; 9] = [
     ("ask", ask::check),
     ("config", config::check),
+    ("eventstream", eventstream::check),
     ("form", form::check),
     ("hide", hide::check),
     ("json", json::check),

@@ -104,7 +104,7 @@ fn check_one((operation, _, status, _): Announced, metered: &Metered) {
     let uncertain = !matches!(metered.source, Worth::Reported | Worth::NotApplicable);
     assert_eq!(
         metered.missing.is_some(),
-        uncertain && success && operation == Work::Generate,
+        uncertain && success && matches!(operation, Work::Generate | Work::Embed),
         "{metered:?}"
     );
     assert!(metered.charge_tokens() >= usage.input.unwrap_or_default());

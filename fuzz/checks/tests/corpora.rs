@@ -31,6 +31,11 @@ fn config() {
 }
 
 #[test]
+fn eventstream() {
+    run("eventstream");
+}
+
+#[test]
 fn form() {
     run("form");
 }

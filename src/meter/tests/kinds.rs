@@ -112,10 +112,9 @@ fn usage_without_choices_counts_all_of_them_unless_there_is_a_proof() {
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_followed_by_text_is_not_final() {
     let gemini = |text: &str, usage: &str| {
-        format!(r#"{{"candidates":[{{"content":{{"parts":[{{"text":"{text}"}}]}}}}]{usage}}}"#)
+        format!(r#"{{"candidates":[{{"content":{{"parts":[{{"text":"{text}"}}]}}{usage}}}"#)
     };
-    let gemini_usage =
-        r#","usageMetadata":{"promptTokenCount":7,"candidatesTokenCount":5,"totalTokenCount":12}"#;
+    let gemini_usage = r#","finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":7,"candidatesTokenCount":5,"totalTokenCount":12}"#;
     expect(
         End::Complete,
         &[
@@ -169,12 +168,12 @@ fn what_is_followed_by_text_is_not_final() {
             ),
             (
                 "Gemini, usage with the last text",
-                vec![gemini("a", ""), gemini("b", gemini_usage)],
+                vec![gemini("a", "}]"), gemini("b", gemini_usage)],
                 reported(7, 5),
             ),
             (
                 "Gemini, text after it",
-                vec![gemini("a", gemini_usage), gemini("b", "")],
+                vec![gemini("a", gemini_usage), gemini("b", "}]")],
                 partial(7, 5),
             ),
         ],

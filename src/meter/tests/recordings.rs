@@ -148,6 +148,14 @@ const BODIES: &[(&str, &[u8])] = recordings![
     "derived/unasked_usage_on_finish_and_alone.sse",
     "derived/responses_two_completed.sse",
     "derived/gemini_tool_prompt.json",
+    "derived/bedrock_converse.eventstream",
+    "derived/bedrock_invoked_claude.eventstream",
+    "derived/bedrock_converse_cut.eventstream",
+    "derived/bedrock_converse.json",
+    "derived/gemini_array.json",
+    "derived/evicted.sse",
+    "derived/titan_embed.json",
+    "derived/vertex_embed.json",
 ];
 
 #[derive(Deserialize)]
@@ -207,6 +215,7 @@ impl Truth {
         let missing = metered.missing.map(|missing| match missing {
             Missing::NoUsage => "no_usage",
             Missing::Aborted => "aborted",
+            Missing::Truncated => "truncated",
             Missing::Encoded => "encoded",
             Missing::ParseError => "parse_error",
             Missing::TooLarge => "too_large",
