@@ -18,6 +18,9 @@ use crate::usage::Usage;
 /// The `usage_source` of another filter's numbers.
 pub(crate) const BY_GATEWAY: &str = "gateway";
 
+/// The most that Envoy charges with one request. It charges nothing at all, without a word, for more.
+const MOST_CHARGED: u64 = 1_000_000_000;
+
 /// Times in nanoseconds since the epoch.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
@@ -312,7 +315,7 @@ impl Record {
             ("tollgate.output_tokens", usage.output.map(digits)),
             (
                 "tollgate.charge_tokens",
-                Some(digits(self.metered.charge_tokens())),
+                Some(digits(self.metered.charge_tokens().min(MOST_CHARGED))),
             ),
             ("tollgate.usage_source", Some(source.into())),
             ("tollgate.outcome", Some(self.outcome.as_str().into())),
