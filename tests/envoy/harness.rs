@@ -1,10 +1,10 @@
 //! What a case needs: a [`Gateway`] (Envoy with the filter), an upstream and a rate limit server that record, clients,
 //! tokens and metrics.
 
-mod bootstrap;
 mod client;
 mod crowd;
 mod discovery;
+mod engine;
 mod gateway;
 mod health;
 mod http2;
@@ -20,16 +20,15 @@ mod upstream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) use bootstrap::{Provider, connection_manager, filters, route};
 pub(crate) use tollgate_tests::demo;
 
-pub(crate) use client::{Answer, Wire, send};
+pub(crate) use client::{Answer, Connection, Wire, send};
 pub(crate) use crowd::{Crowd, Leave, Tally};
 pub(crate) use gateway::{Builder, Gateway, completion};
 pub(crate) use http2::Frames;
 pub(crate) use metrics::{Series, series};
 pub(crate) use process::{envoy_command, envoy_version};
-pub(crate) use rate_limit::{RateLimitServer, question};
+pub(crate) use rate_limit::{RateLimitServer, question, question_of};
 pub(crate) use readers::Readers;
 pub(crate) use served::Served;
 pub(crate) use shipped::Shipped;
