@@ -1,6 +1,7 @@
 //! What a case needs: a [`Gateway`] (Envoy with the filter), an upstream and a rate limit server that record, clients,
 //! tokens and metrics.
 
+mod bootstrap;
 mod client;
 mod crowd;
 mod discovery;
@@ -15,11 +16,13 @@ mod readers;
 mod served;
 mod shipped;
 mod tokens;
+mod trap;
 mod upstream;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use bootstrap::{Provider, connection_manager, filters, route};
 pub(crate) use tollgate_tests::demo;
 
 pub(crate) use client::{Answer, Connection, Wire, send};
@@ -33,6 +36,7 @@ pub(crate) use readers::Readers;
 pub(crate) use served::Served;
 pub(crate) use shipped::Shipped;
 pub(crate) use tokens::Token;
+pub(crate) use trap::trapping;
 pub(crate) use upstream::{Framing, Piece, Reply, Seen};
 
 /// Long enough for a busy machine; nothing waits this long unless it is about to fail.
