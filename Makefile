@@ -134,6 +134,18 @@ test-envoy: build ## test the built filter in a real Envoy
 	ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && \
 	  cargo test -p tollgate-rate-limit --lib && cargo test -p tollgate-tests --test envoy
 
+.PHONY: test-limits
+test-limits: build ## test limits for minutes: a hundred runs on two and four workers, a crashed VM, a million users
+	ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && \
+	  cargo test -p tollgate-tests --test envoy quotas:: -- --ignored --nocapture
+	cargo test -p tollgate-tests --test host many_users:: -- --ignored --nocapture
+
+.PHONY: test-rate-limit
+test-rate-limit: build ## test budgets of several gateways with the real rate limit server (envoyproxy/ratelimit, Redis)
+	RATELIMIT="$$(examples/rate-limit/find-ratelimit.sh)" && REDIS_SERVER="$$(examples/rate-limit/find-redis.sh)" && \
+	  ENVOY="$$(envoy/find-envoy.sh)" && export RATELIMIT REDIS_SERVER ENVOY && \
+	  cargo test -p tollgate-tests --test envoy rate_limit::
+
 .PHONY: test-observability
 test-observability: build ## test metrics, rules and dashboard with a real Prometheus that scrapes a real Envoy
 	python3 examples/observability/test.py

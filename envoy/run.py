@@ -2,7 +2,8 @@
 """Runs Envoy with Tollgate and a simulated inference server, until Ctrl-C. `make run` calls it.
 
 `run.py rate-limit`, which `make run-rate-limit` calls, takes envoy/rate-limit.yaml instead of envoy/local.yaml, and
-starts a rate limit server too.
+starts a rate limit server too: envoyproxy/ratelimit with Redis, where they are found, and else the one of
+examples/rate-limit.
 
 Environment, all optional:
   UPSTREAM             host:port of an inference server to use instead of the simulated one
@@ -15,6 +16,8 @@ Environment, all optional:
                        asks for
   TOLLGATE_RUN         folder in the repository for logs and what else is written [target/run]
   ENVOY                the Envoy to run, see find-envoy.sh
+  RATELIMIT            the envoyproxy/ratelimit to run, see examples/rate-limit/find-ratelimit.sh
+  REDIS_SERVER         the Redis for it, see examples/rate-limit/find-redis.sh
 
 Python 3.8 or later, standard library only.
 """
@@ -23,6 +26,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -37,7 +41,10 @@ RUN = ROOT / (os.environ.get("TOLLGATE_RUN") or "target/run")
 # What can be run: each is a bootstrap beside this file.
 EXAMPLES = ("local", "rate-limit")
 
-# More than one answer of the simulated server, less than one and a half: the third request finds it spent.
+# The limits of the rate limit server. Its tokens a minute are more than one answer of the simulated server and less than one
+# and a half: the third request finds them spent.
+RATE_LIMIT = ROOT / "examples" / "rate-limit"
+LIMITS = RATE_LIMIT / "config" / "tollgate.yaml"
 TOKENS_PER_MINUTE = 25
 
 READY_SECONDS = 60
@@ -213,6 +220,63 @@ def start_server(processes, name, log, command):
         processes.watch("did not start")
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def find_engine(processes):
+    """The paths of envoyproxy/ratelimit and of Redis, or `None` where one is missing; the scripts say how to get it."""
+    try:
+        return [
+            processes.run(f"the search for {name}", [str(RATE_LIMIT / script)]).strip()
+            for name, script in (("envoyproxy/ratelimit", "find-ratelimit.sh"), ("Redis", "find-redis.sh"))
+        ]
+    except Failure:
+        return None
+
+
+def start_engine(processes, ratelimit, redis):
+    """Starts envoyproxy/ratelimit on a Redis that keeps what is spent on disk, and returns its address."""
+    data = RUN / "redis"
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir()
+    redis_port, grpc_port, http_port, debug_port = (free_port() for _ in range(4))
+    log = RUN / "redis.log"
+    command = [redis, "--port", str(redis_port), "--dir", str(data), "--appendonly", "yes", "--appendfsync", "everysec"]
+    with open(log, "wb") as output:
+        processes.start("Redis", command, log, stdout=output, stderr=subprocess.STDOUT)
+    environment = {
+        **os.environ,
+        "HOST": "127.0.0.1",
+        "PORT": str(http_port),
+        "GRPC_HOST": "127.0.0.1",
+        "GRPC_PORT": str(grpc_port),
+        "DEBUG_HOST": "127.0.0.1",
+        "DEBUG_PORT": str(debug_port),
+        "REDIS_SOCKET_TYPE": "tcp",
+        "REDIS_URL": f"127.0.0.1:{redis_port}",
+        "RUNTIME_ROOT": str(RATE_LIMIT),
+        "RUNTIME_SUBDIRECTORY": "",
+        "RUNTIME_WATCH_ROOT": "false",
+        "USE_STATSD": "false",
+        # What it is asked, and what it answers.
+        "LOG_LEVEL": "debug",
+    }
+    log = RUN / "rate-limit.log"
+    with open(log, "wb") as output:
+        processes.start(
+            "envoyproxy/ratelimit", [ratelimit], log, stdout=output, stderr=subprocess.STDOUT, env=environment
+        )
+    deadline = time.monotonic() + READY_SECONDS
+    while not answers(f"http://127.0.0.1:{http_port}/healthcheck"):
+        processes.watch("did not start")
+        if time.monotonic() > deadline:
+            raise Failure(f"envoyproxy/ratelimit is not ready after {READY_SECONDS} s. From its log:\n{telling_lines(log)}")
+    return "127.0.0.1", grpc_port
+
+
 def own_configuration(processes, path):
     """The configuration of the filter in a file of the user's own: as it is, where it is JSON, and else what the command makes
     of it, so that the filter gets what `tollgate check` has looked at."""
@@ -302,10 +366,14 @@ def start_envoy(processes, envoy, bootstrap, admin):
 
 
 def is_ready(admin):
+    return answers(f"{admin}/ready")
+
+
+def answers(address):
     try:
         # No proxy: this never leaves the machine.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{admin}/ready", timeout=1) as reply:
+        with opener.open(address, timeout=1) as reply:
             return reply.status == 200
     except (urllib.error.URLError, OSError):
         return False
@@ -414,10 +482,11 @@ def serve(processes, example):
 
     say("Building the examples (the first time takes minutes)")
     packages = {"tollgate-examples": [] if upstream else ["inference-simulator"]}
-    if example == "rate-limit":
-        packages["tollgate-rate-limit"] = ["rate-limit-server"]
-    else:
+    engine = find_engine(processes) if example == "rate-limit" else None
+    if example != "rate-limit":
         packages["tollgate-examples"].append("demo-token")
+    elif engine is None:
+        packages["tollgate-rate-limit"] = ["rate-limit-server"]
     programs = build_examples(processes, packages)
     if "demo-token" in programs:
         (RUN / "demo-token").write_text(processes.run("the demo token", [programs["demo-token"]]))
@@ -438,13 +507,18 @@ def serve(processes, example):
         "UPSTREAM port": int(upstream_port),
     }
     if example == "rate-limit":
-        limiter_host, limiter_port = start_server(
-            processes,
-            "the rate limit server",
-            RUN / "rate-limit.log",
-            [programs["rate-limit-server"], "--tokens-per-minute", str(TOKENS_PER_MINUTE)],
-        )
-        say(f"Rate limit server: {limiter_host}:{limiter_port}, {TOKENS_PER_MINUTE} tokens a minute for each tenant")
+        if engine is None:
+            name = "that of this repository, which forgets all at its end"
+            limiter_host, limiter_port = start_server(
+                processes,
+                "the rate limit server",
+                RUN / "rate-limit.log",
+                [programs["rate-limit-server"], "--config", str(LIMITS)],
+            )
+        else:
+            name = "envoyproxy/ratelimit with Redis"
+            limiter_host, limiter_port = start_engine(processes, *engine)
+        say(f"Rate limit server: {limiter_host}:{limiter_port}, {name}; limits: {LIMITS.relative_to(ROOT)}")
         values.update({"RATE_LIMIT host": limiter_host, "RATE_LIMIT port": int(limiter_port)})
 
     bootstrap = ROOT / "envoy" / f"{example}.yaml"

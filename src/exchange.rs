@@ -281,7 +281,7 @@ impl Exchange {
         let bytes = host.frame(Body::Request, size)?;
         let Verdict { edit, asked } = permit.judge(&bytes, last, &policy.access)?;
         if let Some(asked) = asked {
-            self.estimated_input = Some(policy.limits.estimate(&asked).0);
+            self.estimated_input = Some(policy.limits.estimated_input(permit.model(), &asked));
             if !policy.limits.is_empty() {
                 self.holds = Some(limits::hold(host, policy, permit, &asked)?);
             }

@@ -26,13 +26,16 @@ pub use self::memory::Memory;
 pub use self::told::headers;
 pub use self::window::Window;
 use crate::identity::Identity;
-use crate::model_name::ModelName;
+use crate::model_name::{ModelName, ModelPattern};
 use crate::operation::Operation;
 use crate::tenant::Groups;
 
 /// How often an entry is read anew because somebody else has written it. Four workers in a tight loop need two hundred at
 /// worst; through HTTP nearly none.
 const MAX_TRIES: u32 = 1000;
+
+/// Tokens that an image or another file in a body counts for.
+const FILE_TOKENS: u64 = 1024;
 
 /// The store failed, is full, or holds what is not ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,12 +96,63 @@ pub struct Reserve {
     pub bytes_per_token: u64,
 }
 
+/// What a request may cost, in tokens.
+#[derive(Debug, Clone, Copy)]
+struct Estimate {
+    input: u64,
+    /// The output that it names.
+    output: u64,
+    /// The output that is set aside as far as it is there.
+    more: u64,
+}
+
+impl Reserve {
+    /// What a request may cost by its body.
+    fn estimate(self, asked: &Asked) -> Estimate {
+        let text = asked.text.div_ceil(self.bytes_per_token.max(1));
+        let input = text.saturating_add(asked.data_urls.saturating_mul(FILE_TOKENS));
+        let answers = asked.answers.max(1);
+        let (output, more) = match asked.max_output {
+            Some(most) => (most.saturating_mul(answers), 0),
+            None => (0, self.output_tokens.saturating_mul(answers)),
+        };
+        Estimate {
+            input,
+            output,
+            more,
+        }
+    }
+}
+
 impl Default for Reserve {
     fn default() -> Self {
         Self {
             output_tokens: 1024,
             bytes_per_token: 4,
         }
+    }
+}
+
+/// A setting for all models, and others for some.
+#[derive(Debug, Default)]
+pub struct PerModel<T> {
+    /// Of what no entry has.
+    pub all: T,
+    /// The models of each entry, and their setting. The first that has a model counts.
+    pub some: Vec<(Vec<ModelPattern>, T)>,
+}
+
+impl<T: Copy> PerModel<T> {
+    /// The setting of a model.
+    #[must_use]
+    pub fn of(&self, model: Option<&ModelName>) -> T {
+        let has = |patterns: &[ModelPattern]| {
+            let name = model.map(ModelName::as_str);
+            name.is_some_and(|name| patterns.iter().any(|pattern| pattern.matches(name)))
+        };
+        let mut entries = self.some.iter();
+        let found = entries.find(|(patterns, _)| has(patterns));
+        found.map_or(self.all, |(_, setting)| *setting)
     }
 }
 

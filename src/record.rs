@@ -18,6 +18,9 @@ use crate::usage::Usage;
 /// The `usage_source` of another filter's numbers.
 pub(crate) const BY_GATEWAY: &str = "gateway";
 
+/// The most that Envoy charges with one request. It charges nothing at all, without a word, for more.
+const MOST_CHARGED: u64 = 1_000_000_000;
+
 /// Times in nanoseconds since the epoch.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
@@ -342,7 +345,8 @@ impl Record {
     /// Tokens to charge: what was reported, or else what is estimated.
     fn charge_tokens(&self) -> u64 {
         let input = self.estimated_input().unwrap_or_default();
-        self.metered.charge_tokens().saturating_add(input)
+        let tokens = self.metered.charge_tokens().saturating_add(input);
+        tokens.min(MOST_CHARGED)
     }
 
     /// The refusal of the request, whether it was enforced or only noted.

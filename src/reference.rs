@@ -477,7 +477,7 @@ fn filter_state() -> String {
             "tollgate.input_tokens" => "the input as the server reported it, or else another filter",
             "tollgate.output_tokens" => "the output, likewise",
             "tollgate.charge_tokens" => {
-                "always present: input and output as reported, or else the larger of the lower bound and the estimate; 0 if nothing is known"
+                "always present: input and output as reported, or else the larger of the lower bound and the estimate; 0 if nothing is known, and 1,000,000,000 at most, which is the most that Envoy charges"
             }
             "tollgate.usage_source" => "the quality of the numbers, see below",
             "tollgate.outcome" => "as in the metrics",

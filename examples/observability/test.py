@@ -28,11 +28,15 @@ EXPIRY = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) + d
 
 # Names that the server has not got, more than have labels of their own.
 MANY_MODELS = [f"absent-{number}" for number in range(110)]
-# The other gateway is asked for each once, and twice for one that is there.
-LIVE_TRAFFIC = 2 + len(MANY_MODELS)
+# The other gateway is asked for each once, and three times for one that is there.
+LIVE_TRAFFIC = 3 + len(MANY_MODELS)
 # Where it answers with a total that is less than its parts.
 CONTRADICTORY = "/v1/chat/completions?contradictory=1"
 USAGE = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 3}
+# Where it answers without usage.
+SILENT = "/v1/chat/completions?silent=1"
+# Less than one answer costs. It notes what it would refuse.
+LIMIT = {"id": "day", "per": "tenant", "models": [LLAMA], "tokens": 10, "window": "day", "mode": "audit"}
 
 # Both bootstraps; what is changed brings series and alerts into being that are rare otherwise.
 CHANGES = {
@@ -62,6 +66,14 @@ CHANGES = {
                   prefix: /
                   query_parameters: [{{name: contradictory, present_match: true}}]
                 direct_response: {{status: 200, body: {{inline_string: '{json.dumps({"usage": USAGE})}'}}}}
+              - match:
+                  prefix: /
+                  query_parameters: [{{name: silent, present_match: true}}]
+                direct_response: {{status: 200, body: {{inline_string: "{{}}"}}}}
+                typed_per_filter_config:
+                  envoy.filters.http.set_metadata:
+                    "@type": type.googleapis.com/envoy.config.route.v3.FilterConfig
+                    disabled: true
               - match: {{prefix: /}}
 """,
             "                  timeout: 0s\n": """
@@ -79,7 +91,7 @@ static_resources:
 """,
         },
         "live/tollgate.yaml": {
-            '"publicPaths":': '"mode": "audit", "publicPaths":',
+            '"publicPaths":': f'"mode": "audit", "limits": [{json.dumps(LIMIT)}], "publicPaths":',
             '"models": {': '"models": {"*": {"access": "authenticated"},',
         },
     },
@@ -145,6 +157,7 @@ ALERTS = {
     "TollgateEstimatedTokens",
     "TollgateKeyExpiresIn14Days",
     "TollgateLabelOverflow",
+    "TollgateLimitAt95Percent",
     "TollgateNotEnforcing",
     "TollgateRetriedRequests",
     "TollgateUnmeteredRequests",
@@ -184,8 +197,10 @@ def send(gateway):
 
 
 def send_to_live(gateway):
-    """Counted otherwise by another filter; contradictory; retried; with more models than there are labels for."""
+    """Counted otherwise by another filter; contradictory; of unknown cost; retried; with more models than there are labels
+    for; more than a limit allows."""
     gateway.post(ACME, body(LLAMA), CONTRADICTORY)
+    gateway.post(ACME, body(LLAMA), SILENT)
     connection = http.client.HTTPConnection("127.0.0.1", gateway.port)
     for model in [LLAMA, *MANY_MODELS]:
         gateway.post(ACME, body(model), connection=connection)
@@ -347,7 +362,7 @@ class Observability(unittest.TestCase):
 
     def test_every_query_of_the_dashboard_returns_data(self):
         queries = list(panel_queries())
-        self.assertGreater(len(queries), 30)
+        self.assertGreater(len(queries), 36)
         for title, target in queries:
             with self.subTest(title, expr=target["expr"]):
                 result = self.query(with_variables(target["expr"]))

@@ -6,6 +6,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `messages.rs` | the messages of the protocol |
+//! | `descriptors.rs` | the limits, from the file that envoyproxy/ratelimit reads |
 //! | `budgets.rs` | who has spent how much |
 //! | `service.rs` | the gRPC service |
 //! | `main.rs` | the command line |
@@ -14,13 +15,16 @@
     allow(
         clippy::indexing_slicing,
         clippy::arithmetic_side_effects,
+        clippy::unwrap_used,
         reason = "a test that panics fails, as it should"
     )
 )]
 
 mod budgets;
+mod descriptors;
 pub mod messages;
 mod service;
 
 pub use budgets::Budgets;
-pub use service::serve;
+pub use descriptors::Descriptors;
+pub use service::{SHOULD_RATE_LIMIT, serve};

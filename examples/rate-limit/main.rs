@@ -1,57 +1,48 @@
 //! The command line of the rate limit server: flags in, one line for each question out.
 
+use std::fs;
+use std::future::ready;
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
 use tollgate_rate_limit::messages::{Code, RateLimitRequest, RateLimitResponse};
-use tollgate_rate_limit::{Budgets, serve};
+use tollgate_rate_limit::{Budgets, Descriptors, serve};
 
 const USAGE: &str = "\
-A rate limit server for Envoy, with budgets of tokens in memory: to try and to test with, not for production.
+A rate limit server for Envoy that keeps what is spent in memory: to try and to test with, not for production.
 
 Usage: rate-limit-server [OPTIONS]
 
-  --listen HOST:PORT      address to listen on; port 0 takes a free one [127.0.0.1:8081]
-  --tokens-per-minute N   what each tenant may spend in a minute [60]
-  --tenant NAME=N         another limit for this tenant; may be repeated
+  --listen HOST:PORT  address to listen on; port 0 takes a free one [127.0.0.1:8081]
+  --config FILE       the limits, as envoyproxy/ratelimit reads them [examples/rate-limit/config/tollgate.yaml]
 ";
 
 struct Options {
     listen: String,
-    budgets: Budgets,
+    config: String,
 }
 
 impl Options {
     /// Reads the arguments; the error is what to print.
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut listen = "127.0.0.1:8081".to_owned();
-        let mut tokens_per_minute = 60;
-        let mut tenants = Vec::new();
+        let mut options = Self {
+            listen: "127.0.0.1:8081".to_owned(),
+            config: "examples/rate-limit/config/tollgate.yaml".to_owned(),
+        };
         while let Some(name) = arguments.next() {
-            let fault = |what: &str| format!("{name} needs {what}\n\n{USAGE}");
-            let mut value = || arguments.next().ok_or_else(|| fault("a value"));
-            match name.as_str() {
-                "--listen" => listen = value()?,
-                "--tokens-per-minute" => {
-                    tokens_per_minute = value()?.parse().map_err(|_| fault("a number"))?;
-                }
-                "--tenant" => {
-                    let text = value()?;
-                    let limit = text.rsplit_once('=').and_then(|(tenant, tokens)| {
-                        Some((tenant.to_owned(), tokens.parse().ok()?))
-                    });
-                    tenants.push(limit.ok_or_else(|| fault("NAME=NUMBER"))?);
-                }
+            let place = match name.as_str() {
+                "--listen" => &mut options.listen,
+                "--config" => &mut options.config,
                 "--help" | "-h" => return Err(USAGE.to_owned()),
                 _ => return Err(format!("unknown option `{name}`\n\n{USAGE}")),
-            }
+            };
+            let value = arguments.next();
+            *place = value.ok_or_else(|| format!("{name} needs a value\n\n{USAGE}"))?;
         }
-        let budgets = tenants.iter().fold(
-            Budgets::new(tokens_per_minute),
-            |budgets, (name, tokens)| budgets.tenant(name, *tokens),
-        );
-        Ok(Self { listen, budgets })
+        Ok(options)
     }
 }
 
@@ -75,10 +66,19 @@ async fn main() -> ExitCode {
 
 /// Listens, says where on the first line of stdout, and answers until a signal comes.
 async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
-    let listener = TcpListener::bind(&options.listen).await?;
+    let Options { listen, config } = options;
+    let file = fs::read_to_string(&config).map_err(|error| format!("{config}: {error}"))?;
+    let limits = Descriptors::read(&file).map_err(|fault| format!("{config}: {fault}"))?;
+    let listener = TcpListener::bind(&listen).await?;
     writeln!(stdout(), "listening on {}", listener.local_addr()?)?;
-    let server = serve(listener, options.budgets, |request, response| {
-        let _ = stdout().write_all(lines(request, response).as_bytes());
+    let budgets = Mutex::new(Budgets::new(limits));
+    let server = serve(listener, move |request| {
+        // Held while it is told, so that the order is that of the bookings.
+        let mut budgets = budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let response = budgets.answer(&request, now.map_or(0, |now| now.as_secs()));
+        let _ = stdout().write_all(lines(&request, &response).as_bytes());
+        ready(Ok(response))
     });
     tokio::select! {
         result = server => Ok(result?),

@@ -89,6 +89,9 @@ pub struct RateLimit {
     /// The window.
     #[prost(enumeration = "Unit", tag = "2")]
     pub unit: i32,
+    /// The name that the file gives it, for `x-ratelimit-limit`.
+    #[prost(string, tag = "3")]
+    pub name: String,
 }
 
 /// The length of a window.
@@ -97,8 +100,53 @@ pub struct RateLimit {
 pub enum Unit {
     /// Not said.
     Unknown = 0,
+    /// A second.
+    Second = 1,
     /// 60 seconds.
     Minute = 2,
+    /// 60 minutes.
+    Hour = 3,
+    /// A day of UTC.
+    Day = 4,
+    /// 30 days.
+    Month = 5,
+    /// 365 days.
+    Year = 6,
+    /// Seven days.
+    Week = 7,
+}
+
+impl Unit {
+    /// The unit that a file of limits names.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let units = [
+            ("second", Self::Second),
+            ("minute", Self::Minute),
+            ("hour", Self::Hour),
+            ("day", Self::Day),
+            ("week", Self::Week),
+            ("month", Self::Month),
+            ("year", Self::Year),
+        ];
+        let found = units
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, unit)| *unit)
+    }
+
+    /// As envoyproxy/ratelimit counts them, from 1970 on.
+    pub(crate) const fn seconds(self) -> u64 {
+        const DAY: u64 = 86_400;
+        match self {
+            Self::Unknown | Self::Second => 1,
+            Self::Minute => 60,
+            Self::Hour => 3600,
+            Self::Day => DAY,
+            Self::Week => 7 * DAY,
+            Self::Month => 30 * DAY,
+            Self::Year => 365 * DAY,
+        }
+    }
 }
 
 /// `google.protobuf.Duration`.
@@ -107,4 +155,16 @@ pub struct Duration {
     /// Whole seconds.
     #[prost(int64, tag = "1")]
     pub seconds: i64,
+}
+
+/// `grpc.health.v1.HealthCheckRequest`: the name of a service, which is not looked at.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct HealthCheckRequest {}
+
+/// `grpc.health.v1.HealthCheckResponse`.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct HealthCheckResponse {
+    /// 1 is `SERVING`.
+    #[prost(int32, tag = "1")]
+    pub status: i32,
 }

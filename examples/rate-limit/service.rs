@@ -1,10 +1,9 @@
-//! The gRPC service.
+//! The gRPC services: rate limits, and health.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use tokio::net::TcpListener;
 use tonic::body::Body;
@@ -15,40 +14,36 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
-use crate::budgets::Budgets;
-use crate::messages::{RateLimitRequest, RateLimitResponse};
+use crate::messages::{
+    HealthCheckRequest, HealthCheckResponse, RateLimitRequest, RateLimitResponse,
+};
 
-const SHOULD_RATE_LIMIT: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
+/// The path of the one method.
+pub const SHOULD_RATE_LIMIT: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
+const CHECK_HEALTH: &str = "/grpc.health.v1.Health/Check";
+const SERVING: i32 = 1;
 
-/// Answers Envoys from these budgets until the future is dropped. `observe` is shown every question with its answer, in
-/// the order of their arrival.
+/// Gives Envoys what `answer` makes of their questions, until the future is dropped.
 ///
 /// # Errors
 /// When the socket fails.
-pub async fn serve(
-    listener: TcpListener,
-    budgets: Budgets,
-    observe: impl Fn(&RateLimitRequest, &RateLimitResponse) + Send + Sync + 'static,
-) -> Result<(), tonic::transport::Error> {
-    let service = RateLimitService(Arc::new(Desk {
-        budgets: Mutex::new(budgets),
-        observe: Box::new(observe),
-    }));
+pub async fn serve<A, F>(listener: TcpListener, answer: A) -> Result<(), tonic::transport::Error>
+where
+    A: Fn(RateLimitRequest) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<RateLimitResponse, Status>> + Send + 'static,
+{
+    let answer: Arc<Answer> = Arc::new(move |request| Box::pin(answer(request)));
     Server::builder()
-        .add_service(service)
+        .add_service(RateLimitService(answer))
+        .add_service(HealthService)
         .serve_with_incoming(TcpIncoming::from(listener))
         .await
 }
 
-type Observer = dyn Fn(&RateLimitRequest, &RateLimitResponse) + Send + Sync;
-
-struct Desk {
-    budgets: Mutex<Budgets>,
-    observe: Box<Observer>,
-}
+type Answer = dyn Fn(RateLimitRequest) -> BoxFuture<RateLimitResponse, Status> + Send + Sync;
 
 #[derive(Clone)]
-struct RateLimitService(Arc<Desk>);
+struct RateLimitService(Arc<Answer>);
 
 impl NamedService for RateLimitService {
     const NAME: &'static str = "envoy.service.ratelimit.v3.RateLimitService";
@@ -79,19 +74,57 @@ where
     }
 }
 
-struct ShouldRateLimit(Arc<Desk>);
+struct ShouldRateLimit(Arc<Answer>);
 
 impl UnaryService<RateLimitRequest> for ShouldRateLimit {
     type Response = RateLimitResponse;
-    type Future = Ready<Result<Response<RateLimitResponse>, Status>>;
+    type Future = BoxFuture<Response<RateLimitResponse>, Status>;
 
     fn call(&mut self, request: Request<RateLimitRequest>) -> Self::Future {
-        let Desk { budgets, observe } = &*self.0;
-        let request = request.into_inner();
-        // Held while it is observed, so that the order is that of the bookings.
-        let mut budgets = budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        let response = budgets.answer(&request, Instant::now());
-        observe(&request, &response);
-        ready(Ok(Response::new(response)))
+        let answer = (self.0)(request.into_inner());
+        Box::pin(async move { answer.await.map(Response::new) })
+    }
+}
+
+/// Says that all is well, as long as there is somebody to say it.
+#[derive(Clone)]
+struct HealthService;
+
+impl NamedService for HealthService {
+    const NAME: &'static str = "grpc.health.v1.Health";
+}
+
+impl<B> Service<http::Request<B>> for HealthService
+where
+    B: HttpBody + Send + 'static,
+    B::Error: Into<StdError> + Send + 'static,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        Box::pin(async move {
+            if request.uri().path() != CHECK_HEALTH {
+                return Ok(Status::unimplemented("only Check").into_http());
+            }
+            let mut grpc = Grpc::new(ProstCodec::default());
+            Ok(grpc.unary(Check, request).await)
+        })
+    }
+}
+
+struct Check;
+
+impl UnaryService<HealthCheckRequest> for Check {
+    type Response = HealthCheckResponse;
+    type Future = Ready<Result<Response<HealthCheckResponse>, Status>>;
+
+    fn call(&mut self, _: Request<HealthCheckRequest>) -> Self::Future {
+        ready(Ok(Response::new(HealthCheckResponse { status: SERVING })))
     }
 }

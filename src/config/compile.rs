@@ -2,6 +2,7 @@
 
 mod admitted;
 mod body;
+pub(crate) mod costs;
 mod credentials;
 mod headers;
 mod issuers;
@@ -381,6 +382,13 @@ impl Compiler<'_> {
             );
         }
         pattern
+    }
+
+    fn patterns(&mut self, path: &str, texts: &[String]) -> Vec<ModelPattern> {
+        let texts = texts.iter().enumerate();
+        texts
+            .filter_map(|(index, text)| self.pattern(&format!("{path}[{index}]"), text))
+            .collect()
     }
 
     fn model_name(&mut self, path: &str, text: &str) -> Option<ModelName> {

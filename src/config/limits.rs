@@ -138,6 +138,24 @@ pub(crate) struct ReserveConfig {
     /// Bytes of text that make a token of input. 1 to 100.
     #[serde(default)]
     pub(crate) bytes_per_token: Option<u64>,
+    /// Other values for some models. The first entry that has the model counts.
+    #[serde(default)]
+    pub(crate) models: Vec<ReserveOfModelsConfig>,
+}
+
+/// What is set aside for requests of some models.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ReserveOfModelsConfig {
+    /// The models: names, `prefix*` or `*`.
+    pub(crate) models: Vec<String>,
+    /// As above. Omitted means what `reserve.outputTokens` is.
+    #[serde(default)]
+    pub(crate) output_tokens: Option<u64>,
+    /// As above. Omitted means what `reserve.bytesPerToken` is.
+    #[serde(default)]
+    pub(crate) bytes_per_token: Option<u64>,
 }
 
 /// How much of a limit on tokens one token uses: 0 to 1000, in thousandths at the finest.
@@ -152,6 +170,27 @@ pub(crate) struct WeightsConfig {
     #[serde(default)]
     pub(crate) cached_input: Option<f64>,
     /// A token of the output.
+    #[serde(default)]
+    pub(crate) output: Option<f64>,
+    /// Other weights for some models. The first entry that has the model counts.
+    #[serde(default)]
+    pub(crate) models: Vec<WeightsOfModelsConfig>,
+}
+
+/// How much one token of some models uses.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "command", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct WeightsOfModelsConfig {
+    /// The models: names, `prefix*` or `*`.
+    pub(crate) models: Vec<String>,
+    /// As above. Omitted means what `weights.input` is.
+    #[serde(default)]
+    pub(crate) input: Option<f64>,
+    /// As above. Omitted means what this entry's `input` is, or else what `weights.cachedInput` is.
+    #[serde(default)]
+    pub(crate) cached_input: Option<f64>,
+    /// As above. Omitted means what `weights.output` is.
     #[serde(default)]
     pub(crate) output: Option<f64>,
 }

@@ -9,11 +9,11 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::Config;
-use super::compile::limits;
 use super::compile::{
     DEFAULT_MODEL_HEADER, MAX_HEADER, MAX_MEMBER, MAX_NAME, MAX_VARIABLE, RESERVED_NAMES,
     TOKEN_MARKS,
 };
+use super::compile::{costs, limits};
 use super::metering::MAX_COST_KEY;
 use crate::identity::credentials::MAX_DUMMY_KEY;
 use crate::model_name::{self, NAME_MARKS, UNPRINTABLE};
@@ -323,17 +323,35 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("limits[].operations[]", json!({"enum": Operation::NAMES})),
         (
             "reserve.outputTokens",
-            json!({"minimum": 1, "maximum": limits::MAX_OUTPUT_TOKENS, "default": Reserve::default().output_tokens}),
+            json!({"minimum": 1, "maximum": costs::MAX_OUTPUT_TOKENS, "default": Reserve::default().output_tokens}),
         ),
         (
             "reserve.bytesPerToken",
-            json!({"minimum": 1, "maximum": limits::MAX_BYTES_PER_TOKEN, "default": Reserve::default().bytes_per_token}),
+            json!({"minimum": 1, "maximum": costs::MAX_BYTES_PER_TOKEN, "default": Reserve::default().bytes_per_token}),
         ),
-        ("weights.input", weight()),
         (
-            "weights.cachedInput",
-            json!({"minimum": 0, "maximum": limits::MAX_WEIGHT}),
+            "reserve.models[].outputTokens",
+            json!({"minimum": 1, "maximum": costs::MAX_OUTPUT_TOKENS}),
         ),
+        (
+            "reserve.models[].bytesPerToken",
+            json!({"minimum": 1, "maximum": costs::MAX_BYTES_PER_TOKEN}),
+        ),
+        ("reserve.models[].models", json!({"minItems": 1})),
+        (
+            "reserve.models[].models[]",
+            json!({"pattern": model_pattern()}),
+        ),
+        ("weights.models[].models", json!({"minItems": 1})),
+        (
+            "weights.models[].models[]",
+            json!({"pattern": model_pattern()}),
+        ),
+        ("weights.models[].input", dependent_weight()),
+        ("weights.models[].cachedInput", dependent_weight()),
+        ("weights.models[].output", dependent_weight()),
+        ("weights.input", weight()),
+        ("weights.cachedInput", dependent_weight()),
         ("weights.output", weight()),
         ("metering.streamUsage", json!({"default": "inject"})),
         ("metering.stripAcceptEncoding", json!({"default": true})),
@@ -352,7 +370,12 @@ fn amount() -> Value {
 }
 
 fn weight() -> Value {
-    json!({"minimum": 0, "maximum": limits::MAX_WEIGHT, "default": 1})
+    json!({"minimum": 0, "maximum": costs::MAX_WEIGHT, "default": 1})
+}
+
+/// A weight that is another one's where it is left out.
+fn dependent_weight() -> Value {
+    json!({"minimum": 0, "maximum": costs::MAX_WEIGHT})
 }
 
 /// One measure, with the window that it needs.

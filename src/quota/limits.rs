@@ -6,14 +6,14 @@ use super::account::{Account, Ask, Granted, Terms, UNIT};
 use super::limit::{Limit, Per, place};
 use super::machines::Machines;
 use super::record::Record;
-use super::{Asked, Failure, Ledger, Reserve, Spent, Unavailable, Weights, Who, retry};
+use super::{
+    Asked, Estimate, Failure, Ledger, PerModel, Reserve, Spent, Unavailable, Weights, Who, retry,
+};
 use crate::denial::{Code, Denial, OverLimit};
 use crate::measure::Measure;
 use crate::metrics::{ANONYMOUS, Label, Metric, Movement, Series};
+use crate::model_name::ModelName;
 use crate::tenant::GroupId;
-
-/// Tokens that an image or another file in a body counts for.
-const FILE_TOKENS: u64 = 1024;
 
 /// All limits.
 #[derive(Debug, Default)]
@@ -21,9 +21,9 @@ pub struct Limits {
     /// Those that the fewest share first.
     list: Vec<Limit>,
     /// What is set aside.
-    pub reserve: Reserve,
+    pub reserve: PerModel<Reserve>,
     /// What a token counts.
-    pub weights: Weights,
+    pub weights: PerModel<Weights>,
 }
 
 /// What is set aside in one account.
@@ -49,6 +49,8 @@ pub struct Holds {
     machine: u32,
     /// Tokens of input that were estimated.
     input: u64,
+    /// What a token counts.
+    weights: Weights,
     /// What limits would have refused that only tell.
     pub noted: Option<Denial>,
     /// What is left of the limits that come nearest to their end, by what they count.
@@ -141,7 +143,11 @@ enum Stopped {
 impl Limits {
     /// All limits, in any order.
     #[must_use]
-    pub fn new(mut list: Vec<Limit>, reserve: Reserve, weights: Weights) -> Self {
+    pub fn new(
+        mut list: Vec<Limit>,
+        reserve: PerModel<Reserve>,
+        weights: PerModel<Weights>,
+    ) -> Self {
         list.sort_by_key(|limit| std::cmp::Reverse(limit.per.narrowness()));
         Self {
             list,
@@ -178,42 +184,18 @@ impl Limits {
         })
     }
 
-    /// What a request may cost by its body: input, output that it names, and output that is set aside as far as it is there.
-    #[must_use]
-    pub fn estimate(&self, asked: &Asked) -> (u64, u64, u64) {
-        let text = asked.text.div_ceil(self.reserve.bytes_per_token.max(1));
-        let input = text.saturating_add(asked.data_urls.saturating_mul(FILE_TOKENS));
-        let answers = asked.answers.max(1);
-        match asked.max_output {
-            Some(most) => (input, most.saturating_mul(answers), 0),
-            None => (input, 0, self.reserve.output_tokens.saturating_mul(answers)),
-        }
-    }
-
-    fn ask(&self, measure: Measure, asked: &Asked) -> Ask {
-        let (input, output, more) = self.estimate(asked);
-        let input = input.saturating_mul(self.weights.input);
-        let output = output.saturating_mul(self.weights.output);
-        let wish = more.saturating_mul(self.weights.output);
-        let (need, wish) = match measure {
-            Measure::Requests | Measure::Concurrent => (UNIT, 0),
-            Measure::Tokens => (input.saturating_add(output), wish),
-            Measure::InputTokens => (input, 0),
-            Measure::OutputTokens => (output, wish),
-        };
-        Ask { need, wish }
-    }
-
     /// The accounts that a request is charged to.
     fn wanted(&self, who: &Who<'_>, asked: &Asked) -> Vec<Wanted<'_>> {
         let mut wanted = Vec::new();
+        let estimate = self.reserve.of(who.model).estimate(asked);
+        let weights = self.weights.of(who.model);
         let applying = self
             .list
             .iter()
             .enumerate()
             .filter(|(_, limit)| limit.applies(who));
         for (index, limit) in applying {
-            let ask = self.ask(limit.terms.measure, asked);
+            let ask = ask(limit.terms.measure, estimate, weights);
             let mut charge = |group: Option<&str>| {
                 let (key, tag) = place(limit, who, group);
                 wanted.push(Wanted {
@@ -237,6 +219,12 @@ impl Limits {
             }
         }
         wanted
+    }
+
+    /// The input of a request in tokens, by the length of its text.
+    #[must_use]
+    pub fn estimated_input(&self, model: Option<&ModelName>, asked: &Asked) -> u64 {
+        self.reserve.of(model).estimate(asked).input
     }
 
     /// Whether a request can be admitted at all, before its body is seen. Only limits for which the model does not matter
@@ -291,7 +279,8 @@ impl Limits {
     ) -> Result<Holds, Denial> {
         let wanted = self.wanted(who, asked);
         let mut holds = Holds {
-            input: self.estimate(asked).0,
+            input: self.estimated_input(who.model, asked),
+            weights: self.weights.of(who.model),
             ..Holds::default()
         };
         if wanted.is_empty() {
@@ -445,7 +434,7 @@ impl Limits {
     ) {
         let terms = &limit.terms;
         account.roll(terms, now);
-        let cost = self.cost(terms.measure, spent, hold.granted.amount, holds.input);
+        let cost = cost(terms.measure, spent, hold.granted.amount, holds);
         let settled = account.settle(terms, now, &hold.granted, cost, holds.machine);
         account.close(terms);
         let series = |metric| {
@@ -478,35 +467,49 @@ impl Limits {
             moved.push(movement(series(Metric::LimitAmount), limit.amount()));
         }
     }
+}
 
-    /// What a request did cost by one measure, in thousandths.
-    fn cost(&self, measure: Measure, spent: Spent, reserved: u64, estimated_input: u64) -> u64 {
-        let (input, cached, output) = match (measure, spent) {
-            (_, Spent::Nothing) | (Measure::Concurrent, _) => return 0,
-            (Measure::Requests, _) => return UNIT,
-            (_, Spent::Request) => return 0,
-            (_, Spent::Unknown) => return reserved,
-            (
-                _,
-                Spent::Tokens {
-                    input,
-                    cached_input,
-                    output,
-                },
-            ) => (input.unwrap_or(estimated_input), cached_input, output),
-        };
-        let cached = cached.min(input);
-        let weights = &self.weights;
-        let input = input
-            .saturating_sub(cached)
-            .saturating_mul(weights.input)
-            .saturating_add(cached.saturating_mul(weights.cached_input));
-        let output = output.saturating_mul(weights.output);
-        match measure {
-            Measure::InputTokens => input,
-            Measure::OutputTokens => output,
-            _ => input.saturating_add(output),
-        }
+/// What a limit is asked for.
+const fn ask(measure: Measure, estimate: Estimate, weights: Weights) -> Ask {
+    let input = estimate.input.saturating_mul(weights.input);
+    let output = estimate.output.saturating_mul(weights.output);
+    let wish = estimate.more.saturating_mul(weights.output);
+    let (need, wish) = match measure {
+        Measure::Requests | Measure::Concurrent => (UNIT, 0),
+        Measure::Tokens => (input.saturating_add(output), wish),
+        Measure::InputTokens => (input, 0),
+        Measure::OutputTokens => (output, wish),
+    };
+    Ask { need, wish }
+}
+
+/// What a request did cost by one measure, in thousandths.
+fn cost(measure: Measure, spent: Spent, reserved: u64, holds: &Holds) -> u64 {
+    let (input, cached, output) = match (measure, spent) {
+        (_, Spent::Nothing) | (Measure::Concurrent, _) => return 0,
+        (Measure::Requests, _) => return UNIT,
+        (_, Spent::Request) => return 0,
+        (_, Spent::Unknown) => return reserved,
+        (
+            _,
+            Spent::Tokens {
+                input,
+                cached_input,
+                output,
+            },
+        ) => (input.unwrap_or(holds.input), cached_input, output),
+    };
+    let cached = cached.min(input);
+    let weights = &holds.weights;
+    let input = input
+        .saturating_sub(cached)
+        .saturating_mul(weights.input)
+        .saturating_add(cached.saturating_mul(weights.cached_input));
+    let output = output.saturating_mul(weights.output);
+    match measure {
+        Measure::InputTokens => input,
+        Measure::OutputTokens => output,
+        _ => input.saturating_add(output),
     }
 }
 

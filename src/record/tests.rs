@@ -686,3 +686,19 @@ fn what_was_answered_before_the_filter_saw_it_has_no_name_and_no_tokens() {
         ]
     );
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn no_more_is_charged_than_envoy_takes() {
+    for (input, expected) in [
+        (999_999_999_u64, "charge_tokens=1000000000"),
+        (1_000_000_000, "charge_tokens=1000000000"),
+        (999_999_998, "charge_tokens=999999999"),
+    ] {
+        let reply = format!(r#"{{"usage":{{"prompt_tokens":{input},"completion_tokens":1}}}}"#);
+        let (_, state) = beside(Some(&reply), None, None);
+        assert!(
+            state.iter().any(|line| line == expected),
+            "{input}: {state:?}"
+        );
+    }
+}

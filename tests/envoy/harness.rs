@@ -5,6 +5,7 @@ mod bootstrap;
 mod client;
 mod crowd;
 mod discovery;
+mod engine;
 mod gateway;
 mod health;
 mod http2;
@@ -15,6 +16,7 @@ mod readers;
 mod served;
 mod shipped;
 mod tokens;
+mod trap;
 mod upstream;
 
 use std::thread;
@@ -23,17 +25,18 @@ use std::time::{Duration, Instant};
 pub(crate) use bootstrap::{Provider, connection_manager, filters, route};
 pub(crate) use tollgate_tests::demo;
 
-pub(crate) use client::{Answer, Wire, send};
+pub(crate) use client::{Answer, Connection, Wire, send};
 pub(crate) use crowd::{Crowd, Leave, Tally};
 pub(crate) use gateway::{Builder, Gateway, completion};
 pub(crate) use http2::Frames;
 pub(crate) use metrics::{Series, series};
 pub(crate) use process::{envoy_command, envoy_version};
-pub(crate) use rate_limit::{RateLimitServer, question};
+pub(crate) use rate_limit::{RateLimitServer, question, question_of};
 pub(crate) use readers::Readers;
 pub(crate) use served::Served;
 pub(crate) use shipped::Shipped;
 pub(crate) use tokens::Token;
+pub(crate) use trap::trapping;
 pub(crate) use upstream::{Framing, Piece, Reply, Seen};
 
 /// Long enough for a busy machine; nothing waits this long unless it is about to fail.

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::demo::{ACME_KEY, LLAMA, config};
-use crate::harness::{Answer, Gateway, Piece, Reply, Token, Wire, eventually};
+use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, config};
+use crate::harness::{
+    Answer, Frames, Gateway, Piece, Reply, Token, Wire, eventually, filters, trapping,
+};
 
 const USAGE: &[u8] = b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":17}}\n\ndata: [DONE]\n\n";
 const TEXT: &[u8] = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"word\"}}]}\n\n";
@@ -264,4 +266,113 @@ fn counts_are_kept_over_a_change_of_the_configuration() {
     gateway.publish(&changed, 2);
     let answer = gateway.connect().exchange(&chat(ACME_KEY, ""));
     assert_eq!(answer.status, 200, "a new id begins anew");
+}
+
+#[test]
+#[ignore = "takes minutes: `make test-limits`"]
+fn a_hundred_times_so_many_are_admitted_as_the_limit_says() {
+    const RUNS: usize = 100;
+    const LIMIT: usize = 100;
+    for workers in [2, 4] {
+        let limit =
+            json!({"id": "runs", "per": ["tenant", "model"], "requests": LIMIT, "window": "day"});
+        let mut config = with_limits(json!([limit]));
+        config["models"]["run-*"] = json!({"access": "authenticated"});
+        let gateway = Gateway::builder().config(config).workers(workers).start();
+        for run in 0..RUNS {
+            let request = Wire::new("POST", "/v1/chat/completions")
+                .header("x-api-key", ACME_KEY)
+                .header("content-type", "application/json")
+                .body(format!(r#"{{"model":"run-{run}"}}"#));
+            let answers = answers(&gateway, &request, 32, 2 * LIMIT);
+            assert_eq!(admitted(&answers), LIMIT, "{workers} workers, run {run}");
+        }
+        println!(
+            "{workers} workers: {LIMIT} of {} admitted in each of {RUNS} runs",
+            2 * LIMIT
+        );
+    }
+}
+
+#[test]
+#[ignore = "waits for many seconds: `make test-limits`"]
+fn what_a_crashed_worker_had_set_aside_is_given_back_and_nothing_else() {
+    const AT_ONCE: usize = 8;
+    let limits = json!([{"id": "flight", "per": "tenant", "concurrent": AT_ONCE}]);
+    let gateway = Gateway::builder()
+        .config(with_limits(limits))
+        .workers(2)
+        .script(|seen| match seen.values("x-case").first() {
+            // A stream of a VM that is gone is cut with its next event.
+            Some(_) => Reply::stream(
+                (0..300)
+                    .flat_map(|_| {
+                        [
+                            Piece::Bytes(TEXT.to_vec()),
+                            Piece::Pause(Duration::from_millis(100)),
+                        ]
+                    })
+                    .collect(),
+            ),
+            None => stream(Duration::ZERO),
+        })
+        .amended(|bootstrap| {
+            let module = std::fs::read(tollgate_tests::filter()).unwrap();
+            let module = trapping(&module, "proxy_on_request_trailers");
+            let name = format!("trapping-{}.wasm", std::process::id());
+            let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+            std::fs::write(&file, module).unwrap();
+            let filter = &mut filters(bootstrap)[1]["typed_config"]["config"];
+            filter["vm_config"]["code"] = json!({"local": {"filename": file}});
+        })
+        .start();
+    let hold = || {
+        let mut connection = gateway.connect();
+        connection.start(&chat(ACME_KEY, r#","stream":true"#).header("x-case", "hold"));
+        connection.read_until("\r\n\r\n");
+        connection
+    };
+    let is_full = || {
+        let answer = gateway.connect().exchange(&chat(ACME_KEY, ""));
+        (answer.status == 429, answer.status)
+    };
+    let mut held: Vec<_> = (0..AT_ONCE).map(|_| hold()).collect();
+    assert_eq!(is_full(), (true, 429));
+    // Trailers of a request, on a connection of its own, which one of the two workers has.
+    let body = format!(r#"{{"model":"{LLAMA}"}}"#);
+    let crash = Frames {
+        method: "POST",
+        path: "/v1/chat/completions",
+        headers: &[
+            ("x-api-key", GLOBEX_KEY),
+            ("content-type", "application/json"),
+        ],
+        frames: vec![&body.as_bytes()[..5], &body.as_bytes()[5..]],
+        trailers: true,
+    };
+    let before = gateway.access_log_so_far().len();
+    gateway.exchange_http2(&crash);
+    thread::sleep(Duration::from_secs(1));
+    let log = gateway.log();
+    assert!(log.contains("unreachable"), "{log}");
+    // The one that crashed it, and those that it was serving.
+    let ended = gateway.access_log_so_far().len() - before;
+    let cut = ended - 1;
+    println!("{cut} of {AT_ONCE} streams were cut");
+    assert!((1..=AT_ONCE).contains(&cut), "{cut}");
+    let crashed = Instant::now();
+    eventually("room", || match is_full() {
+        (false, 200) => Ok(()),
+        (_, status) => Err(status.to_string()),
+    });
+    println!("healed {:?} after the crash", crashed.elapsed());
+    held.extend((0..cut).map(|_| hold()));
+    assert_eq!(is_full(), (true, 429), "only what was cut is given back");
+    let swept = gateway.counted();
+    assert!(
+        swept
+            .keys()
+            .any(|series| series.name == "tollgate_limit_sweeps_total"),
+        "{swept:?}"
+    );
 }

@@ -1,16 +1,18 @@
-//! `envoy/rate-limit.yaml`: what a tenant spends is charged to its budget, and to nobody else's.
+//! `envoy/rate-limit.yaml`: what a tenant spends is charged to its budget, and to nobody else's. With `$RATELIMIT`, the
+//! rate limit server is envoyproxy/ratelimit with Redis.
 
-use std::net::{SocketAddr, TcpListener};
+mod exported;
+mod failures;
+
+use std::net::SocketAddr;
 use std::time::Duration;
-
-use serde_json::json;
-use tollgate_rate_limit::Budgets;
 
 use crate::harness::demo::{ACME_KEY, GLOBEX_KEY, LLAMA, QWEN, chat, streamed_chat};
 use crate::harness::{
-    Answer, Gateway, Piece, RateLimitServer, Reply, Shipped, Wire, eventually, question, send,
-    series,
+    Answer, Gateway, Piece, RateLimitServer, Reply, Shipped, Wire, eventually, question,
+    question_of, send,
 };
+use serde_json::json;
 
 /// Recorded from vLLM: 18 tokens in, 40 out.
 const STREAM: &[u8] = include_bytes!("../fixtures/recordings/vllm/chat_stream_usage.body");
@@ -24,6 +26,33 @@ fn shipped(server: SocketAddr) -> Shipped {
     Shipped::bootstrap("rate-limit.yaml")
         .value("RATE_LIMIT host", server.ip().to_string())
         .value("RATE_LIMIT port", server.port())
+}
+
+/// So many tokens and requests a day for each tenant. A day, because no test runs into the next one.
+fn limits(tokens: u64, requests: u64) -> String {
+    let limit = |name: &str, amount: u64| {
+        let limit = json!({"name": name, "unit": "day", "requests_per_unit": amount});
+        json!({
+            "key": "limit", "value": name,
+            "descriptors": [{"key": "tenant", "rate_limit": limit}],
+        })
+    };
+    let descriptors = [limit("tokens", tokens), limit("requests", requests)];
+    json!({"domain": "tollgate", "descriptors": descriptors}).to_string()
+}
+
+/// Enough for all tests.
+fn plenty() -> String {
+    limits(1_000_000, 1_000_000)
+}
+
+/// What the server is asked of a request that passes, before it is over and after.
+fn asked(tenant: &str, tokens: u64) -> [(&'static str, &str, u64); 3] {
+    [
+        ("all", tenant, 0),
+        ("requests", tenant, 1),
+        ("tokens", tenant, tokens),
+    ]
 }
 
 fn ask(gateway: &Gateway, key: &str, path: &str) -> Answer {
@@ -110,7 +139,7 @@ fn every_request_is_charged_once_with_its_tokens_however_it_ends() {
         ),
     ];
     let replies: Vec<Reply> = rows.iter().map(|(_, reply, ..)| reply.clone()).collect();
-    let server = RateLimitServer::start(Budgets::new(1_000_000));
+    let server = RateLimitServer::start(&plenty());
     let gateway = Gateway::builder()
         .shipped(shipped(server.address))
         .script(move |seen| replies[seen.values("x-row")[0].parse::<usize>().unwrap()].clone())
@@ -129,7 +158,7 @@ fn every_request_is_charged_once_with_its_tokens_however_it_ends() {
         } else {
             gateway.connect().exchange(&request);
         }
-        expected.extend([("acme", 0), ("acme", *tokens)]);
+        expected.extend(asked("acme", *tokens));
         server.expect_asked(&expected);
     }
     gateway.stop();
@@ -138,15 +167,18 @@ fn every_request_is_charged_once_with_its_tokens_however_it_ends() {
 
 #[test]
 fn a_spent_budget_is_429_for_its_tenant_alone_and_nothing_more_is_charged() {
-    let server = RateLimitServer::start(Budgets::new(2 * u32::try_from(REPLY).unwrap() + 1));
+    let server = RateLimitServer::start(&limits(2 * REPLY + 1, 1_000));
     let gateway = Gateway::builder().shipped(shipped(server.address)).start();
     let mut expected = Vec::new();
     for remaining in ["37", "19", "1"] {
         let answer = ask(&gateway, ACME_KEY, "/v1/chat/completions");
         assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("x-ratelimit-limit"), Some("37, 37;w=60"));
+        assert_eq!(
+            answer.header("x-ratelimit-limit"),
+            Some("37, 37;w=86400;name=\"tokens\", 1000;w=86400;name=\"requests\"")
+        );
         assert_eq!(answer.header("x-ratelimit-remaining"), Some(remaining));
-        expected.extend([("acme", 0), ("acme", REPLY)]);
+        expected.extend(asked("acme", REPLY));
         server.expect_asked(&expected);
     }
     for path in ["/v1/chat/completions", "/v1/messages"] {
@@ -157,13 +189,16 @@ fn a_spent_budget_is_429_for_its_tenant_alone_and_nothing_more_is_charged() {
             ("cache-control", "no-store"),
             ("x-should-retry", "false"),
             ("x-envoy-ratelimited", "true"),
-            ("x-ratelimit-limit", "37, 37;w=60"),
+            (
+                "x-ratelimit-limit",
+                "37, 37;w=86400;name=\"tokens\", 1000;w=86400;name=\"requests\"",
+            ),
             ("x-ratelimit-remaining", "0"),
         ] {
             assert_eq!(answer.header(name), Some(value), "{path}: {name}");
         }
         let reset = answer.header("x-ratelimit-reset").unwrap();
-        assert!((1..=60).contains(&reset.parse().unwrap()), "{reset}");
+        assert!((1..=86_400).contains(&reset.parse().unwrap()), "{reset}");
         assert_eq!(answer.header("retry-after"), Some(reset));
         let id = answer.header("x-request-id").unwrap();
         assert_eq!(answer.header("request-id"), Some(id));
@@ -174,12 +209,13 @@ fn a_spent_budget_is_429_for_its_tenant_alone_and_nothing_more_is_charged() {
                 "error": {
                     "type": "rate_limit_error",
                     "code": "rate_limit_exceeded",
-                    "message": format!("The tokens of your budget are spent. It is renewed in {reset} seconds.")
+                    "message": format!("A limit is reached: 37, 37;w=86400;name=\"tokens\", 1000;w=86400;name=\"requests\". It is renewed in {reset} seconds.")
                 },
                 "request_id": id
             })
         );
-        expected.extend([("acme", 0), ("acme", 0)]);
+        // No request is charged, and no token.
+        expected.extend([("all", "acme", 0), ("tokens", "acme", 0)]);
         server.expect_asked(&expected);
     }
     assert_eq!(
@@ -190,7 +226,7 @@ fn a_spent_budget_is_429_for_its_tenant_alone_and_nothing_more_is_charged() {
         ask(&gateway, GLOBEX_KEY, "/v1/chat/completions").status,
         200
     );
-    expected.extend([("globex", 0), ("globex", REPLY)]);
+    expected.extend(asked("globex", REPLY));
     server.expect_asked(&expected);
     let reached: Vec<_> = gateway
         .stop()
@@ -223,7 +259,7 @@ fn what_is_denied_in_its_headers_asks_and_charges_nobody() {
             403,
         ),
     ];
-    let server = RateLimitServer::start(Budgets::new(1_000));
+    let server = RateLimitServer::start(&plenty());
     let gateway = Gateway::builder().shipped(shipped(server.address)).start();
     for (name, request, status) in rows {
         assert_eq!(
@@ -234,14 +270,14 @@ fn what_is_denied_in_its_headers_asks_and_charges_nobody() {
     }
     // Whatever they had asked would have come before this.
     assert_eq!(ask(&gateway, ACME_KEY, "/v1/chat/completions").status, 200);
-    server.expect_asked(&[("acme", 0), ("acme", REPLY)]);
+    server.expect_asked(&asked("acme", REPLY));
     gateway.stop();
-    server.expect_asked(&[("acme", 0), ("acme", REPLY)]);
+    server.expect_asked(&asked("acme", REPLY));
 }
 
 #[test]
 fn what_is_denied_in_its_body_is_charged_nothing() {
-    let server = RateLimitServer::start(Budgets::new(1_000));
+    let server = RateLimitServer::start(&plenty());
     let gateway = Gateway::builder().shipped(shipped(server.address)).start();
     let forged = [("x-tollgate-tenant", "acme")];
     for _ in 0..3 {
@@ -251,7 +287,7 @@ fn what_is_denied_in_its_body_is_charged_nothing() {
         assert_eq!(answer.verdict(), (403, Some("model_not_allowed")));
     }
     assert_eq!(ask(&gateway, ACME_KEY, "/v1/chat/completions").status, 200);
-    let spent = [question("acme", 0), question("acme", REPLY)];
+    let spent = asked("acme", REPLY).map(|(limit, tenant, hits)| question(limit, tenant, hits));
     eventually("the charge", || {
         let asked = server.asked();
         asked
@@ -260,15 +296,20 @@ fn what_is_denied_in_its_body_is_charged_nothing() {
             .ok_or_else(|| format!("{asked:#?}"))
     });
     gateway.stop();
-    // Whether the server is asked before the body is refused is a matter of time.
+    // Whether the server is asked before the body is refused is a matter of time. A request may be charged, no token.
     let mut asked = server.asked();
-    asked.retain(|asked| *asked != question("globex", 0));
+    asked.retain(|asked| {
+        let of_globex = [("all", 0), ("requests", 1), ("tokens", 0)];
+        !of_globex
+            .iter()
+            .any(|(limit, hits)| *asked == question(limit, "globex", *hits))
+    });
     assert_eq!(asked, spent);
 }
 
 #[test]
 fn a_forged_tenant_is_never_the_one_who_is_charged() {
-    let server = RateLimitServer::start(Budgets::new(1_000));
+    let server = RateLimitServer::start(&plenty());
     let anonymous = r#""qwen-3-32b": {"access": "anonymous"}"#;
     let gateway = Gateway::builder()
         .shipped(
@@ -305,61 +346,77 @@ fn a_forged_tenant_is_never_the_one_who_is_charged() {
         let answer = gateway.connect().exchange(&chat_with(key, headers, model));
         assert_eq!(answer.status, 200, "{name}");
         if key.is_some() {
-            expected.extend([("globex", 0), ("globex", REPLY)]);
+            expected.extend(asked("globex", REPLY));
         }
         server.expect_asked(&expected);
     }
     // Whatever the anonymous one had asked would have come before this.
     assert_eq!(ask(&gateway, ACME_KEY, "/v1/chat/completions").status, 200);
-    expected.extend([("acme", 0), ("acme", REPLY)]);
+    expected.extend(asked("acme", REPLY));
     server.expect_asked(&expected);
     gateway.stop();
     server.expect_asked(&expected);
 }
 
 #[test]
-fn without_the_rate_limit_server_requests_pass_and_are_counted_unless_told_otherwise() {
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
-    for (name, address, deny, status, counted) in [
-        (
-            "nobody listens",
-            closed,
-            "false",
-            200,
-            &["error", "failure_mode_allowed"][..],
-        ),
-        (
-            "nobody answers",
-            silent.local_addr().unwrap(),
-            "false",
-            200,
-            &["error", "failure_mode_allowed"],
-        ),
-        ("told to deny", closed, "true", 500, &["error"]),
-    ] {
-        let deny = format!("failure_mode_deny: {deny}\n");
-        let shipped = shipped(address).replacing("failure_mode_deny: false\n", &deny);
-        let gateway = Gateway::builder().shipped(shipped).start();
-        let denied = gateway.connect().exchange(&chat_with(None, &[], LLAMA));
-        assert_eq!(denied.status, 401, "{name}");
+fn a_refusal_by_one_limit_charges_no_other() {
+    // More than one answer, less than two; or one request.
+    for (name, tokens, requests) in [("tokens", REPLY - 1, 100), ("requests", 1_000, 1)] {
+        let server = RateLimitServer::start(&limits(tokens, requests));
+        let gateway = Gateway::builder().shipped(shipped(server.address)).start();
         let answer = ask(&gateway, ACME_KEY, "/v1/chat/completions");
-        assert_eq!(answer.status, status, "{name}");
-        assert_eq!(answer.header("x-ratelimit-limit"), None, "{name}");
-        let counters = gateway.admin_text("/stats/prometheus?filter=inference.ratelimit");
-        let counters: Vec<String> = series(&counters)
-            .iter()
-            .map(|(series, value)| format!("{series} {value}"))
-            .collect();
-        let expected: Vec<String> = counted
-            .iter()
-            .map(|counter| {
-                format!("envoy_cluster_ratelimit_{counter}{{envoy_cluster_name=\"inference\"}} 1")
-            })
-            .collect();
-        assert_eq!(counters, expected, "{name}");
+        assert_eq!(answer.status, 200, "{name}");
+        let mut expected = asked("acme", REPLY).to_vec();
+        server.expect_asked(&expected);
+        for attempt in 0..3 {
+            println!("{name}, attempt {attempt}");
+            let answer = ask(&gateway, ACME_KEY, "/v1/chat/completions");
+            assert_eq!(answer.status, 429);
+            assert_eq!(answer.header("x-ratelimit-remaining"), Some("0"));
+            let is_first = name == "requests" && attempt == 0;
+            let until = if is_first {
+                Some("1")
+            } else {
+                answer.header("x-ratelimit-reset")
+            };
+            assert_eq!(answer.header("retry-after"), until);
+            // One request beyond the limit shows that it is reached.
+            expected.push(("all", "acme", 0));
+            expected.extend(is_first.then_some(("requests", "acme", 1)));
+            expected.push(("tokens", "acme", 0));
+            server.expect_asked(&expected);
+        }
+    }
+}
+
+#[test]
+fn a_budget_of_a_model_is_charged_by_what_the_body_names() {
+    let server = RateLimitServer::start(&plenty());
+    let charge = "hits_addend: {format: \"%FILTER_STATE(wasm.tollgate.charge_tokens:PLAIN)%\"}";
+    let by_model = format!(
+        "- extension:
+                          name: envoy.rate_limit_descriptors.expr
+                          typed_config:
+                            \"@type\": type.googleapis.com/envoy.extensions.rate_limit_descriptors.expr.v3.Descriptor
+                            descriptor_key: model
+                            text: \"filter_state['wasm.tollgate.model']\"
+                      {charge}"
+    );
+    let gateway = Gateway::builder()
+        .shipped(shipped(server.address).replacing(charge, &by_model))
+        .start();
+    for model in [LLAMA, QWEN] {
+        let answer = gateway
+            .connect()
+            .exchange(&chat_with(Some(ACME_KEY), &[], model));
+        assert_eq!(answer.status, 200, "{model}");
+        let entries = [("limit", "tokens"), ("tenant", "acme"), ("model", model)];
+        let charge = question_of(&entries, REPLY);
+        eventually("the charge", || {
+            let asked = server.asked();
+            (asked.last() == Some(&charge))
+                .then_some(())
+                .ok_or_else(|| format!("{asked:#?}"))
+        });
     }
 }

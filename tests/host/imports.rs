@@ -48,6 +48,8 @@ pub(crate) fn define(linker: &mut Linker<World>) -> wasmtime::Result<()> {
         "proxy_increment_metric": increment_metric(id: u32, offset: i64);
         "proxy_record_metric": record_metric(id: u32, value: u64);
         "proxy_get_metric": metric(id: u32, value: u32);
+        "proxy_get_shared_data": shared_data(key: u32, key_size: u32, data: u32, size: u32, cas: u32);
+        "proxy_set_shared_data": set_shared_data(key: u32, key_size: u32, data: u32, size: u32, cas: u32);
         "proxy_set_effective_context": set_effective_context(context: u32);
         "proxy_set_tick_period_milliseconds": accepted(period: u32);
         "proxy_continue_stream": accepted(stream: u32);
@@ -96,6 +98,41 @@ fn set_property(guest: &mut Guest<'_>, path: u32, path_size: u32, data: u32, siz
     let value = String::from_utf8_lossy(&read(guest, data, size)?).into_owned();
     let stream = guest.data_mut().stream().ok_or(status::NOT_FOUND)?;
     stream.filter_state.insert(format!("wasm.{path}"), value);
+    Ok(())
+}
+
+fn shared_data(
+    guest: &mut Guest<'_>,
+    key: u32,
+    key_size: u32,
+    data: u32,
+    size: u32,
+    cas: u32,
+) -> Outcome {
+    let key = read(guest, key, key_size)?;
+    let found = guest.data().shared.get(&key).cloned();
+    let (value, version) = found.ok_or(status::NOT_FOUND)?;
+    write_number(guest, cas, version)?;
+    hand_over(guest, &value, data, size)
+}
+
+/// A version of 0 asks for none.
+fn set_shared_data(
+    guest: &mut Guest<'_>,
+    key: u32,
+    key_size: u32,
+    data: u32,
+    size: u32,
+    cas: u32,
+) -> Outcome {
+    let key = read(guest, key, key_size)?;
+    let value = read(guest, data, size)?;
+    let shared = &mut guest.data_mut().shared;
+    let version = shared.get(&key).map(|(_, version)| *version);
+    if cas != 0 && version.is_some_and(|version| version != cas) {
+        return Err(status::CAS_MISMATCH.into());
+    }
+    shared.insert(key, (value, version.unwrap_or_default() + 1));
     Ok(())
 }
 

@@ -27,6 +27,7 @@ mod hostile;
 mod imports;
 mod linear;
 mod many_keys;
+mod many_users;
 mod memory;
 mod models;
 mod open_streams;

@@ -1,6 +1,6 @@
 //! What the host knows: streams, metrics, log lines, the clock, and the faults that a test has ordered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::abi::{Action, Callback, Map, Pairs, encode_metadata, status};
 
@@ -21,6 +21,8 @@ pub(crate) struct World {
     /// Host calls of the callback that runs now, by name.
     pub(crate) calls: BTreeMap<&'static str, u32>,
     pub(crate) faults: Faults,
+    /// What all VMs share, each value with its version.
+    pub(crate) shared: HashMap<Vec<u8>, (Vec<u8>, u32)>,
     /// Where the stream of "random" numbers stands: the same in every run, so that instruction counts are exact.
     pub(crate) random: u64,
 }
@@ -38,6 +40,7 @@ impl World {
             callback: Callback::Start,
             calls: BTreeMap::new(),
             faults: Faults::default(),
+            shared: HashMap::new(),
             random: 0x9E37_79B9_7F4A_7C15,
         }
     }

@@ -14,8 +14,8 @@ use tollgate::config::{Fault, compile};
 use tollgate::policy::Policy;
 
 use self::environment::{Gateway, Variables};
-pub(crate) use self::report::Finding;
-use self::report::{Report, Severity};
+use self::report::Report;
+pub(crate) use self::report::{Finding, Severity};
 use self::second_lock::Locks;
 use self::warnings::Clock;
 use crate::moment::{self, Days};

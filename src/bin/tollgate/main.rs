@@ -7,6 +7,7 @@ mod completions;
 mod explain;
 mod import;
 mod key;
+mod limits;
 mod moment;
 mod output;
 mod print;
@@ -46,6 +47,8 @@ enum Task {
     Explain(Box<explain::Arguments>),
     #[command(subcommand)]
     Import(import::Task),
+    #[command(subcommand)]
+    Limits(limits::Task),
     Print(print::Arguments),
     Completions(completions::Arguments),
     /// Print the JSON Schema of the configuration, for editors.
@@ -97,6 +100,7 @@ fn run(task: Task, output: &mut Output) -> Result<Verdict, Failure> {
         Task::Check(arguments) => check::run(&arguments, output),
         Task::Explain(arguments) => explain::run(&arguments, output),
         Task::Import(task) => import::run(&task, output),
+        Task::Limits(task) => limits::run(&task, output),
         Task::Print(arguments) => print::run(&arguments, output),
         Task::Completions(arguments) => completions::run(&arguments, output),
         Task::Schema => schema::run(output),

@@ -1,4 +1,4 @@
-//! `limits`, `reserve` and `weights` ▶ [`Limits`].
+//! `limits` ▶ [`Limits`].
 
 use std::rc::Rc;
 
@@ -6,26 +6,20 @@ use rustc_hash::FxHashSet;
 
 use super::Compiler;
 use crate::config::Config;
-use crate::config::faults::{read, read_list};
+use crate::config::faults::read_list;
 use crate::config::limits::{
     DimensionConfig, FailureConfig, KeepsConfig, LimitConfig, LimitModeConfig, PerConfig,
-    ReserveConfig, WeightsConfig, WindowConfig,
+    WindowConfig,
 };
 use crate::identity::Keys;
 use crate::measure::Measure;
 use crate::operation::Operation;
-use crate::quota::{Failure, Limit, Limits, Per, Reserve, Selection, Weights, Window};
+use crate::quota::{Failure, Limit, Limits, Per, Selection, Window};
 
 /// Most limits of one configuration.
 pub(crate) const MAX_LIMITS: usize = 64;
 /// The largest limit. Thousandths of it, and sums of them, are far from the end of what is computed with.
 pub(crate) const MAX_AMOUNT: u64 = 1_000_000_000_000;
-/// Most tokens of output that are set aside.
-pub(crate) const MAX_OUTPUT_TOKENS: u64 = 10_000_000;
-/// Most bytes that make a token.
-pub(crate) const MAX_BYTES_PER_TOKEN: u64 = 100;
-/// The largest weight.
-pub(crate) const MAX_WEIGHT: u32 = 1000;
 
 impl Compiler<'_> {
     pub(super) fn limits(&mut self, config: &Config<'_>, keys: &Keys) -> Limits {
@@ -185,10 +179,7 @@ impl Compiler<'_> {
             }
             ids.push(id.as_str().into());
         }
-        let mut models = Vec::new();
-        for (index, name) in entry.models.iter().enumerate() {
-            models.extend(self.pattern(&format!("{path}.models[{index}]"), name));
-        }
+        let models = self.patterns(&format!("{path}.models"), &entry.models);
         let mut operations = Vec::new();
         for (index, name) in entry.operations.iter().enumerate() {
             let operation = Operation::named(name);
@@ -208,83 +199,6 @@ impl Compiler<'_> {
             operations,
         }
     }
-
-    fn reserve(&mut self, config: &Config<'_>) -> Reserve {
-        let written: Option<ReserveConfig> = config
-            .reserve
-            .and_then(|raw| read(raw.get(), "reserve", &mut self.faults));
-        let mut reserve = Reserve::default();
-        let Some(written) = written else {
-            return reserve;
-        };
-        for (name, value, most, place) in [
-            (
-                "outputTokens",
-                written.output_tokens,
-                MAX_OUTPUT_TOKENS,
-                &mut reserve.output_tokens,
-            ),
-            (
-                "bytesPerToken",
-                written.bytes_per_token,
-                MAX_BYTES_PER_TOKEN,
-                &mut reserve.bytes_per_token,
-            ),
-        ] {
-            let Some(value) = value else {
-                continue;
-            };
-            if !(1..=most).contains(&value) {
-                self.fault(format!("reserve.{name}"), format!("expected 1 to {most}"));
-            }
-            *place = value;
-        }
-        reserve
-    }
-
-    fn weights(&mut self, config: &Config<'_>) -> Weights {
-        let written: Option<WeightsConfig> = config
-            .weights
-            .and_then(|raw| read(raw.get(), "weights", &mut self.faults));
-        let mut weights = Weights::default();
-        let Some(written) = written else {
-            return weights;
-        };
-        let mut weight = |name: &str, value: Option<f64>, default: u64| {
-            let Some(value) = value else {
-                return default;
-            };
-            if !(0.0..=f64::from(MAX_WEIGHT)).contains(&value) {
-                self.fault(
-                    format!("weights.{name}"),
-                    format!("expected 0 to {MAX_WEIGHT}"),
-                );
-                return default;
-            }
-            let thousandths = thousandths(value);
-            if thousandths.is_none() {
-                self.fault(format!("weights.{name}"), "expected three decimals at most");
-            }
-            thousandths.unwrap_or(default)
-        };
-        weights.input = weight("input", written.input, weights.input);
-        weights.cached_input = weight("cachedInput", written.cached_input, weights.input);
-        weights.output = weight("output", written.output, weights.output);
-        weights
-    }
-}
-
-/// Thousandths of a weight in its range; `None` for one that is finer.
-fn thousandths(value: f64) -> Option<u64> {
-    let scaled = value * 1000.0;
-    let whole = scaled.round();
-    let fits = (scaled - whole).abs() < 1e-6;
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "0 to a million, and whole"
-    )]
-    fits.then_some(whole as u64)
 }
 
 /// Seconds east of UTC, of a text such as `+01:00` or `-05:30`.

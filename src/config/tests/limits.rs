@@ -28,6 +28,12 @@ fn takes_every_kind_of_limit() {
     assert_eq!(faults_with("reserve", reserve), Vec::<String>::new());
     let weights = json!({"input": 1, "cachedInput": 0.1, "output": 1000});
     assert_eq!(faults_with("weights", weights), Vec::<String>::new());
+    let models = json!(["qwen-*"]);
+    let reserve = json!({"bytesPerToken": 3, "models": [{"models": models, "outputTokens": 256}]});
+    assert_eq!(faults_with("reserve", reserve), Vec::<String>::new());
+    let weights =
+        json!({"models": [{"models": models, "input": 2}, {"models": ["*"], "output": 0}]});
+    assert_eq!(faults_with("weights", weights), Vec::<String>::new());
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -126,6 +132,26 @@ fn each_fault_of_what_is_set_aside_says_what_is_expected() {
             "weights",
             json!({"output": 0.0001}),
             "weights.output: expected three decimals at most",
+        ),
+        (
+            "reserve",
+            json!({"models": [{"models": []}]}),
+            "reserve.models[0].models: expected at least one model",
+        ),
+        (
+            "reserve",
+            json!({"models": [{"models": ["a"], "bytesPerToken": 0}]}),
+            "reserve.models[0].bytesPerToken: expected 1 to 100",
+        ),
+        (
+            "weights",
+            json!({"models": [{"models": ["a"]}, {"models": ["b"], "cachedInput": 1001}]}),
+            "weights.models[1].cachedInput: expected 0 to 1000",
+        ),
+        (
+            "weights",
+            json!({"models": [{"models": ["a*b"]}]}),
+            "weights.models[0].models[0]: expected a model name, `prefix*` or `*`; names are 256 printable characters at most, without a space at either end and without `*`",
         ),
     ] {
         assert_eq!(faults_with(section, value), [expected]);

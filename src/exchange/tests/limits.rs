@@ -457,3 +457,43 @@ fn without_limits_the_store_is_not_asked() {
     assert_eq!(sent.code(), None);
     assert!(sent.moved("tollgate_limit_failures_total").is_empty());
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn models_have_reservations_and_weights_of_their_own() {
+    let limits = json!([{"id": "day", "per": "tenant", "tokens": 10_000, "window": "day"}]);
+    let gateway = Gateway::with(&[
+        ("limits", limits),
+        (
+            "reserve",
+            json!({
+                "outputTokens": 100,
+                "models": [
+                    {"models": ["llama-*"], "outputTokens": 300},
+                    {"models": ["*"], "outputTokens": 700},
+                ],
+            }),
+        ),
+        (
+            "weights",
+            json!({"output": 2, "models": [{"models": ["qwen-3-32b"], "input": 3, "output": 5}]}),
+        ),
+    ]);
+    for (model, reserved, used) in [
+        // Three tokens of its name, and 300 of output that count twice.
+        ("llama-3.1-8b", 3 + 300 * 2, 10 + 7 * 2),
+        // Three of its name that count three times each, and 700 of output five times.
+        ("qwen-3-32b", 3 * 3 + 700 * 5, 10 + 7 * 2 + 10 * 3 + 7 * 5),
+    ] {
+        let sent = gateway.send(ACME_KEY, &format!(r#"{{"model":"{model}"}}"#), 0);
+        let holds = sent.exchange.holds().unwrap();
+        let held: Vec<u64> = gateway
+            .policy
+            .limits
+            .held(holds)
+            .map(|(_, amount)| amount)
+            .collect();
+        assert_eq!(held, [reserved], "{model}");
+        let sent = sent.answer("200", &usage(10, 7), 1);
+        assert_eq!(sent.moved("tollgate_limit_used"), [used], "{model}");
+    }
+}

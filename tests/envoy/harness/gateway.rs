@@ -442,6 +442,12 @@ impl Gateway {
         format!("http://{}{path}", self.address)
     }
 
+    /// Tells Envoy's admin interface to do this.
+    pub(crate) fn admin_post(&self, path: &str) {
+        let answer = send(self.http1.post(format!("http://{}{path}", self.admin)));
+        assert_eq!(answer.status, 200, "{path}");
+    }
+
     /// What Envoy's admin interface says under this path.
     pub(crate) fn admin_text(&self, path: &str) -> String {
         let answer = send(self.http1.get(format!("http://{}{path}", self.admin)));

@@ -39,6 +39,14 @@ impl Shipped {
         self
     }
 
+    /// Another text for one, wherever it stands as a line's whole setting.
+    pub(crate) fn replacing_all(mut self, from: &str, to: &str) -> Self {
+        let from = format!("{from}\n");
+        assert!(self.text.contains(&from), "{from}");
+        self.text = self.text.replace(&from, &format!("{to}\n"));
+        self
+    }
+
     /// The bootstrap on free ports, before this upstream.
     pub(super) fn render(self, wasm: &Path, upstream: SocketAddr) -> String {
         let Self { text, values } = self

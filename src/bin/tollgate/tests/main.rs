@@ -9,4 +9,6 @@ mod explain;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod run;
