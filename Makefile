@@ -17,6 +17,7 @@ CLIENTS := $(TOOLS)/clients
 WASM_BINDGEN_VERSION = $(shell cargo pkgid wasm-bindgen | sed 's/.*[@\#]//')
 # Node for those who have none on PATH.
 NODE_VERSION := 24.19.0
+WITH_NODE = $$PATH:$(abspath $(TOOLS)/node)
 CYCLONEDX_VERSION := 11.12.0
 
 ##@ Use
@@ -151,8 +152,8 @@ test-observability: build ## test metrics, rules and dashboard with a real Prome
 	python3 examples/observability/test.py
 
 .PHONY: test-clients
-test-clients: build clients ## test the gateway with the Python SDKs of OpenAI and Anthropic
-	$(CLIENTS)/bin/pytest tests/clients
+test-clients: build clients ## test the gateway with the clients that people use: SDKs, frameworks, coding agents
+	PATH="$(WITH_NODE)" $(CLIENTS)/bin/pytest tests/clients
 
 .PHONY: test-judges
 test-judges: build node ## test that real servers of many languages are fooled without the filter, and not with it
@@ -161,7 +162,7 @@ test-judges: build node ## test that real servers of many languages are fooled w
 
 .PHONY: test-real-servers
 test-real-servers: build clients ## the same before a real vLLM on the CPU; installs 6 GB under target/
-	@python3 examples/real-servers/vllm.py $(CLIENTS)/bin/pytest tests/clients
+	@PATH="$(WITH_NODE)" python3 examples/real-servers/vllm.py $(CLIENTS)/bin/pytest tests/clients
 
 # Found inputs go to target/fuzz, the corpora in fuzz/corpus stay as they are. There is no unsafe code to be watched by a
 # sanitizer. The flags of libFuzzer are those of a nightly toolchain, which this variable makes of ours.
@@ -263,12 +264,8 @@ wasm-bindgen:
 	  fi
 
 .PHONY: clients
-clients:
-	@if ! cmp -s tests/clients/requirements.txt $(CLIENTS)/installed.txt; then \
-	  python3 -m venv --clear $(CLIENTS) && \
-	  $(CLIENTS)/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt && \
-	  cp tests/clients/requirements.txt $(CLIENTS)/installed.txt; \
-	fi
+clients: node
+	@PATH="$(WITH_NODE)" tests/clients/install.sh
 
 .PHONY: cargo-fuzz
 cargo-fuzz:

@@ -21,17 +21,27 @@ pub fn refusal(code: Code, headers: &HeaderMap) -> Denial {
         return code.into();
     }
     let path = text(":path");
-    if let Some(why) = why_refused(path) {
+    let meant = meant(path);
+    // What is known of a path does not hold for an endpoint behind an endpoint.
+    let is_doubled = meant.as_ref().is_some_and(|meant| meant.is_doubled);
+    if let Some(why) = why_refused(path).filter(|_| !is_doubled) {
         return Denial::operation_not_allowed(why.to_owned());
     }
-    match meant(path) {
-        Some(hint) => Denial::from(code).hinting(&hint),
+    match meant {
+        Some(meant) => Denial::from(code).hinting(&meant.hint),
         None => code.into(),
     }
 }
 
-/// What is said of the line that was probably meant. It is made of our own tables alone.
-fn meant(full_path: &str) -> Option<String> {
+/// The line that was probably meant.
+struct Meant {
+    /// What is said of it. It is made of our own tables alone.
+    hint: String,
+    /// Whether its endpoint is there twice: once from the base URL.
+    is_doubled: bool,
+}
+
+fn meant(full_path: &str) -> Option<Meant> {
     let path = full_path
         .split_once('?')
         .map_or(full_path, |(path, _)| path);
@@ -41,20 +51,37 @@ fn meant(full_path: &str) -> Option<String> {
     let known = known.chain([("GET", MODELS)]);
     // The longest that fits: `/v1/score` before `/score`.
     let (expected, line) = known
-        .filter(|(_, known)| {
-            let without_version = known.strip_prefix("/v1");
-            rest.ends_with(known) || without_version.is_some_and(|known| rest.ends_with(known))
-        })
+        .filter(|(_, known)| before(rest, known).next().is_some())
         .max_by_key(|(_, known)| known.len())?;
-    let twice = format!("/v1{line}");
+    let is_anthropic = line.starts_with("/v1/messages");
+    let is_doubled = before(rest, line).any(|base| before(base, line).any(str::is_empty));
+    let is_version_doubled = rest.strip_suffix(line) == Some("/v1");
     let why = if Some(rest) == line.strip_prefix("/v1") {
         " The base URL of OpenAI's SDKs ends with `/v1`."
-    } else if rest == twice {
+    } else if is_doubled && is_anthropic {
+        " The endpoint is there twice: the base URL of Anthropic's SDKs ends before `/v1`."
+    } else if is_doubled {
+        " The endpoint is there twice: the base URL ends with `/v1`."
+    } else if is_version_doubled && is_anthropic {
         " `/v1` is there twice: the base URL of Anthropic's SDKs has none."
+    } else if is_version_doubled {
+        " `/v1` is there twice: the base URL ends with one."
     } else {
         ""
     };
-    Some(format!("Did you mean `{expected} {prefix}{line}`?{why}"))
+    Some(Meant {
+        hint: format!("Did you mean `{expected} {prefix}{line}`?{why}"),
+        is_doubled,
+    })
+}
+
+/// What stands before a line of the table at the end of a path, with its version and without.
+fn before<'p>(path: &'p str, line: &'static str) -> impl Iterator<Item = &'p str> {
+    let lines = [Some(line), line.strip_prefix("/v1")];
+    lines
+        .into_iter()
+        .flatten()
+        .filter_map(|line| path.strip_suffix(line))
 }
 
 #[cfg(test)]
@@ -66,7 +93,12 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn names_the_line_that_was_probably_meant() {
         const OPENAI: &str = " The base URL of OpenAI's SDKs ends with `/v1`.";
-        const TWICE: &str = " `/v1` is there twice: the base URL of Anthropic's SDKs has none.";
+        const TWICE: &str = " `/v1` is there twice: the base URL ends with one.";
+        const TWICE_ANTHROPIC: &str =
+            " `/v1` is there twice: the base URL of Anthropic's SDKs has none.";
+        const ENDPOINT: &str = " The endpoint is there twice: the base URL ends with `/v1`.";
+        const ENDPOINT_ANTHROPIC: &str =
+            " The endpoint is there twice: the base URL of Anthropic's SDKs ends before `/v1`.";
         for (path, expected, why) in [
             (
                 "/chat/completions",
@@ -81,7 +113,31 @@ mod tests {
                 Some("POST /openai/v1/chat/completions"),
                 OPENAI,
             ),
-            ("/v1/v1/messages", Some("POST /v1/messages"), TWICE),
+            (
+                "/v1/v1/messages",
+                Some("POST /v1/messages"),
+                TWICE_ANTHROPIC,
+            ),
+            (
+                "/v1/v1/chat/completions",
+                Some("POST /v1/chat/completions"),
+                TWICE,
+            ),
+            (
+                "/v1/chat/completions/chat/completions",
+                Some("POST /v1/chat/completions"),
+                ENDPOINT,
+            ),
+            (
+                "/openai/v1/responses/responses",
+                Some("POST /openai/v1/responses"),
+                ENDPOINT,
+            ),
+            (
+                "/v1/messages/v1/messages?beta=true",
+                Some("POST /v1/messages"),
+                ENDPOINT_ANTHROPIC,
+            ),
             (
                 "/V1/Chat/Completions",
                 Some("POST /v1/chat/completions"),
@@ -111,14 +167,33 @@ mod tests {
             ("/metrics", None, ""),
         ] {
             let expected = expected.map(|line| format!("Did you mean `{line}`?{why}"));
-            assert_eq!(meant(path), expected, "{path}");
+            assert_eq!(meant(path).map(|meant| meant.hint), expected, "{path}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn an_endpoint_in_the_base_url_is_not_taken_for_something_stored() {
+        for (path, expected) in [
+            (
+                "/v1/responses/responses",
+                "This method and path are not available to you. Did you mean `POST /v1/responses`? The endpoint is there twice: the base URL ends with `/v1`.",
+            ),
+            (
+                "/v1/chat/completions/chatcmpl-1",
+                "Stored responses and conversations are not available here: the server does not know whose they are, so whoever knows an id could read, cancel or delete them.",
+            ),
+        ] {
+            let request = crate::fixtures::request("POST", path, &[]);
+            let denial = refusal(Code::OperationNotAllowed, &request);
+            let body = denial.body(crate::denial::Dialect::OpenAi, None);
+            assert!(body.contains(expected), "{path}: {body}");
         }
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn repeats_nothing_that_the_client_sent() {
         let sent = "/sk-secret/v1/chat/completions?key=sk-other";
-        let hint = meant(sent).unwrap();
+        let hint = meant(sent).unwrap().hint;
         assert!(!hint.contains("sk-"), "{hint}");
     }
 }

@@ -1,8 +1,8 @@
 //! Every route that inference servers serve, and what becomes of it here: for the reference, for `tollgate check`, and to
 //! test the table of operations by.
 //!
-//! Read in: vLLM, `docs/usage/security.md` at 00b005cf and `vllm/entrypoints/**/api_router.py`; `SGLang`,
-//! `srt/entrypoints/http_server.py` at 3c53805c; llama.cpp, `tools/server/server.cpp` at 00dd0816; TGI, `router/src/server.rs`
+//! Read in: vLLM 0.33.0 (4ba787ec9), `vllm/entrypoints/`; `SGLang` 0.5.23, `srt/entrypoints/`; routes that they have dropped stay
+//! for those who run older ones; llama.cpp, `tools/server/server.cpp` at 00dd0816; TGI, `router/src/server.rs`
 //! at db931fcf; TEI, `router/src/http/server.rs` at 0d124dc9; the API reference of `OpenAI`.
 
 use super::Operation;
@@ -99,6 +99,12 @@ pub const ROUTES: &[(&str, Fate, &str)] = &[
         Served(Operation::Translate),
         "POST /v1/audio/translations",
     ),
+    // The body is that of OpenAI's Decisions API, or System One's: `model` is a member of it in both.
+    (
+        "vLLM",
+        Served(Operation::Decisions),
+        "POST /v1/decisions, POST /v1/systemone",
+    ),
     ("vLLM", Served(Operation::ListModels), "GET /v1/models"),
     (
         "vLLM",
@@ -108,7 +114,9 @@ pub const ROUTES: &[(&str, Fate, &str)] = &[
     (
         "vLLM",
         Refused(Why::Text),
-        "POST /v1/chat/completions/render, POST /v1/completions/render, POST /cohere/v2/chat/render",
+        "POST /v1/chat/completions/render, POST /v1/completions/render, POST /cohere/v2/chat/render, \
+         POST /v1/messages/render, POST /v1/responses/render, POST /v1/chat/completions/derender, POST \
+         /v1/completions/derender",
     ),
     (
         "vLLM",
@@ -124,14 +132,16 @@ pub const ROUTES: &[(&str, Fate, &str)] = &[
          /scale_elastic_ep, POST /start_profile, POST /stop_profile, POST /v1/load_lora_adapter, POST \
          /v1/unload_lora_adapter, POST /init_weight_transfer_engine, POST /start_weight_update, POST \
          /start_draft_weight_update, POST /update_weights, POST /finish_weight_update, POST \
-         /update_weight_version, POST /weight_checker",
+         /update_weight_version, POST /weight_checker, POST /shutdown_weight_transfer_engine, POST \
+         /release_kv_cache_memory, POST /inference/v1/abort_requests, POST /fault_tolerance/apply",
     ),
     (
         "vLLM",
         Refused(Why::Status),
         "GET /health, GET /load, GET /ping, POST /ping, GET /version, GET /metrics, GET /docs, GET /redoc, GET \
          /openapi.json, GET /tokenizer_info, GET /server_info, GET /is_sleeping, GET /is_paused, POST \
-         /is_scaling_elastic_ep, GET /weight_info, GET /get_world_size",
+         /is_scaling_elastic_ep, GET /weight_info, GET /get_world_size, GET /fault_tolerance/status, GET \
+         /kv_event_sources, GET /ready, GET /readyz, GET /static/{file}",
     ),
     ("vLLM", Served(Operation::Tokenize), "POST /tokenize"),
     ("vLLM", Served(Operation::Detokenize), "POST /detokenize"),
@@ -160,9 +170,15 @@ pub const ROUTES: &[(&str, Fate, &str)] = &[
     ("SGLang", Served(Operation::Rerank), "POST /v1/rerank"),
     (
         "SGLang",
+        Served(Operation::Decisions),
+        "POST /v1/decisions, POST /v1/systemone",
+    ),
+    (
+        "SGLang",
         Refused(Why::Inference),
         "PUT /v1/rerank, PUT /classify, POST /generate, PUT /generate, POST /generate_from_file, POST /encode, \
-         PUT /encode, POST /invocations, POST /vertex_generate, POST /api/chat, POST /api/generate",
+         PUT /encode, POST /invocations, POST /vertex_generate, POST /api/chat, POST /api/generate, \
+         GET /v1/realtime",
     ),
     ("SGLang", Served(Operation::ListModels), "GET /v1/models"),
     (
@@ -191,7 +207,8 @@ pub const ROUTES: &[(&str, Fate, &str)] = &[
         Refused(Why::Status),
         "GET /health, GET /health_generate, GET /get_model_info, GET /get_weight_version, GET /get_server_info, \
          GET /get_load, GET /ping, GET /openapi.json, GET /api/tags, POST /api/show, GET /, GET /model_info, GET \
-         /weight_version, GET /server_info",
+         /weight_version, GET /server_info, HEAD /, GET /ready, GET /v1/loads, GET /is_scaling_elastic_ep, GET \
+         /list_external_corpora, GET /get_hicache_l3_cache_layout, GET /remote_instance_transfer_engine_info",
     ),
     (
         "SGLang",
@@ -211,8 +228,10 @@ pub const ROUTES: &[(&str, Fate, &str)] = &[
          POST /configure_logging, POST /abort_request, POST /pause_generation, POST /continue_generation, POST \
          /hicache/storage-backend/clear, PUT /hicache/storage-backend, DELETE /hicache/storage-backend, GET \
          /hicache/storage-backend, POST /hicache/pin_prefix, GET /set_trace_level, POST /set_trace_level, POST \
-         /dumper/{method}, GET /get_remote_instance_transfer_engine_info, POST /weights_checker, POST \
-         /load_lora_adapter_from_tensors",
+         /dumper/{method}, GET /get_remote_instance_transfer_engine_info, POST /weights_checker, GET \
+         /weights_checker, POST /load_lora_adapter_from_tensors, POST /begin_weight_update, POST \
+         /end_weight_update, POST /pd_role_switch, POST /scale_elastic_ep, POST /add_external_corpus, POST \
+         /remove_external_corpus",
     ),
     (
         "SGLang",

@@ -151,6 +151,11 @@ operations! {
         metered: Generate, model_in: Some(Json), needs_identity: true,
         paths: ["/v1/messages"],
     }
+    /// Decisions: answers to questions about a text, with their probabilities, as vLLM and SGLang serve them.
+    Decisions = "decisions" {
+        metered: Generate, model_in: Some(Json), needs_identity: true,
+        paths: ["/v1/decisions", "/v1/systemone"],
+    }
 
     // Numbers from text.
 

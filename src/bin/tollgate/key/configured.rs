@@ -158,7 +158,7 @@ pub(super) fn list(arguments: &List, output: &mut Output) -> Result<Verdict, Fai
 
 pub(super) fn add(arguments: Add, output: &mut Output) -> Result<Verdict, Failure> {
     arguments.destination.refuse_nowhere()?;
-    let opened = Opened::of_file(&arguments.file)?;
+    let opened = Opened::to_begin_or_go_on(&arguments.file)?;
     let (entry, key) = make(arguments.wanted)?;
     let changed = opened.with_key(&json!(entry))?;
     arguments.destination.hand_out(&key, output)?;
@@ -257,15 +257,32 @@ struct Opened {
 }
 
 impl Opened {
-    /// Reads a file that is to be written.
+    /// Reads a file that is to be written, and has keys.
     fn of_file(path: &Path) -> Result<Self, Failure> {
+        let opened = Self::to_be_written(path)?;
+        opened.refuse_faulty()?;
+        Ok(opened)
+    }
+
+    /// Reads a file that is to get a key. The filter may refuse one that has no key yet: what counts is whether it takes the
+    /// file with the key.
+    fn to_begin_or_go_on(path: &Path) -> Result<Self, Failure> {
+        let opened = Self::to_be_written(path)?;
+        if !opened.keys().is_empty() {
+            opened.refuse_faulty()?;
+        }
+        Ok(opened)
+    }
+
+    fn to_be_written(path: &Path) -> Result<Self, Failure> {
         if path == Path::new("-") {
             return Err(Failure::new("expected a file, which is to be written"));
         }
-        let opened = Self::read(path)?;
-        opened
-            .refuse_faults("the filter refuses this configuration already; see `tollgate check`")?;
-        Ok(opened)
+        Self::read(path)
+    }
+
+    fn refuse_faulty(&self) -> Result<(), Failure> {
+        self.refuse_faults("the filter refuses this configuration already; see `tollgate check`")
     }
 
     fn read(path: &Path) -> Result<Self, Failure> {
@@ -318,6 +335,8 @@ impl Opened {
         let mut wanted = self.configuration.clone();
         if let Some(keys) = wanted.get_mut("keys").and_then(Value::as_array_mut) {
             keys.push(entry.clone());
+        } else if let Some(members) = wanted.as_object_mut() {
+            members.insert("keys".to_owned(), json!([entry]));
         }
         self.turned_into(
             edit::add_key(&self.text, self.configuration(), entry),

@@ -15,12 +15,16 @@ struct Edit {
     insert: String,
 }
 
-/// The text with one more key at the end of `keys`; `entry` is its object. `None` where the list is laid out in a way that
-/// this cannot add to.
+/// The text with one more key at the end of `keys`, which is made where there is none; `entry` is its object. `None` where the
+/// list is laid out in a way that this cannot add to.
 pub(crate) fn add_key(text: &str, configuration: &Configuration, entry: &Value) -> Option<String> {
-    let keys = configuration.tree.as_ref()?.member("keys")?;
+    let tree = configuration.tree.as_ref()?;
     let layout = Layout::of(text, configuration);
-    let json = json(entry);
+    let list = tree.entries().iter().find(|member| member.name == "keys");
+    let Some(list) = list else {
+        return layout.apply(layout.with_list(tree, entry)?);
+    };
+    let keys = &list.node;
     let is_flow = layout.begins_with(keys.start, '[');
     let edit = match keys.items().last() {
         None if is_flow => Edit {
@@ -29,30 +33,37 @@ pub(crate) fn add_key(text: &str, configuration: &Configuration, entry: &Value) 
                 ..keys.start
             },
             delete: 0,
-            insert: json,
+            insert: json(entry),
         },
-        None => return None,
+        None => {
+            let head = Mark {
+                line: list.line,
+                column: 0,
+            };
+            let (_, rest) = layout.line(list.line)?.split_once(':')?;
+            let rest = rest.trim();
+            let is_left_open = rest.is_empty() || rest.starts_with('#');
+            Edit {
+                at: layout.end_of_line(head).filter(|_| is_left_open)?,
+                delete: 0,
+                insert: in_block(tree.start.column, members(entry)),
+            }
+        }
         Some(last) if is_flow => Edit {
             at: last.end,
             delete: 0,
-            insert: format!(",{}{json}", layout.gap_before(last.start)?),
+            insert: format!(",{}{}", layout.gap_before(last.start)?, json(entry)),
         },
         Some(last) => {
-            let pad = " ".repeat(layout.dash_before(last.start)?);
-            let lines = if layout.begins_with(last.start, '{') {
-                vec![json]
-            } else {
-                members(entry).collect()
-            };
-            let dashes = iter::once("- ").chain(iter::repeat("  "));
-            let lines = lines
-                .iter()
-                .zip(dashes)
-                .map(|(line, dash)| format!("\n{pad}{dash}{line}"));
+            let column = layout.dash_before(last.start)?;
             Edit {
                 at: layout.end_of_line(last.end)?,
                 delete: 0,
-                insert: lines.collect(),
+                insert: if layout.begins_with(last.start, '{') {
+                    in_block(column, iter::once(json(entry)))
+                } else {
+                    in_block(column, members(entry))
+                },
             }
         }
     };
@@ -78,18 +89,8 @@ pub(crate) fn set_member(
             insert: value.to_string(),
         });
     }
-    let last = key.entries().last()?;
     let edit = if layout.begins_with(key.start, '{') {
-        let gap = if last.line == key.start.line {
-            " ".to_owned()
-        } else {
-            format!("\n{}", layout.indentation(last.line)?)
-        };
-        Edit {
-            at: layout.end_of(&last.node)?,
-            delete: 0,
-            insert: format!(",{gap}{}: {value}", Value::from(name)),
-        }
+        layout.with_member(key, name, &value.to_string())?
     } else {
         Edit {
             at: layout.end_of_line(key.end)?,
@@ -98,6 +99,16 @@ pub(crate) fn set_member(
         }
     };
     layout.apply(edit)
+}
+
+/// The lines of one entry of a list, with its dash at this column.
+fn in_block(column: usize, lines: impl Iterator<Item = String>) -> String {
+    let pad = " ".repeat(column);
+    let dashes = iter::once("- ").chain(iter::repeat("  "));
+    let lines = lines.zip(dashes);
+    lines
+        .map(|(line, dash)| format!("\n{pad}{dash}{line}"))
+        .collect()
 }
 
 /// The lines of an entry in YAML. Texts are quoted as in JSON, so that none is taken for a number or a date.
@@ -135,6 +146,35 @@ impl<'t> Layout<'t> {
             file,
             holders: &configuration.tree_lines.holders,
         }
+    }
+
+    /// `keys` with this entry, behind all that a configuration has.
+    fn with_list(&self, tree: &Node, entry: &Value) -> Option<Edit> {
+        if self.begins_with(tree.start, '{') {
+            return self.with_member(tree, "keys", &format!("[{}]", json(entry)));
+        }
+        let column = tree.start.column;
+        let (pad, entry) = (" ".repeat(column), in_block(column, members(entry)));
+        Some(Edit {
+            at: self.end_of_line(tree.end)?,
+            delete: 0,
+            insert: format!("\n{pad}keys:{entry}"),
+        })
+    }
+
+    /// One more member at the end of an object in braces.
+    fn with_member(&self, object: &Node, name: &str, value: &str) -> Option<Edit> {
+        let last = object.entries().last()?;
+        let gap = if last.line == object.start.line {
+            " ".to_owned()
+        } else {
+            format!("\n{}", self.indentation(last.line)?)
+        };
+        Some(Edit {
+            at: self.end_of(&last.node)?,
+            delete: 0,
+            insert: format!(",{gap}{}: {value}", Value::from(name)),
+        })
     }
 
     fn innermost(&self) -> &'t str {

@@ -415,6 +415,36 @@ fn a_key_is_added_where_the_others_are() {
 }
 
 #[test]
+fn the_first_key_is_added_to_a_file_that_the_filter_refuses_for_want_of_one() {
+    let rest = "tenants: {acme: {}}\nmodels: {'*': {access: authenticated}}\n";
+    for (name, text) in [
+        ("no-list", rest.to_owned()),
+        ("open-list", format!("keys: # none yet\n{rest}")),
+        ("empty-list", format!("keys: [] # none yet\n{rest}")),
+    ] {
+        let file = file_with(name, &text);
+        let ran = tollgate(&["key", "add", &file, "--tenant", "acme", "--id", "acme-1"]);
+        assert_eq!(ran.code, Some(0), "{name}: {}", ran.errors);
+        let list = tollgate(&["key", "list", &file]).output;
+        assert!(list.contains("acme-1  acme    good"), "{name}: {list}");
+        let checked = tollgate(&["check", &file]);
+        assert_eq!(checked.code, Some(0), "{name}: {}", checked.output);
+        fs::remove_file(file).unwrap();
+    }
+    // What else is wrong with it is said, and no key is made.
+    let faulty = rest.replace("authenticated", "sometimes");
+    let file = file_with("faulty-first", &faulty);
+    let ran = tollgate(&["key", "add", &file, "--tenant", "acme", "--id", "acme-1"]);
+    assert_eq!((ran.output.as_str(), ran.code), ("", Some(2)));
+    let expected = "the filter would refuse this\n";
+    assert!(ran.errors.contains(expected), "{}", ran.errors);
+    assert!(ran.errors.contains("access"), "{}", ran.errors);
+    assert!(!ran.errors.contains("_tg_"), "{}", ran.errors);
+    assert_eq!(fs::read_to_string(&file).unwrap(), faulty);
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
 fn a_key_is_rotated_and_the_old_one_goes_on_for_a_time() {
     let file = file_with("rotate", MANIFEST);
     let ran = tollgate(&[

@@ -83,15 +83,41 @@ fn keeps_comments_order_and_layout() {
 }
 
 #[test]
-fn an_empty_list_gets_its_first_key_and_other_layouts_are_left_alone() {
-    let add = |text: &str| edited(text)[0].clone();
-    assert_eq!(
-        add("keys: [] # none yet\n").as_deref(),
-        Some("keys: [{\"id\": \"c\", \"tenant\": \"acme\"}] # none yet\n")
-    );
-    for text in ["keys:\nmodels: {}\n", "models: {}\n"] {
-        assert_eq!(add(text), None, "{text}");
+fn the_first_key_gets_its_list_and_other_layouts_are_left_alone() {
+    let entry = json!({"id": "c", "tenant": "acme"});
+    let add = |text: &str| {
+        let file = File::parse("f".to_owned(), text);
+        let [configuration] = file.configurations.as_slice() else {
+            panic!("{file:?}");
+        };
+        add_key(text, configuration, &entry)
+    };
+    let block = "- id: \"c\"\n  tenant: \"acme\"\n";
+    let flow = "{\"id\": \"c\", \"tenant\": \"acme\"}";
+    for (name, text, expected) in [
+        ("an empty list", "keys: [] # none yet\n", format!("keys: [{flow}] # none yet\n")),
+        ("a list left open", "keys: # none yet\nmodels: {}\n", format!("keys: # none yet\n{block}models: {{}}\n")),
+        ("a list left open at the end", "models: {}\nkeys:\n", format!("models: {{}}\nkeys:\n{block}")),
+        ("no list", "# mine\nmodels: {} # all\n# end\n", format!("# mine\nmodels: {{}} # all\nkeys:\n{block}# end\n")),
+        ("no list, JSON on one line", "{\"models\": {}}", format!("{{\"models\": {{}}, \"keys\": [{flow}]}}")),
+        (
+            "no list, JSON in lines",
+            "{\n  \"tenants\": {},\n  \"models\": {\n    \"*\": {}\n  }\n}\n",
+            format!("{{\n  \"tenants\": {{}},\n  \"models\": {{\n    \"*\": {{}}\n  }},\n  \"keys\": [{flow}]\n}}\n"),
+        ),
+        (
+            "no list, a manifest",
+            "kind: WasmPlugin\nmetadata: {name: tollgate}\napiVersion: extensions.istio.io/v1alpha1\nspec:\n  pluginConfig:\n    models:\n      \"*\":\n        groups: [a]\n  phase: AUTHN\n",
+            "kind: WasmPlugin\nmetadata: {name: tollgate}\napiVersion: extensions.istio.io/v1alpha1\nspec:\n  pluginConfig:\n    models:\n      \"*\":\n        groups: [a]\n    keys:\n    - id: \"c\"\n      tenant: \"acme\"\n  phase: AUTHN\n".to_owned(),
+        ),
+    ] {
+        assert_eq!(add(text).as_deref(), Some(expected.as_str()), "{name}");
     }
+    assert_eq!(
+        add("keys: null\nmodels: {}\n"),
+        None,
+        "a list that is said to be none"
+    );
     let quoted = "- name: tollgate\n  vm_config: {}\n  configuration:\n    \"@type\": type.googleapis.com/google.protobuf.StringValue\n    value: '{\"keys\": [{\"id\": \"a\"}], \"models\": {}}'\n";
     assert_eq!(add(quoted), None, "a text that does not keep its lines");
 }
