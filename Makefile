@@ -138,6 +138,12 @@ test-envoy: build ## test the built filter in a real Envoy
 test-observability: build ## test metrics, rules and dashboard with a real Prometheus that scrapes a real Envoy
 	python3 examples/observability/test.py
 
+# Their programs are built once, from Go modules, which takes most of an hour; after that, minutes.
+.PHONY: test-gateways
+test-gateways: build ## test manifests and pages under the real Envoy Gateway and API server (ROWS="load budget": only these)
+	cargo build -p tollgate-examples --bin inference-simulator --bin demo-token
+	tests/gateways/run.sh $(ROWS)
+
 .PHONY: test-clients
 test-clients: build clients ## test the gateway with the Python SDKs of OpenAI and Anthropic
 	$(CLIENTS)/bin/pytest tests/clients

@@ -7,6 +7,8 @@ kubernetes=36.3 # v1.36.3 of Kubernetes, v0.36.3 of its parts
 etcd=v3.6.8
 crane=v0.20.7
 envoy_gateway=v1.9.1
+ratelimit=v1.4.1-0.20260122083618-3fb702589d36
+miniredis=v2.40.0
 
 bin=$(mkdir -p "${1:?FOLDER}" && cd "$1" && pwd)
 shift
@@ -20,9 +22,9 @@ export GOFLAGS="-buildvcs=false -mod=mod -p=${PARALLEL:-2}" GOBIN=$bin CGO_ENABL
 # Kubernetes' own go.mod finds its parts in folders beside it. Here they are the modules that it published of them.
 kubernetes() { # PROGRAM
   local source=$bin/source
+  mkdir -p "$source"
+  cp -r "$here/go/." "$source/"
   if [ ! -e "$source/go.mod" ]; then
-    mkdir -p "$source"
-    cp -r "$here/go/." "$source/"
     (
       cd "$source"
       go mod init tollgate-gateways 2>/dev/null
@@ -32,7 +34,8 @@ kubernetes() { # PROGRAM
       for part in $parts; do
         go mod edit "-replace=$part=$part@v0.$kubernetes"
       done
-      go mod edit "-require=k8s.io/kubernetes@v1.$kubernetes" "-require=go.etcd.io/etcd/server/v3@$etcd"
+      go mod edit "-require=k8s.io/kubernetes@v1.$kubernetes" "-require=go.etcd.io/etcd/server/v3@$etcd" \
+        "-require=github.com/alicebob/miniredis/v2@$miniredis"
     )
   fi
   local version=k8s.io/component-base/version
@@ -44,13 +47,16 @@ build() { # PROGRAM
   case $1 in
   etcd | kube-apiserver) kubernetes "$1" ;;
   kube-controller-manager) ln -sf kube-apiserver "$bin/$1" ;;
+  redis) kubernetes redis ;;
   crane) go install -ldflags '-s -w' "github.com/google/go-containerregistry/cmd/crane@$crane" ;;
   envoy-gateway) go install -ldflags '-s -w' "github.com/envoyproxy/gateway/cmd/envoy-gateway@$envoy_gateway" ;;
+  ratelimit) go install -ldflags '-s -w' "github.com/envoyproxy/ratelimit/src/service_cmd@$ratelimit" &&
+    mv "$bin/service_cmd" "$bin/ratelimit" ;;
   *) echo "no such program: $1" >&2 && return 1 ;;
   esac
 }
 
-for program in "${@:-etcd kube-apiserver kube-controller-manager crane envoy-gateway}"; do
+for program in "${@:-etcd kube-apiserver kube-controller-manager crane envoy-gateway ratelimit redis}"; do
   for name in $program; do
     [ -x "$bin/$name" ] || { echo "building $name" >&2 && build "$name"; }
   done

@@ -19,7 +19,7 @@ def run(*command, **options):
     return done.stdout
 
 
-def until(what, condition, seconds=60, pause=0.2):
+def until(what, condition, seconds=30, pause=0.2):
     """What `condition` returns, as soon as it is not false. An exception in it counts as not yet."""
     deadline, problem = time.monotonic() + seconds, ""
     while time.monotonic() < deadline:
@@ -51,6 +51,11 @@ class Sandbox:
             file = Path("/run") / Path(place).name
             file.write_text(text)
             run("mount", "--bind", file, place)
+
+    def name(self, name, address):
+        """Gives an address a name, for all that look it up from now on."""
+        with Path("/run/hosts").open("a") as hosts:
+            hosts.write(f"{address} {name}\n")
 
     def network(self):
         """A network namespace on the bridge: its name and its address."""
