@@ -151,6 +151,12 @@ test-rate-limit: build ## test budgets of several gateways with the real rate li
 test-observability: build ## test metrics, rules and dashboard with a real Prometheus that scrapes a real Envoy
 	python3 examples/observability/test.py
 
+# Their programs are built once, from Go modules, which takes most of an hour; after that, minutes.
+.PHONY: test-gateways
+test-gateways: build ## test manifests and pages under the real Envoy Gateway and API server (ROWS="load budget": only these)
+	cargo build -p tollgate-examples --bin inference-simulator --bin demo-token
+	tests/gateways/run.sh $(ROWS)
+
 .PHONY: test-clients
 test-clients: build clients ## test the gateway with the clients that people use: SDKs, frameworks, coding agents
 	PATH="$(WITH_NODE)" $(CLIENTS)/bin/pytest tests/clients

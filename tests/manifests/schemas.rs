@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 use tollgate_tests::manifest::repository;
 
 /// Kinds of Kubernetes itself that manifests may hold, with the fields at their top: no schema is pinned for them.
-const BUILT_IN: [(&str, &str, bool, &[&str]); 13] = [
+const BUILT_IN: [(&str, &str, bool, &[&str]); 14] = [
     ("v1", "ConfigMap", true, &["data"]),
     ("v1", "Namespace", false, &[]),
+    ("v1", "Pod", true, &["spec"]),
     ("v1", "Secret", true, &["stringData", "type"]),
     ("v1", "Service", true, &["spec"]),
     ("v1", "ServiceAccount", true, &[]),

@@ -4,15 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use tollgate_tests::manifest::{documents, files_below, repository};
+use tollgate_tests::manifest::{documents, example, files_below, repository};
 
 use crate::{faults, plugins};
 
 /// Folders in which every YAML document is a manifest.
 const PLATFORMS: [&str; 3] = [
-    "examples/istio",
-    "examples/envoy-gateway",
-    "examples/envoy-ai-gateway",
+    "examples/istio/",
+    "examples/envoy-gateway/",
+    "examples/envoy-ai-gateway/",
 ];
 
 /// A manifest, and where it is from.
@@ -41,6 +41,12 @@ fn yaml_texts(path: &Path) -> Vec<String> {
     }
 }
 
+/// Whether a document tells Kustomize how to make manifests, and is none itself.
+fn is_of_kustomize(document: &Value) -> bool {
+    let version = document["apiVersion"].as_str().unwrap_or_default();
+    version.starts_with("kustomize.config.k8s.io/")
+}
+
 fn shipped() -> Vec<Shipped> {
     let root = repository();
     let mut shipped = Vec::new();
@@ -59,7 +65,8 @@ fn shipped() -> Vec<Shipped> {
             };
             let manifests = documents
                 .into_iter()
-                .filter(|document| of_platform || document["apiVersion"].is_string());
+                .filter(|document| of_platform || document["apiVersion"].is_string())
+                .filter(|document| !is_of_kustomize(document));
             shipped.extend(manifests.map(|manifest| Shipped {
                 place: place.clone(),
                 manifest,
@@ -93,4 +100,18 @@ fn each_platform_has_a_configuration_of_the_filter() {
             .sum();
         assert!(plugins > 0, "{platform}");
     }
+}
+
+#[test]
+fn the_configuration_that_kustomize_puts_in_is_valid() {
+    let path = repository().join("examples/envoy-gateway-yours/config.yaml");
+    let patches = documents(&fs::read_to_string(path).unwrap()).unwrap();
+    let mut manifest = example("envoy-gateway/tollgate.yaml", "EnvoyExtensionPolicy");
+    for patch in patches[0].as_array().unwrap() {
+        assert_eq!(patch["op"], "replace");
+        *manifest
+            .pointer_mut(patch["path"].as_str().unwrap())
+            .unwrap() = patch["value"].clone();
+    }
+    assert_eq!(faults(&manifest), Vec::<String>::new());
 }
