@@ -10,9 +10,9 @@ use crate::{faults, plugins};
 
 /// Folders in which every YAML document is a manifest.
 const PLATFORMS: [&str; 3] = [
-    "examples/istio",
-    "examples/envoy-gateway",
-    "examples/envoy-ai-gateway",
+    "examples/istio/",
+    "examples/envoy-gateway/",
+    "examples/envoy-ai-gateway/",
 ];
 
 /// A manifest, and where it is from.
@@ -41,6 +41,12 @@ fn yaml_texts(path: &Path) -> Vec<String> {
     }
 }
 
+/// Whether a document tells Kustomize how to make manifests, and is none itself.
+fn is_of_kustomize(document: &Value) -> bool {
+    let version = document["apiVersion"].as_str().unwrap_or_default();
+    version.starts_with("kustomize.config.k8s.io/")
+}
+
 fn shipped() -> Vec<Shipped> {
     let root = repository();
     let mut shipped = Vec::new();
@@ -59,7 +65,8 @@ fn shipped() -> Vec<Shipped> {
             };
             let manifests = documents
                 .into_iter()
-                .filter(|document| of_platform || document["apiVersion"].is_string());
+                .filter(|document| of_platform || document["apiVersion"].is_string())
+                .filter(|document| !is_of_kustomize(document));
             shipped.extend(manifests.map(|manifest| Shipped {
                 place: place.clone(),
                 manifest,
