@@ -10,10 +10,12 @@ import os
 import shutil
 import socket
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -26,6 +28,15 @@ sys.path.insert(0, str(ROOT / "envoy"))
 import run  # noqa: E402  envoy/run.py, which knows how to start and stop what `make run` needs
 
 DEADLINE_SECONDS = 60
+
+# What istiod and the agent of a gateway show while nothing is wrong, under their names.
+ISTIO = """\
+# TYPE pilot_total_xds_rejects counter
+pilot_total_xds_rejects{type="ecds"} 0
+# TYPE istio_agent_wasm_config_conversion_count counter
+istio_agent_wasm_config_conversion_count{result="success"} 1
+istio_agent_wasm_config_conversion_count{result="fetch_failure"} 0
+"""
 
 # Nothing here leaves the machine.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -53,6 +64,7 @@ class Stack:
         self.scheduler = self.start_server("scheduler", command)
         self.envoy = self.processes.run("the search for Envoy", [str(ROOT / "envoy" / "find-envoy.sh")]).split()
         self.gateways = {name: Gateway(self, name, texts) for name, texts in changes.items()}
+        self.istio = start_istio()
         self.prometheus = self.start_prometheus(scrape_interval)
 
     def start_server(self, name, command):
@@ -71,6 +83,7 @@ class Stack:
                 "- rules.yaml": f"- {HERE / 'rules.yaml'}",
                 '["127.0.0.1:9901"]': admins,
                 '["127.0.0.1:9092"]': json.dumps([self.scheduler]),
+                '["127.0.0.1:15014"]': json.dumps([self.istio]),
             },
         )
         configuration.write_text(text)
@@ -98,6 +111,25 @@ class Stack:
 
     def stop(self):
         self.processes.stop()
+
+
+class Istio(BaseHTTPRequestHandler):
+    """Stands in for Istio's own metrics."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("content-type", "text/plain; version=0.0.4")
+        self.end_headers()
+        self.wfile.write(ISTIO.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def start_istio():
+    server = HTTPServer(("127.0.0.1", 0), Istio)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"127.0.0.1:{server.server_port}"
 
 
 class Gateway:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A real Prometheus scrapes two real Envoys, and is asked whether all that this folder promises is true.
 
-`make test-observability` runs it. The series of the scheduler come from scheduler.py, which stands in for it. Python 3.8
-or later, standard library only.
+`make test-observability` runs it. The series of the scheduler come from scheduler.py, which stands in for it, and those of
+Istio from stack.py. Python 3.8 or later, standard library only.
 """
 
 import datetime
@@ -166,7 +166,7 @@ ALERTS = {
 }
 
 # A series of ours or of others that is named in an expression; recorded ones have colons.
-NAME = re.compile(r"\b(?:tollgate_|envoy_|llm_d_epp_|\w+:)[\w:]+|\bup\b")
+NAME = re.compile(r"\b(?:tollgate_|envoy_|llm_d_epp_|istio_agent_|pilot_|\w+:)[\w:]+|\bup\b")
 
 
 def series(name, **labels):

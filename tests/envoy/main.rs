@@ -69,6 +69,8 @@ mod models;
 #[cfg(test)]
 mod modes;
 #[cfg(test)]
+mod opentelemetry;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod platforms;

@@ -24,6 +24,7 @@ fn a_broken_manifest_is_refused() {
     let plugin = ("istio/tollgate.yaml", "WasmPlugin");
     let policy = ("envoy-gateway/tollgate.yaml", "EnvoyExtensionPolicy");
     let tokens = ("envoy-gateway/tokens.yaml", "SecurityPolicy");
+    let extension = ("istio/traffic-extension.yaml", "TrafficExtension");
     let rows = [
         (
             "a version that is not served",
@@ -101,6 +102,27 @@ fn a_broken_manifest_is_refused() {
             "/spec/phase",
             json!("AUTHN"),
             "/spec/phase: ",
+        ),
+        (
+            "an extension with the fields of a WasmPlugin",
+            extension,
+            "/spec/pluginConfig",
+            json!({}),
+            "'pluginConfig' was unexpected",
+        ),
+        (
+            "a fault in the extension's configuration",
+            extension,
+            "/spec/wasm/pluginConfig/keys/0/keyHash",
+            json!("sk-plain"),
+            "keys[0].keyHash: expected",
+        ),
+        (
+            "an extension that lets everybody in after a crash",
+            extension,
+            "/spec/wasm/failStrategy",
+            json!("FAIL_OPEN"),
+            "would let everybody in",
         ),
         (
             "a field that is not there",

@@ -18,9 +18,13 @@ mod broken;
 #[cfg(test)]
 mod definitions;
 #[cfg(test)]
+mod istio;
+#[cfg(test)]
 mod plugins;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod scheduler;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]

@@ -27,11 +27,8 @@ pub(crate) fn count(manifest: &Value) -> usize {
 fn plugins(manifest: &Value) -> Vec<Plugin<'_>> {
     let spec = &manifest["spec"];
     match manifest["kind"].as_str() {
-        Some("WasmPlugin") => vec![Plugin {
-            path: "/spec/pluginConfig".to_owned(),
-            config: &spec["pluginConfig"],
-            environment: strings(&spec["vmConfig"]["env"], "name"),
-        }],
+        Some("WasmPlugin") => vec![of_istio("/spec/pluginConfig", spec)],
+        Some("TrafficExtension") => vec![of_istio("/spec/wasm/pluginConfig", &spec["wasm"])],
         Some("EnvoyExtensionPolicy") => {
             let plugins = spec["wasm"].as_array().into_iter().flatten().enumerate();
             plugins
@@ -43,6 +40,14 @@ fn plugins(manifest: &Value) -> Vec<Plugin<'_>> {
                 .collect()
         }
         _ => Vec::new(),
+    }
+}
+
+fn of_istio<'a>(path: &str, plugin: &'a Value) -> Plugin<'a> {
+    Plugin {
+        path: path.to_owned(),
+        config: &plugin["pluginConfig"],
+        environment: strings(&plugin["vmConfig"]["env"], "name"),
     }
 }
 
@@ -91,10 +96,10 @@ fn ways_round(manifest: &Value) -> Vec<&'static str> {
     let mut ways = Vec::new();
     let mut found = |is: bool, what| ways.extend(is.then_some(what));
     match manifest["kind"].as_str() {
-        Some("WasmPlugin") => {
-            let strategy = spec["failStrategy"].as_str();
+        Some("WasmPlugin" | "TrafficExtension") => {
+            let strategies = [&spec["failStrategy"], &spec["wasm"]["failStrategy"]];
             found(
-                strategy == Some("FAIL_OPEN"),
+                strategies.iter().any(|strategy| **strategy == "FAIL_OPEN"),
                 "/spec/failStrategy: a crash would let everybody in",
             );
             found(

@@ -10,15 +10,15 @@
 
 mod lock;
 
-use serde_json::{Value, json};
-use tollgate_tests::manifest::example;
+use serde_json::{Map, Value, json};
+use tollgate_tests::manifest::{documents, example};
 
 use super::{
     INVALID, TEAM_KEY, assert_bucket, assert_changes, assert_gate, assert_paths, merge, team_keys,
     token,
 };
 use crate::harness::demo::{ACME_KEY, LLAMA, QWEN, chat};
-use crate::harness::{Builder, Gateway, connection_manager, filters, route, send};
+use crate::harness::{Builder, Gateway, Token, connection_manager, filters, route, send};
 
 const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
 
@@ -40,7 +40,10 @@ fn gateway(tokens: &'static str) -> Builder {
 }
 
 fn gateway_with(tokens: &str, envoy_filter: Option<Value>) -> Builder {
-    let tokens = example(tokens, "RequestAuthentication");
+    gateway_of(vec![example(tokens, "RequestAuthentication")], envoy_filter)
+}
+
+fn gateway_of(tokens: Vec<Value>, envoy_filter: Option<Value>) -> Builder {
     builder()
         .amended(move |bootstrap| {
             translate(
@@ -63,7 +66,7 @@ fn builder() -> Builder {
 
 fn translate(
     bootstrap: &mut Value,
-    tokens: &Value,
+    tokens: &[Value],
     envoy_filter: Option<&Value>,
     lock: Option<&Value>,
 ) {
@@ -79,7 +82,7 @@ fn translate(
 }
 
 /// What istiod makes of Gateway, WasmPlugin, RequestAuthentication and AuthorizationPolicy.
-fn http_connection_manager(bootstrap: &mut Value, tokens: &Value, lock: Option<&Value>) {
+fn http_connection_manager(bootstrap: &mut Value, tokens: &[Value], lock: Option<&Value>) {
     let plugin = plugin();
     let spec = &plugin["spec"];
     let mut tollgate = filters(bootstrap).remove(1);
@@ -128,33 +131,53 @@ fn http_connection_manager(bootstrap: &mut Value, tokens: &Value, lock: Option<&
     connection_manager(bootstrap)["http_filters"] = json!(all);
 }
 
-/// Each rule of a RequestAuthentication is a provider. (`pilot/pkg/security/authn/policy_applier.go`)
-fn jwt_authn(tokens: &Value) -> Value {
-    let rules = tokens["spec"]["jwtRules"].as_array().unwrap();
-    assert_eq!(rules.len(), 1, "more than one needs another requirement");
-    let rule = &rules[0];
-    let headers = rule["fromHeaders"].as_array().unwrap().iter();
-    let headers: Vec<_> = headers
-        .map(|header| json!({"name": header["name"], "value_prefix": header["prefix"].as_str().unwrap_or_default()}))
+/// Each rule of every RequestAuthentication that applies is a provider; those of the root namespace are first.
+/// (`pilot/pkg/security/authn/policy_applier.go`)
+fn jwt_authn(tokens: &[Value]) -> Value {
+    let rules = tokens.iter().flat_map(|policy| {
+        let rules = policy["spec"]["jwtRules"].as_array().unwrap();
+        rules.iter()
+    });
+    let providers: Vec<_> = rules.map(provider).collect();
+    let named = |index: usize| json!({"provider_name": format!("origins-{index}")});
+    let or_missing = |index: usize| json!({"requires_any": {"requirements": [named(index), {"allow_missing": {}}]}});
+    let all = 0..providers.len();
+    let requires = if providers.len() == 1 {
+        or_missing(0)
+    } else {
+        let each: Vec<_> = all.clone().map(or_missing).collect();
+        let mut any: Vec<_> = all.map(named).collect();
+        any.push(json!({"requires_all": {"requirements": each}}));
+        json!({"requires_any": {"requirements": any}})
+    };
+    let providers: Map<_, _> = providers
+        .into_iter()
+        .enumerate()
+        .map(|(index, provider)| (format!("origins-{index}"), provider))
         .collect();
     json!({
         "name": JWT_AUTHN,
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
             "bypass_cors_preflight": true,
-            "providers": {"origins-0": {
-                "issuer": rule["issuer"],
-                "forward": rule["forwardOriginalToken"],
-                "from_headers": headers,
-                "local_jwks": {"inline_string": rule["jwks"]},
-                "payload_in_metadata": "payload",
-                "normalize_payload_in_metadata": {"space_delimited_claims": ["permission", "scope"]}
-            }},
-            "rules": [{
-                "match": {"prefix": "/"},
-                "requires": {"requires_any": {"requirements": [{"provider_name": "origins-0"}, {"allow_missing": {}}]}}
-            }]
+            "providers": providers,
+            "rules": [{"match": {"prefix": "/"}, "requires": requires}]
         }
+    })
+}
+
+fn provider(rule: &Value) -> Value {
+    let headers = rule["fromHeaders"].as_array().into_iter().flatten();
+    let headers: Vec<_> = headers
+        .map(|header| json!({"name": header["name"], "value_prefix": header["prefix"].as_str().unwrap_or_default()}))
+        .collect();
+    json!({
+        "issuer": rule["issuer"],
+        "forward": rule["forwardOriginalToken"].as_bool().unwrap_or_default(),
+        "from_headers": headers,
+        "local_jwks": {"inline_string": rule["jwks"]},
+        "payload_in_metadata": "payload",
+        "normalize_payload_in_metadata": {"space_delimited_claims": ["permission", "scope"]}
     })
 }
 
@@ -188,11 +211,8 @@ fn apply(envoy_filter: &Value, bootstrap: &mut Value) {
 fn statistics() -> Value {
     let gateway = example("istio/gateway.yaml", "Gateway");
     let annotations = &gateway["spec"]["infrastructure"]["annotations"];
-    let annotation = |name: &str| {
-        annotations[format!("sidecar.istio.io/{name}")]
-            .as_str()
-            .unwrap()
-    };
+    let annotation = |name: &str| annotations[name].as_str().unwrap();
+    let proxy = documents(annotation("proxy.istio.io/config")).unwrap();
     let tag = |name: &str, regex: &str| json!({"tag_name": name, "regex": regex});
     let mut tags = vec![
         tag("cluster_name", r"^cluster(\.(.+);)"),
@@ -211,13 +231,15 @@ fn statistics() -> Value {
             r"^listener\.(((?:[_.[:digit:]]*|[_\[\]aAbBcCdDeEfF[:digit:]]*))\.)",
         ),
     ];
-    let labels = annotation("extraStatTags").split(',');
+    let labels = proxy[0]["extraStatTags"].as_array().unwrap().iter();
+    let labels = labels.map(|label| label.as_str().unwrap());
     tags.extend(labels.map(|label| tag(label, &format!(r"({label}=\.=(.*?);\.;)"))));
     tags.push(tag("cache", r"(cache\.(.+?)\.)"));
     tags.push(tag("component", r"(component\.(.+?)\.)"));
     tags.push(tag("tag", r"(tag\.(.+?);\.)"));
     tags.push(tag("wasm_filter", r"(wasm_filter\.(.+?)\.)"));
-    let buckets: Value = serde_json::from_str(annotation("statsHistogramBuckets")).unwrap();
+    let buckets: Value =
+        serde_json::from_str(annotation("sidecar.istio.io/statsHistogramBuckets")).unwrap();
     let buckets = buckets.as_object().unwrap().iter();
     let buckets: Vec<_> = buckets
         .map(|(prefix, buckets)| json!({"match": {"prefix": prefix}, "buckets": buckets}))
@@ -237,8 +259,9 @@ fn statistics() -> Value {
         .map(|prefix| json!({"prefix": prefix}))
         .collect();
     kept.push(json!({"suffix": "rbac.denied"}));
-    // Not Istio's: this test's harness follows the discovery by them.
-    kept.push(json!({"prefix": "extension_config_discovery"}));
+    let shown = &proxy[0]["proxyStatsMatcher"]["inclusionPrefixes"];
+    let shown = shown.as_array().unwrap().iter();
+    kept.extend(shown.map(|prefix| json!({"prefix": prefix})));
     json!({
         "use_all_default_tags": false,
         "stats_tags": tags,
@@ -265,6 +288,25 @@ fn without_the_envoy_filter_istio_refuses_keys_before_tollgate_is_asked() {
     assert_eq!(
         send(key_elsewhere.json(&chat(LLAMA))).verdict(),
         (200, None)
+    );
+}
+
+#[test]
+fn a_policy_for_tokens_of_the_whole_mesh_leaves_keys_and_tokens_as_they_are() {
+    let tokens = example("istio/tokens.yaml", "RequestAuthentication");
+    let mut of_the_mesh = tokens.clone();
+    let rule = &mut of_the_mesh["spec"]["jwtRules"][0];
+    rule["issuer"] = json!("https://mesh.example");
+    let filter = example("istio/tokens.yaml", "EnvoyFilter");
+    let gateway = gateway_of(vec![of_the_mesh, tokens], Some(filter)).start();
+    assert_gate(&gateway);
+    let of_the_mesh = Token::with_groups(&["sales"]).claim("iss", "https://mesh.example");
+    let request = gateway.post("/v1/chat/completions").json(&chat(LLAMA));
+    let answer = send(request.bearer_auth(of_the_mesh.sign_as_demo()));
+    assert_eq!(
+        answer.verdict(),
+        (401, Some("unlisted_issuer")),
+        "{answer:?}"
     );
 }
 

@@ -105,6 +105,15 @@ impl Placement<'_> {
                 );
             }
         }
+        let attached = ["targetRefs", "targetRef", "selector"];
+        if attached.iter().all(|name| spec.member(name).is_none()) {
+            self.warn(
+                spec,
+                "spec.",
+                "targetRefs",
+                "every pod of the namespace gets the filter, and a sidecar then judges what its pod sends; expected a `Gateway`",
+            );
+        }
         let url = says("url").unwrap_or_default();
         if !url.starts_with("file://")
             && !url.contains("@sha256:")

@@ -346,7 +346,13 @@ fn a_traffic_extension_is_read_as_a_wasm_plugin_is() {
     };
     const PINNED: &str = "    url: oci://a/tollgate@sha256:00\n";
     for (name, spec, wasm, key, expected) in [
-        ("good", "  phase: AUTHZ\n", PINNED, "payload", &[][..]),
+        (
+            "good",
+            "  phase: AUTHZ\n  targetRefs: [{kind: Gateway, name: g}]\n",
+            PINNED,
+            "payload",
+            &[][..],
+        ),
         (
             "everything else",
             "  match: [{mode: SERVER}]\n",
@@ -356,6 +362,7 @@ fn a_traffic_extension_is_read_as_a_wasm_plugin_is() {
                 "8: warning: spec.wasm.failStrategy: where the filter cannot run, every request passes; expected `FAIL_RELOAD` or `FAIL_CLOSE`",
                 "5: warning: spec.phase: expected `AUTHZ`, where tokens have been verified",
                 "5: warning: spec.match: requests that do not match bypass the filter; expected none",
+                "5: warning: spec.targetRefs: every pod of the namespace gets the filter, and a sidecar then judges what its pod sends; expected a `Gateway`",
                 "7: warning: spec.wasm.url: the code is not pinned; expected `sha256`",
                 "11: warning: jwt[0].metadataKey: no payload is written there; expected `payload`",
             ],
@@ -368,9 +375,24 @@ fn a_traffic_extension_is_read_as_a_wasm_plugin_is() {
 
 #[test]
 fn a_wasm_plugin_that_lets_requests_or_tokens_pass_by_is_warned_about() {
-    const GOOD: &str = "  url: oci://a/tollgate@sha256:00\n  phase: AUTHZ\n";
+    const TARGET: &str = "  targetRefs: [{kind: Gateway, name: g}]\n";
+    const GOOD: &str = "  url: oci://a/tollgate@sha256:00\n  phase: AUTHZ\n  targetRefs: [{kind: Gateway, name: g}]\n";
     for (name, spec, key, expected) in [
         ("good", GOOD.to_owned(), "payload", &[][..]),
+        (
+            "a selector",
+            GOOD.replace(TARGET, "  selector: {matchLabels: {a: b}}\n"),
+            "payload",
+            &[],
+        ),
+        (
+            "no target",
+            GOOD.replace(TARGET, ""),
+            "payload",
+            &[
+                "5: warning: spec.targetRefs: every pod of the namespace gets the filter, and a sidecar then judges what its pod sends; expected a `Gateway`",
+            ],
+        ),
         (
             "a local file",
             GOOD.replace("oci://a/tollgate@sha256:00", "file:///tollgate.wasm"),
@@ -388,7 +410,7 @@ fn a_wasm_plugin_that_lets_requests_or_tokens_pass_by_is_warned_about() {
             format!("{GOOD}  failStrategy: FAIL_OPEN\n"),
             "payload",
             &[
-                "7: warning: spec.failStrategy: where the filter cannot run, every request passes; expected `FAIL_RELOAD` or `FAIL_CLOSE`",
+                "8: warning: spec.failStrategy: where the filter cannot run, every request passes; expected `FAIL_RELOAD` or `FAIL_CLOSE`",
             ],
         ),
         (
@@ -414,21 +436,14 @@ fn a_wasm_plugin_that_lets_requests_or_tokens_pass_by_is_warned_about() {
             format!("{GOOD}  match: [{{ports: [{{number: 8443}}]}}]\n"),
             "payload",
             &[
-                "7: warning: spec.match: requests that do not match bypass the filter; expected none",
+                "8: warning: spec.match: requests that do not match bypass the filter; expected none",
             ],
         ),
         (
-            "a Gateway",
-            format!(
-                "{GOOD}  targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: g}}]\n"
-            ),
-            "payload",
-            &[],
-        ),
-        (
             "a Service, and a kind that is none",
-            format!(
-                "{GOOD}  targetRefs:\n  - {{kind: Service, name: vllm}}\n  - {{kind: Gatway, name: g}}\n"
+            GOOD.replace(
+                TARGET,
+                "  targetRefs:\n  - {kind: Service, name: vllm}\n  - {kind: Gatway, name: g}\n",
             ),
             "payload",
             &[
@@ -440,7 +455,7 @@ fn a_wasm_plugin_that_lets_requests_or_tokens_pass_by_is_warned_about() {
             "another name",
             GOOD.to_owned(),
             "keycloak",
-            &["9: warning: jwt[0].metadataKey: no payload is written there; expected `payload`"],
+            &["10: warning: jwt[0].metadataKey: no payload is written there; expected `payload`"],
         ),
     ] {
         let found = findings_in(&wasm_plugin(&spec, key), &Gateway::Assumed);
@@ -600,10 +615,10 @@ fn variable(carrier: Carrier, environment: &str, format: &str, gateway: &Gateway
     let text = match carrier {
         Carrier::Bare => configuration,
         Carrier::TrafficExtension => format!(
-            "apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nmetadata: {{name: tollgate}}\nspec: {{wasm: {{sha256: a, vmConfig: {{env: {environment}}}, pluginConfig: {configuration}}}}}"
+            "apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nmetadata: {{name: tollgate}}\nspec: {{selector: {{}}, wasm: {{sha256: a, vmConfig: {{env: {environment}}}, pluginConfig: {configuration}}}}}"
         ),
         Carrier::WasmPlugin => format!(
-            "apiVersion: extensions.istio.io/v1\nkind: WasmPlugin\nmetadata: {{name: tollgate}}\nspec: {{sha256: a, vmConfig: {{env: {environment}}}, pluginConfig: {configuration}}}"
+            "apiVersion: extensions.istio.io/v1\nkind: WasmPlugin\nmetadata: {{name: tollgate}}\nspec: {{selector: {{}}, sha256: a, vmConfig: {{env: {environment}}}, pluginConfig: {configuration}}}"
         ),
         Carrier::ExtensionPolicy => format!(
             "apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: EnvoyExtensionPolicy\nspec: {{wasm: [{{name: tollgate, env: {environment}, config: {configuration}}}]}}"

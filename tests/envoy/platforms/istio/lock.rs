@@ -1,5 +1,7 @@
 //! The second lock: an AuthorizationPolicy that denies what does not carry the secret.
 
+use std::slice::from_ref;
+
 use serde_json::{Value, json};
 use tollgate_tests::manifest::example;
 
@@ -65,7 +67,7 @@ fn where_tollgate_is_not_met_the_lock_lets_nothing_pass() {
         builder()
             .config(lock::with_everything_that_passes(&plugin_config()))
             .amended(move |bootstrap| {
-                translate(bootstrap, &tokens, Some(&filter), lock.as_ref());
+                translate(bootstrap, from_ref(&tokens), Some(&filter), lock.as_ref());
                 amend(bootstrap);
             })
             .start()
@@ -108,7 +110,7 @@ fn who_knows_the_secret_of_the_lock_is_let_in_where_tollgate_is_not_met() {
     let gateway = builder()
         .amended(|bootstrap| {
             let tokens = example("istio/tokens.yaml", "RequestAuthentication");
-            translate(bootstrap, &tokens, None, Some(&policy()));
+            translate(bootstrap, &[tokens], None, Some(&policy()));
             filters(bootstrap).remove(1);
         })
         .start();
