@@ -456,6 +456,10 @@ pub(crate) struct HeadersConfig {
     /// filter sets cannot be allowed.
     #[serde(default)]
     pub(crate) allow: Vec<String>,
+    /// Headers that carry the tenant's name beside `x-tollgate-tenant`, for a filter that drops other headers than its own:
+    /// a request that Envoy AI Gateway retries keeps `x-ai-eg-tenant`. They are removed from clients' requests.
+    #[serde(default)]
+    pub(crate) tenant: Vec<String>,
 }
 
 /// Members of a body, besides `model`, that make servers choose models, hosts, workers, queues, credentials or code.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::access::Permit;
 use crate::form::Boundary;
 use crate::headers::{HeaderMap, OWN_PREFIX, Occurrence, same_name};
-use crate::identity::{Fairness, Proof, TrustedHeaders};
+use crate::identity::{Fairness, Identity, Proof, TrustedHeaders};
 use crate::operation::{ModelIn, Operation};
 use crate::policy::{Forwarding, Policy, SecretHeader};
 use crate::query;
@@ -57,6 +57,8 @@ pub struct Changes {
     pub remove: Vec<Vec<u8>>,
     /// Headers to set, replacing all copies.
     pub set: Vec<(&'static str, Rc<str>)>,
+    /// The same, with names from the configuration.
+    pub named: Vec<(Rc<str>, Rc<str>)>,
     /// The same, with values that must not be shown: the upstream's own credential, and the proof that the request was
     /// admitted.
     pub secrets: Vec<Rc<SecretHeader>>,
@@ -124,9 +126,11 @@ pub fn forward(permit: Permit, headers: &HeaderMap, has_body: bool, policy: &Pol
         .chain(&policy.admitted)
         .cloned()
         .collect();
+    let named = named_headers(&permit, policy);
     let mut remove = removals(headers, policy);
     remove.retain(|name| {
         let replaced = set.iter().any(|(owned, _)| owned.as_bytes() == name)
+            || named.iter().any(|(owned, _)| owned.as_bytes() == name)
             || secrets.iter().any(|header| header.name.as_bytes() == name);
         let routes = permit.has_judged(name) && !policy.owned.is_configured(name);
         !replaced && !routes && !is_kept(name, &permit, policy)
@@ -159,6 +163,7 @@ pub fn forward(permit: Permit, headers: &HeaderMap, has_body: bool, policy: &Pol
         changes: Changes {
             remove,
             set,
+            named,
             secrets,
             path,
         },
@@ -254,6 +259,19 @@ fn identity_headers(permit: &Permit, policy: &Policy) -> Vec<(&'static str, Rc<s
     }
     set.push((TENANT, Rc::clone(&tenant.name)));
     set
+}
+
+/// The tenant's name, in the headers of the configuration.
+fn named_headers(permit: &Permit, policy: &Policy) -> Vec<(Rc<str>, Rc<str>)> {
+    let identity = permit.identity();
+    let identity = identity.filter(|_| permit.operation.needs_identity());
+    let Some(tenant) = identity.map(Identity::tenant) else {
+        return Vec::new();
+    };
+    let names = policy.tenant_headers.iter();
+    names
+        .map(|name| (Rc::clone(name), Rc::clone(&tenant.name)))
+        .collect()
 }
 
 /// Whether this is the header that proved who the caller is, where that one is to be kept, or what the gateway in front

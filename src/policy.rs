@@ -32,6 +32,8 @@ pub struct Policy {
     pub admitted: Option<Rc<SecretHeader>>,
     /// The headers that only the gateway may set.
     pub owned: OwnedHeaders,
+    /// The headers that carry the tenant's name, beside Tollgate's own.
+    pub tenant_headers: Vec<Rc<str>>,
     /// How tokens are counted, and where the counts go.
     pub metering: Metering,
     /// How much may be asked for.

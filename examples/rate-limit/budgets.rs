@@ -79,7 +79,7 @@ impl Budgets {
         let until_reset = limit.window.saturating_sub(begun);
         let begins = now.saturating_sub(begun);
         let budget = format!("{domain}_{entries}{begins}");
-        let window = self.spent.entry(budget).or_insert(Window {
+        let window = self.spent.entry(budget).or_insert_with(|| Window {
             ends: now.saturating_add(until_reset),
             spent: 0,
         });

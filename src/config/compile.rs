@@ -23,6 +23,7 @@ use std::rc::Rc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use sha2::{Digest as _, Sha256};
 
+use self::headers::Meanings;
 use super::faults::read;
 use super::sections::known_sections;
 use super::{
@@ -126,13 +127,13 @@ impl Compiler<'_> {
         let credentials = self.credentials(&config, &keys);
         let model_header = self.model_header(&config);
         let trusted_headers = self.trusted_headers(&config, &credentials.sources, &model_header);
-        let admitted = self.admitted_header(
-            &config,
-            &credentials.sources,
-            &model_header,
-            trusted_headers.as_ref(),
-        );
-        let owned = self.owned_headers(&config);
+        let meanings = Meanings {
+            sources: &credentials.sources,
+            model_header: &model_header,
+            trusted: trusted_headers.as_ref(),
+        };
+        let admitted = self.admitted_header(&config, &meanings);
+        let (owned, tenant_headers) = self.owned_headers(&config, &meanings, admitted.as_deref());
         let members = self.members(&config);
         let prefixes = self.path_prefixes(&config);
         let without_version = self.without_version(&config);
@@ -188,6 +189,7 @@ impl Compiler<'_> {
             show_expiry: credentials.show_expiry,
             admitted,
             owned,
+            tenant_headers,
             metering,
             limits,
             fingerprint: fingerprint(text),

@@ -204,6 +204,7 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("keysFrom[].env", variable()),
         ("headers.strip[]", header_pattern()),
         ("headers.allow[]", header_pattern()),
+        ("headers.tenant[]", token()),
         ("body.deny[]", member()),
         ("body.allow[]", member()),
         (

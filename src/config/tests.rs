@@ -132,6 +132,25 @@ fn each_fault_is_one_line_with_path_fault_and_expectation() {
             "headers.allow[0]: the filter sets a header of this name itself; expected another one",
         ),
         (
+            demo_with("/headers", json!({"tenant": ["x-team", "authorization"]})),
+            "headers.tenant[1]: this header already has a meaning; expected another one, such as `x-ai-eg-tenant`",
+        ),
+        (
+            demo_with("/headers", json!({"tenant": ["x-tollgate-tenant"]})),
+            "headers.tenant[0]: this header already has a meaning; expected another one, such as `x-ai-eg-tenant`",
+        ),
+        (
+            demo_with("/headers", json!({"tenant": ["x-team", "X_Team"]})),
+            "headers.tenant[1]: duplicate header; expected each once",
+        ),
+        (
+            demo_with(
+                "/headers",
+                json!({"tenant": ["x-team"], "allow": ["x-team"]}),
+            ),
+            "headers.allow[0]: the filter sets a header of this name itself; expected another one",
+        ),
+        (
             demo_with("/headers", json!({"allow": ["x-envoy-*", "x-*"]})),
             "headers.allow[1]: the filter sets a header of this name itself; expected another one",
         ),

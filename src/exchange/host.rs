@@ -138,6 +138,9 @@ pub(super) fn write(host: &(impl Host + ?Sized), changes: &Changes) -> Result<()
     for (name, value) in &changes.set {
         host.set_header(map, name, value)?;
     }
+    for (name, value) in &changes.named {
+        host.set_header(map, name, value)?;
+    }
     for header in &changes.secrets {
         host.set_header(map, &header.name, header.value.expose())?;
     }

@@ -37,7 +37,15 @@ fn changes(
         .set
         .iter()
         .map(|(name, value)| format!("{name}: {value}"));
-    removed.chain(set).chain(changes.path).collect()
+    let named = changes
+        .named
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}"));
+    removed
+        .chain(set)
+        .chain(named)
+        .chain(changes.path)
+        .collect()
 }
 
 fn demo_changes(key: &str, headers: &[(&str, &str)]) -> Vec<String> {
@@ -68,6 +76,23 @@ fn strips_the_credential_and_sets_what_the_scheduler_trusts() {
         ],
         "no objective, no header"
     );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn further_headers_carry_the_tenant_and_no_client_sets_them() {
+    let mut config = fixtures::demo();
+    config["headers"] = serde_json::json!({"tenant": ["X-AI-EG-Tenant", "x-team"]});
+    config["models"]["open"] = serde_json::json!({"access": "anonymous"});
+    let policy = fixtures::policy(&config);
+    let forged = [("x-ai-eg-tenant", "globex"), ("x_team", "globex")];
+    let with_key = [&forged[..], &[("x-api-key", ACME_KEY)]].concat();
+    let mut expected = ACME.map(str::to_owned).to_vec();
+    expected.insert(0, "-x_team".into());
+    expected.extend(["x-ai-eg-tenant: acme".into(), "x-team: acme".into()]);
+    let found = changes(&policy, &fixtures::chat(&with_key), &no_token);
+    assert_eq!(found, expected);
+    let anonymous = changes(&policy, &fixtures::chat(&forged), &no_token);
+    assert_eq!(anonymous, ["-x-ai-eg-tenant", "-x_team"], "nobody");
 }
 
 #[wasm_bindgen_test(unsupported = test)]

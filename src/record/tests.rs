@@ -255,6 +255,7 @@ fn each_operation_of_which_tokens_are_counted_tells_that_its_usage_is_missing() 
         Operation::Score,
         Operation::Pooling,
         Operation::Classify,
+        Operation::Decisions,
     ];
     for name in Operation::NAMES {
         let operation = Operation::named(name).unwrap();
