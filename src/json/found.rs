@@ -65,7 +65,8 @@ pub struct Found {
     pub complete: bool,
     /// The unescaped length of the last value in bytes, if it is a string; else 0.
     pub text: u64,
-    /// How many of these bytes belong to characters outside ASCII, by the start of the value. Not counted where all [texts](super::Texts) are. Saturates.
+    /// How many of these bytes belong to characters outside ASCII, by the start of the value. Not
+    /// counted where the scanner counts all texts. Saturates.
     pub wide: u32,
     /// The last value is an object without members or an array without elements.
     pub empty: bool,

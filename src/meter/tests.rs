@@ -458,8 +458,8 @@ fn a_text_is_a_token_unless_it_is_long_or_outside_ascii() {
                 if escaped {
                     text = text
                         .encode_utf16()
-                        .map(|unit| match unit {
-                            0..0x80 => char::from(unit as u8).to_string(),
+                        .map(|unit| match u8::try_from(unit) {
+                            Ok(ascii @ 0..0x80) => char::from(ascii).to_string(),
                             _ => format!("\\u{unit:04x}"),
                         })
                         .collect();

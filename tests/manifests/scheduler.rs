@@ -125,7 +125,8 @@ fn the_scheduler_takes_the_configuration_that_makes_flows_of_tenants() {
 
 #[test]
 fn the_scheduler_refuses_what_it_does_not_know() {
-    let rows: [(&str, fn(&mut Value), &str); 4] = [
+    type Row = (&'static str, fn(&mut Value), &'static str);
+    let rows: [Row; 4] = [
         (
             "a field",
             |config| config["flowControl"]["fairnessPolicyRef"] = "a".into(),

@@ -130,7 +130,9 @@ fn first(bytes: &[u8]) -> Option<(Option<Message>, &[u8])> {
 }
 
 /// The last values of the two headers that matter.
-fn values(mut headers: &[u8]) -> Option<(Option<&[u8]>, Option<&[u8]>)> {
+type Values<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
+fn values(mut headers: &[u8]) -> Option<Values<'_>> {
     let (mut event_type, mut message_type) = (None, None);
     while let Some((&length, rest)) = headers.split_first() {
         let name = rest

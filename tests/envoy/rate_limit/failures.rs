@@ -24,7 +24,9 @@ fn begin(gateway: &Gateway, count: usize) -> Vec<Connection> {
     let connections = connections.collect();
     eventually("all streams at the upstream", || {
         let seen = gateway.seen().len();
-        (seen == count).then_some(()).ok_or(seen.to_string())
+        (seen == count)
+            .then_some(())
+            .ok_or_else(|| seen.to_string())
     });
     connections
 }
