@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::ptr;
 use std::rc::Rc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::attribute::Attribute;
 use crate::config::Fault;
@@ -331,7 +331,9 @@ pub(crate) fn move_series(movement: &Movement) {
 
 thread_local! {
     // One VM serves successive configurations. A metric that is defined again would take another entry in Envoy.
-    static METRIC_IDS: RefCell<FxHashMap<Series, u32>> = RefCell::default();
+    // Room for the series of several models from the start: what grows amid requests and stays leaves holes in the memory.
+    static METRIC_IDS: RefCell<FxHashMap<Series, u32>> =
+        RefCell::new(FxHashMap::with_capacity_and_hasher(28, FxBuildHasher));
 }
 
 fn metric_id(ids: &mut FxHashMap<Series, u32>, series: &Series) -> Option<u32> {

@@ -22,7 +22,7 @@ use self::reading::Reading;
 pub use self::reading::Span;
 use crate::rows::named;
 use crate::sse::{Decoder, Piece};
-use crate::usage::{Contradiction, Usage, sum};
+use crate::usage::{self, Contradiction, Usage, sum};
 
 /// Bytes on the heap that one meter may hold between two pushes, for the worst reply there is. A usual one needs an
 /// eighth; nearly half is for the numbers of 64 choices.
@@ -135,6 +135,12 @@ impl Metered {
         let output = self.usage.output.max(self.estimate);
         sum([self.usage.input, output]).unwrap_or(0)
     }
+}
+
+/// Makes what the readers of all replies share, so that no request has to.
+pub fn prepare() {
+    reading::prepare();
+    usage::prepare();
 }
 
 /// Reads one reply.

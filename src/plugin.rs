@@ -9,6 +9,7 @@ use proxy_wasm::types::{Action, ContextType};
 use crate::config;
 use crate::exchange::{Exchange, Step, seconds};
 use crate::host::{self, Envoy, Level};
+use crate::meter;
 use crate::metrics::Labels;
 use crate::policy::Policy;
 use crate::quota::TICK_MILLISECONDS;
@@ -57,6 +58,7 @@ impl RootContext for Root {
                 if let Some(said) = policy.next_expiry(now) {
                     host::log(Level::Info, &said);
                 }
+                meter::prepare();
                 self.policy = Some(Rc::new(policy));
                 true
             }

@@ -23,6 +23,11 @@ thread_local! {
     static PATHS: Rc<Paths> = Rc::new(Paths::new(&FIELDS.wanted));
 }
 
+/// Makes what all readers share.
+pub fn prepare() {
+    PATHS.with(|_| {});
+}
+
 /// What is above this is no count: no request has two billion tokens. Servers send such numbers where a small one has
 /// wrapped around.
 pub const MAX_COUNT: u64 = i32::MAX as u64;

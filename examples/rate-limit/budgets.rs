@@ -189,7 +189,7 @@ descriptors:
                 "a month, in shadow: over, and told as fine",
                 ("tenant", "shadow"),
                 2,
-                (Code::Ok, 0, 20 * 86_400 + 16 * 3600),
+                (Code::Ok, 0, 16 * 86_400 + 16 * 3600),
             ),
         ] {
             let response = budgets().answer(&asks(&[entry], Some(addend)), now);

@@ -66,7 +66,7 @@ pub struct Found {
     /// The unescaped length of the last value in bytes, if it is a string; else 0.
     pub text: u64,
     /// How many of these bytes belong to characters outside ASCII, by the start of the value. Not
-    /// counted where the scanner counts all texts. Saturates.
+    /// counted where the value is kept, or the scanner counts all texts. Saturates.
     pub wide: u32,
     /// The last value is an object without members or an array without elements.
     pub empty: bool,

@@ -25,7 +25,7 @@ impl Scanner {
         self.text = before.saturating_add(length);
         if let Some(texts) = &mut self.texts {
             texts.run(run, before, stop == Some(b'"'));
-        } else if self.place != NOWHERE {
+        } else if self.place != NOWHERE && self.capturing == 0 {
             let sample = if self.text <= SAMPLE {
                 run
             } else {

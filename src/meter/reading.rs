@@ -11,6 +11,11 @@ thread_local! {
     static PATHS: Rc<Paths> = Rc::new(paths());
 }
 
+/// Makes what all readers share.
+pub(super) fn prepare() {
+    PATHS.with(|_| {});
+}
+
 /// A part of a push, from its first byte to just past its last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
