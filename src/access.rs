@@ -25,18 +25,18 @@ use model_headers::Said;
 pub(crate) use rules::ModelEntry;
 pub use rules::{MatchingRule, ModelRules, Rule, StreamUsage};
 
-/// Who may do what.
+/// The rules of access.
 #[derive(Debug)]
 pub struct Rules {
-    /// Who may use which model.
+    /// The rules of models.
     pub models: ModelRules,
-    /// Whether refusals stand.
+    /// The effect of refusals.
     pub mode: Mode,
     /// The header that repeats the model.
     pub model_header: ModelHeader,
-    /// What else of a body is looked at.
+    /// The members of a body that are judged besides the model.
     pub members: Rc<Members>,
-    /// Whether the Responses API may be asked to answer in the background, where nothing can be counted.
+    /// Whether the Responses API may work in the background, where tokens cannot be counted.
     pub allow_background: bool,
 }
 
@@ -49,25 +49,25 @@ pub struct ModelHeader {
     pub required: bool,
 }
 
-/// What may follow the headers of a request.
+/// The body that may follow the headers of a request.
 #[derive(Debug)]
 enum Body {
-    /// Nothing. A server that does not read what follows here would take it for the next request on its connection.
+    /// None. A server that does not read a body here would take it for the next request on its connection.
     Empty,
-    /// Whatever the configuration lets pass on this path.
+    /// A body that the configuration allows on this path. It is not read.
     Unread,
     /// The body of an operation that names its model there.
     Judged(Box<Judged>),
-    /// The same, once it has passed.
+    /// That body, after it has passed.
     Passed { hides_usage: bool },
 }
 
-/// What becomes of a frame of a body that may pass.
+/// The verdict on a frame that may pass.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// How it moves on.
+    /// The edit of the frame.
     pub edit: Edit,
-    /// What the body says of its cost, with the frame that closes it.
+    /// The facts that the cost depends on, with the frame that closes the body.
     pub asked: Option<Asked>,
 }
 
@@ -76,7 +76,7 @@ pub struct Verdict {
 struct Judged {
     judge: Judge,
     said: Said,
-    /// The model, where the path has named it.
+    /// The model, if the path names it.
     in_path: Option<ModelName>,
 }
 
@@ -88,31 +88,31 @@ pub struct Permit {
     body: Body,
     /// The model, once the body has named it and the caller may use it.
     model: Option<ModelName>,
-    /// What would have been refused, were the mode another.
+    /// The refusal that the mode only recorded.
     noted: Option<Denial>,
 }
 
 impl Permit {
-    /// Who asks; `None` for a caller without an identity.
+    /// The caller's identity, if there is one.
     #[must_use]
     pub const fn identity(&self) -> Option<&Identity> {
         self.caller.identity()
     }
 
-    /// Whether [`Permit::judge`] has to see the bytes of the body.
+    /// Returns true if [`Permit::judge`] needs the bytes of the body.
     #[must_use]
     pub const fn reads_body(&self) -> bool {
         matches!(self.body, Body::Judged(_))
     }
 
-    /// Whether this header goes on because it has been judged with the model.
+    /// Returns true if this header continues because it was judged together with the model.
     #[must_use]
     pub fn has_judged(&self, header: &[u8]) -> bool {
         let mut routers = ROUTER_HEADERS.iter();
         self.operation.names_model() && routers.any(|name| name.as_bytes() == header)
     }
 
-    /// Whether nothing may follow the headers.
+    /// Returns true if no body may follow.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         matches!(self.body, Body::Empty)
@@ -129,19 +129,19 @@ impl Permit {
         Ok(())
     }
 
-    /// Whether the reply is a list of models, of which the caller gets to see those that it [may use](Self::may_use).
+    /// Returns true if the reply is a list of models, which is filtered to those that the caller [may use](Self::may_use).
     #[must_use]
     pub const fn filters_models(&self, rules: &Rules) -> bool {
         matches!(self.operation, Operation::ListModels) && matches!(rules.mode, Mode::Enforce)
     }
 
-    /// Whether the caller may use this model.
+    /// Returns true if the caller may use this model.
     #[must_use]
     pub fn may_use(&self, model: &ModelName, rules: &Rules) -> bool {
         rules.models.check(&self.caller, model).is_ok()
     }
 
-    /// The request for usage, where the body may be changed to make one.
+    /// The request for usage, if the body may be changed to make one.
     #[must_use]
     pub fn ask(&self) -> Option<&Ask> {
         match &self.body {
@@ -150,7 +150,7 @@ impl Permit {
         }
     }
 
-    /// Whether the server was asked for usage that the client has not asked for, and is not to see.
+    /// Returns true if only Tollgate requested the usage, so that it is hidden from the client.
     #[must_use]
     pub fn hides_usage(&self) -> bool {
         match &self.body {
@@ -160,8 +160,7 @@ impl Permit {
         }
     }
 
-    /// Judges the next frame of the body, which must not move on before, and says how it moves on. `last` says that
-    /// nothing follows it.
+    /// Judges the next frame of the body, which must not pass before, and returns its edit. `last` means that nothing follows.
     ///
     /// # Errors
     /// The refusal of the whole request.
@@ -190,7 +189,7 @@ impl Permit {
         }
         let edit = judge.edit(bytes)?;
         if last {
-            // Replies may take long; what has read the request is of no more use.
+            // Replies may take long, and the judge's memory is not needed any more.
             self.body = Body::Passed {
                 hides_usage: judge.ask().is_some_and(Ask::is_hidden),
             };
@@ -201,10 +200,10 @@ impl Permit {
         })
     }
 
-    /// Takes a refusal by a limit as the mode takes refusals.
+    /// Applies the mode to a refusal by a limit.
     ///
     /// # Errors
-    /// The refusal where it stands.
+    /// The refusal, if the mode enforces it.
     pub(crate) fn note(
         &mut self,
         verdict: Result<(), Denial>,
@@ -213,12 +212,12 @@ impl Permit {
         rules.mode.note(verdict, &mut self.noted)
     }
 
-    /// Notes the refusal by a limit that only tells.
+    /// Records the refusal by a limit in audit mode.
     pub(crate) fn note_only(&mut self, noted: Option<Denial>) {
         self.noted = self.noted.take().or(noted);
     }
 
-    /// Gives away the model, once known and allowed, and the refusal that the mode only noted.
+    /// Takes the model, once known and allowed, and the refusal that was only recorded.
     pub const fn take_findings(&mut self) -> (Option<ModelName>, Option<Denial>) {
         (self.model.take(), self.noted.take())
     }
@@ -230,7 +229,7 @@ impl Permit {
     }
 }
 
-/// Decides in the headers step whether the request may go on, and what its body still has to pass.
+/// Decides in the headers step whether the request may continue, and how its body is judged.
 ///
 /// # Errors
 /// The refusal of the request.
@@ -242,7 +241,7 @@ pub fn admit(
     rules: &Rules,
 ) -> Result<Permit, Denial> {
     let operation = target.operation;
-    // On paths from the configuration no model is judged, wherever it is named.
+    // On configured paths no model is judged, wherever it is named.
     let judges_model = operation.needs_identity() && operation != Operation::Extra;
     if judges_model && query::names_model(headers) {
         return Err(Code::ModelInQuery.into());
@@ -289,7 +288,7 @@ pub fn admit(
     })
 }
 
-/// The model that the path names, where it names one and the caller may use it.
+/// The model in the path, if there is one and the caller may use it.
 fn model_in_path(
     target: &Target<'_>,
     caller: &Caller,
@@ -304,7 +303,7 @@ fn model_in_path(
     Ok(Some(model))
 }
 
-/// What may follow the headers of a path from the configuration.
+/// The body that a configured path allows.
 const fn unread(target: &Target<'_>) -> Body {
     if target.takes_body {
         Body::Unread
@@ -313,14 +312,14 @@ const fn unread(target: &Target<'_>) -> Body {
     }
 }
 
-/// Whether the headers say that bytes follow. Where they do not, the body may still turn out not to be empty.
+/// Returns true if the headers announce a body. Without an announcement, a body may still follow.
 fn announces_body(headers: &HeaderMap) -> bool {
     let nothing = |length: &[u8]| length.iter().all(|digit| *digit == b'0');
     !headers.values("content-length").all(nothing)
 }
 
-/// The judge of a body that names the model. What the headers alone can refuse is refused here, before the
-/// upstream has seen a byte.
+/// The judge of a body that names the model. Whatever the headers alone can refuse is refused here, before the upstream gets
+/// any byte.
 fn judge_body(
     target: &Target<'_>,
     caller: &Caller,

@@ -1,10 +1,10 @@
-//! Which model a request asks for, told by its body and confirmed by the header where one is present.
+//! The model that a request asks for: read from its body, and confirmed by headers that name it.
 //!
 //! Inference servers read the model from the JSON body, with parsers that disagree about duplicate members, letter
-//! case and trailing bytes. So a body is only accepted if every parser reads the same model from it: one document in
-//! the strict grammar of RFC 8259, one member that can be taken for `model`, nothing after the document.
+//! case and trailing bytes. A body is therefore accepted only if every parser reads the same model: one document in
+//! the strict grammar of RFC 8259, a single member that can be taken for `model`, and nothing after the document.
 //!
-//! Audio and images come as forms, whose readers disagree no less; [`form`](crate::form) says what of them is accepted.
+//! Audio and images come as forms, whose readers disagree too; [`form`](crate::form) defines which are accepted.
 //!
 //! Nothing is buffered. Each frame is scanned before it passes, and the frame that closes the document only passes on
 //! a good verdict: no server ever holds a complete document that was not judged. The same holds for a form and its closing delimiter.
@@ -19,14 +19,14 @@ use crate::model_name::ModelName;
 use crate::quota::Asked;
 use crate::rewrite::ask::{Ask, Edit};
 
-/// What a JSON body is read for beside its model.
+/// A second reason to read a JSON body, besides its model.
 #[derive(Debug)]
 pub enum Also {
     /// Nothing.
     Nothing,
-    /// Whether it asks for the usage of its stream; if not, it is made to.
+    /// To request the usage of its stream, unless the client did.
     Usage(Ask),
-    /// Whether it asks for work in the background, whose usage no reply to it will tell; then it is refused.
+    /// To refuse work in the background, because no reply to this request reports its usage.
     Background,
 }
 
@@ -34,34 +34,34 @@ pub enum Also {
 #[derive(Debug)]
 pub struct Judge {
     body: Body,
-    /// The model that a header or the path named; the body has to agree.
+    /// The model that a header or the path names. The body must agree.
     expected: Option<ModelName>,
     content_length: Option<u64>,
     seen: u64,
     named: bool,
     /// The body need not name the model, because the path does.
     may_be_silent: bool,
-    /// What other members than `model` say.
+    /// The models in members other than `model`.
     others: Named,
     members: Rc<Members>,
-    /// Where the brace that closes the document is, if that is in the frame that was read last.
+    /// The position of the document's last brace, if it is in the last frame.
     closing: Option<usize>,
-    /// What the body says of its cost, until it is told.
+    /// The facts that the cost depends on, until they are returned.
     asked: Option<Asked>,
 }
 
-/// The models that one frame has named. Each is to be judged before the frame passes.
+/// The models that one frame names. Each must be judged before the frame passes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct NewlyNamed {
     /// The model of the request.
     pub model: Option<ModelName>,
-    /// Those that other members name: fallbacks, drafts, adapters.
+    /// Models that other members name: fallbacks, drafts, adapters.
     pub others: Vec<ModelName>,
-    /// What the body says of its cost, with the frame that closes it.
+    /// The facts that the cost depends on, with the frame that closes the body.
     pub asked: Option<Asked>,
 }
 
-/// What the body is written in.
+/// The format of the body.
 #[derive(Debug)]
 enum Body {
     Json(Scanner, Also),
@@ -69,7 +69,7 @@ enum Body {
 }
 
 impl Judge {
-    /// A judge for a JSON body of `content_length` bytes (`None` where the length is not announced).
+    /// A judge for a JSON body of `content_length` bytes (`None` if the length is not announced).
     #[must_use]
     pub fn new(
         expected: Option<ModelName>,
@@ -118,7 +118,7 @@ impl Judge {
         }
     }
 
-    /// What the body says of its cost, the first time that it is closed.
+    /// The facts that the cost depends on, once, when the body is closed.
     fn asked(&mut self) -> Option<Asked> {
         let mut asked = self.asked.take()?;
         if let Body::Json(scanner, _) = &self.body
@@ -130,14 +130,14 @@ impl Judge {
         Some(asked)
     }
 
-    /// The same for a body that need not name the model, because the path has named the expected one.
+    /// A judge for a body that need not name the model, because the path does.
     #[must_use]
     pub const fn behind_path(mut self) -> Self {
         self.may_be_silent = true;
         self
     }
 
-    /// Its request for usage, where the body may be changed to make one.
+    /// The request for usage, if the body may be changed to make one.
     #[must_use]
     pub fn ask(&self) -> Option<&Ask> {
         match &self.body {
@@ -146,7 +146,7 @@ impl Judge {
         }
     }
 
-    /// The same, to be told about the model.
+    /// The request for usage, to tell it the model.
     pub fn ask_mut(&mut self) -> Option<&mut Ask> {
         match &mut self.body {
             Body::Json(_, Also::Usage(ask)) => Some(ask),
@@ -154,8 +154,8 @@ impl Judge {
         }
     }
 
-    /// Reads the next frame. Returns the models whose names it completes; a later frame may still spoil them.
-    /// `last` says that nothing follows.
+    /// Reads the next frame, and returns the models whose names it completes. A later frame can still make the body invalid.
+    /// `last` means that nothing follows.
     ///
     /// # Errors
     /// [`Code::MalformedBody`], [`Code::AmbiguousModel`], [`Code::MissingModel`], [`Code::InvalidModelName`],
@@ -222,7 +222,7 @@ impl Judge {
         })
     }
 
-    /// What becomes of the frame that was read last.
+    /// The edit of the frame that was read last.
     ///
     /// # Errors
     /// [`Code::AmbiguousStream`]: the frame must not pass.
@@ -233,7 +233,7 @@ impl Judge {
         }
     }
 
-    /// The model, the first time that it is known.
+    /// The model, once, when it is known.
     fn model(&mut self) -> Result<Option<ModelName>, Code> {
         let model = match &self.body {
             Body::Json(scanner, _) => {
@@ -272,7 +272,7 @@ impl Judge {
     }
 }
 
-/// A number that the cost of a reply depends on. Of several the largest counts.
+/// Notes a number that the cost of a reply depends on. The largest counts.
 fn note_cost(asked: &mut Asked, read: Read, found: &Found) {
     let number = || {
         let text = std::str::from_utf8(found.value()?).ok()?;
@@ -287,7 +287,7 @@ fn note_cost(asked: &mut Asked, read: Read, found: &Found) {
     }
 }
 
-/// Servers differ in what they take for true, so that nothing but a plain no counts as one.
+/// Servers differ in which values they take for true, so everything except a plain `false` or `null` counts as true.
 fn asks_for_background(scanner: &Scanner) -> bool {
     Read::Background.found(scanner).is_some_and(|found| {
         let refused = matches!(found.value(), Some(b"false" | b"null"));

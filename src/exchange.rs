@@ -31,23 +31,23 @@ pub use self::host::{Body, Host, LocalReply, Map, Refused};
 #[cfg(not(target_os = "wasi"))]
 pub use self::offline::{Offline, Sent, Shared};
 
-/// What the proxy does next.
+/// The proxy's next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// What was read goes on.
+    /// What was read continues.
     Continue,
-    /// Nothing more of the request goes on: the client has been answered.
+    /// Nothing more of the request continues, because the client has been answered.
     Stop,
 }
 
-/// How far the request has come.
+/// The stage of a request.
 #[derive(Debug)]
 enum Stage {
     /// The headers step has not admitted it.
     New,
-    /// Its headers have gone on.
+    /// Its headers have continued.
     Going(Forwarded),
-    /// The client was told no.
+    /// The request was refused.
     Refused(Denial),
 }
 
@@ -67,19 +67,19 @@ pub struct Exchange {
     /// The key and the user behind it, for filter state.
     key: Option<Rc<str>>,
     user: Option<Box<str>>,
-    /// The first refusal that the mode only noted.
+    /// The first refusal that was only recorded.
     noted: Option<Denial>,
-    /// The model of a permit that is no longer held.
+    /// The model, after the permit was dropped.
     model: Option<ModelName>,
     reply: Reply,
     /// The tokens of the request's body, by the length of its text.
     estimated_input: Option<u64>,
-    /// What limits have set aside. It outlives the permit: also what is refused later is settled.
+    /// The reservations of limits. They outlive the permit, because a request that is refused later is settled too.
     holds: Option<Box<Holds>>,
 }
 
 impl Exchange {
-    /// Nothing has come.
+    /// An exchange before its first event.
     #[must_use]
     pub const fn new(policy: Option<Rc<Policy>>) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl Exchange {
         }
     }
 
-    /// The request's headers. `last` says that nothing follows.
+    /// Handles the request's headers. `last` means that nothing follows.
     pub fn request_headers(&mut self, host: &impl Host, last: bool) -> Step {
         match self.admit(host, !last) {
             Ok(forwarded) => {
@@ -111,20 +111,20 @@ impl Exchange {
         }
     }
 
-    /// One frame of the request's body, of `size` bytes.
+    /// Handles one frame of the request's body, of `size` bytes.
     pub fn request_body(&mut self, host: &impl Host, size: usize, last: bool) -> Step {
         let judged = self.judge(host, size, last);
         self.go_on(host, judged)
     }
 
-    /// The request's trailers, which end its body without a last frame.
+    /// Handles the request's trailers, which end its body without a last frame.
     pub fn request_trailers(&mut self, host: &impl Host) -> Step {
         let judged = self.judge(host, 0, true);
         let stripped = judged.and_then(|()| self.strip_trailers(host));
         self.go_on(host, stripped)
     }
 
-    /// The reply's headers.
+    /// Handles the reply's headers.
     pub fn response_headers(&mut self, host: &impl Host, last: bool) -> Step {
         // A reply of our own is not looked at.
         let (Some(policy), Stage::Going(forwarded)) = (&self.policy, &self.stage) else {
@@ -137,7 +137,7 @@ impl Exchange {
         self.go_on(host, begun)
     }
 
-    /// One chunk of the reply's body, of `size` bytes.
+    /// Handles one chunk of the reply's body, of `size` bytes.
     pub fn response_body(&mut self, host: &impl Host, size: usize, last: bool) -> Step {
         let (policy, stage) = (&self.policy, &self.stage);
         let may_use = |model: &ModelName| match (policy, stage) {
@@ -158,7 +158,7 @@ impl Exchange {
         self.go_on(host, passed)
     }
 
-    /// The reply's trailers.
+    /// Handles the reply's trailers.
     pub fn response_trailers(&mut self, host: &impl Host) -> Step {
         if !matches!(self.stage, Stage::Going(_)) {
             return Step::Continue;
@@ -167,7 +167,7 @@ impl Exchange {
         self.go_on(host, stripped)
     }
 
-    /// The end, whatever the ending. To be called once: it moves the series and writes the filter state.
+    /// Handles the end, however the request ended: moves the series and writes the filter state. Must be called once.
     pub fn end(&mut self, host: &impl Host, labels: &mut Labels) {
         let holds = self.holds.take();
         let tenant = self.tenant.clone().filter(|_| holds.is_some());
@@ -191,13 +191,13 @@ impl Exchange {
         }
     }
 
-    /// What the request asks for; `None` for what is not in the table of operations.
+    /// The requested operation; `None` if it is not in the table.
     #[must_use]
     pub const fn operation(&self) -> Option<Operation> {
         self.operation
     }
 
-    /// The permit of a request that goes on.
+    /// The permit, while the request continues.
     #[must_use]
     pub const fn permit(&self) -> Option<&Permit> {
         match &self.stage {
@@ -206,13 +206,13 @@ impl Exchange {
         }
     }
 
-    /// What limits have set aside.
+    /// The reservations of limits.
     #[must_use]
     pub fn holds(&self) -> Option<&Holds> {
         self.holds.as_deref()
     }
 
-    /// Why the client was told no.
+    /// The refusal, if the request was refused.
     #[must_use]
     pub const fn denial(&self) -> Option<&Denial> {
         match &self.stage {
@@ -221,7 +221,7 @@ impl Exchange {
         }
     }
 
-    /// The headers step: who asks, for what, whether they may, and what goes on.
+    /// The headers step: identifies the caller, finds the operation, decides, and forwards.
     fn admit(&mut self, host: &impl Host, has_body: bool) -> Result<Forwarded, Denial> {
         let policy = self.policy.clone().ok_or(Code::Internal)?;
         self.started = host.now()?;
@@ -269,7 +269,7 @@ impl Exchange {
         Ok(caller)
     }
 
-    /// One frame of the request's body. It goes on only if this succeeds.
+    /// Judges one frame of the request's body. It continues only if this succeeds.
     fn judge(&mut self, host: &impl Host, size: usize, last: bool) -> Result<(), Denial> {
         let (Some(policy), Stage::Going(forwarded)) = (&self.policy, &mut self.stage) else {
             return Err(Code::Internal.into());
@@ -294,7 +294,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// The limits, as far as they are known before the body. What has no body to be judged is charged at once.
+    /// Checks the limits as far as they are known before the body. A request without a body to judge is charged at once.
     fn look_at_limits(
         &mut self,
         host: &impl Host,
@@ -309,7 +309,7 @@ impl Exchange {
         }
     }
 
-    /// Trailers may carry what was stripped from the headers.
+    /// Removes from the trailers what was stripped from the headers.
     fn strip_trailers(&self, host: &impl Host) -> Result<(), Denial> {
         let policy = self.policy.as_ref().ok_or(Code::Internal)?;
         let trailers = host.headers(Map::RequestTrailers)?;
@@ -326,7 +326,7 @@ impl Exchange {
         }
     }
 
-    /// The only place that refuses a request. The client is answered once.
+    /// Refuses the request. This is the only place that answers a client, at most once.
     #[cold]
     #[inline(never)]
     fn refuse(&mut self, host: &impl Host, denial: Denial) -> Step {
@@ -350,7 +350,7 @@ impl Exchange {
         Step::Stop
     }
 
-    /// Takes over what only the permit knows, before it is dropped.
+    /// Keeps the findings of the permit before it is dropped.
     fn keep_findings(&mut self) {
         if let Stage::Going(forwarded) = &mut self.stage {
             let (model, noted) = forwarded.permit_mut().take_findings();
@@ -393,7 +393,7 @@ impl Exchange {
         })
     }
 
-    /// How the request ended. What is known is not asked for: nothing that Envoy is asked costs as much as an attribute.
+    /// How the request ended. Known values are not read again, because reading an attribute is the most expensive host call.
     fn ending(&self, host: &impl Host, denied: bool) -> Ending {
         let (status, flags) = match self.reply.success() {
             Some(status) => (Some(status.into()), 0),

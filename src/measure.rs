@@ -1,33 +1,33 @@
-//! What a limit counts.
+//! The measures of limits.
 
 use crate::rows::named;
 
 named! {
-    /// What a limit counts.
+    /// The measure of a limit.
     pub enum Measure {
         /// Requests that reach a server.
         Requests = "requests",
-        /// Tokens of input and output.
+        /// Input and output tokens.
         Tokens = "tokens",
-        /// Tokens of the input alone.
+        /// Input tokens.
         InputTokens = "inputTokens",
-        /// Tokens of the output alone.
+        /// Output tokens.
         OutputTokens = "outputTokens",
-        /// Requests that are being served.
+        /// Concurrent requests.
         Concurrent = "concurrent",
     }
-    /// The name, as the configuration has it.
+    /// The name in the configuration.
     fn as_str;
 }
 
 impl Measure {
-    /// Whether it counts tokens.
+    /// Returns true if it counts tokens.
     #[must_use]
     pub const fn is_of_tokens(self) -> bool {
         matches!(self, Self::Tokens | Self::InputTokens | Self::OutputTokens)
     }
 
-    /// What people call it.
+    /// The unit, in messages.
     pub(crate) const fn noun(self) -> &'static str {
         match self {
             Self::Requests => "requests",

@@ -1,12 +1,12 @@
-//! Limits on requests, tokens and requests at once: who has used how much, and whether there is enough for one more.
+//! Limits on requests, tokens and concurrent requests: how much each subject has used, and whether one more request fits.
 //!
-//! A request is looked at twice. [`Limits::hold`] sets aside what it may cost, once it is known what is asked for and
-//! before the server can answer; [`Limits::settle`] puts what it did cost in that place, once, on every ending. All limits
-//! that apply admit a request, or none of them is charged.
+//! Each request has two moments. [`Limits::hold`] reserves its maximum cost as soon as the body has been judged, before the
+//! server can answer. [`Limits::settle`] replaces the reservation with the actual cost, once, on every ending. Either all
+//! limits that apply admit a request, or none of them is charged.
 //!
-//! The accounts are in a store that all workers of one proxy share ([`Ledger`]). It knows no locks: an entry is read,
-//! changed, and written only if nobody else has written it in between. So no count is lost, and the sum of what is
-//! admitted never exceeds a limit, however many workers there are.
+//! The accounts are in a store that all workers of one proxy share ([`Ledger`]). There are no locks: an entry is read,
+//! changed, and written only if no other worker has written it in between. So no count is lost, and what is admitted never
+//! exceeds a limit, however many workers there are.
 
 mod account;
 mod limit;
@@ -30,33 +30,33 @@ use crate::model_name::{ModelName, ModelPattern};
 use crate::operation::Operation;
 use crate::tenant::Groups;
 
-/// How often an entry is read anew because somebody else has written it. Four workers in a tight loop need two hundred at
-/// worst; through HTTP nearly none.
+/// The attempts to write an entry that other workers write too. Four workers in a tight loop need two hundred at worst; through
+/// HTTP nearly none.
 const MAX_TRIES: u32 = 1000;
 
-/// Tokens that an image or another file in a body counts for.
+/// The estimated tokens of an image or another file in a body.
 const FILE_TOKENS: u64 = 1024;
 
-/// The store failed, is full, or holds what is not ours.
+/// The store failed, is full, or contains foreign data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unavailable;
 
 /// A store that all workers share.
 pub trait Ledger {
-    /// An entry, and the number of its version; `None` where there is none.
+    /// An entry and its version, or `None` if there is no entry.
     ///
     /// # Errors
     /// [`Unavailable`]
     fn load(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, Unavailable>;
 
-    /// Writes an entry that still has this version. Returns whether it had.
+    /// Writes an entry if it still has this version. Returns whether it was written.
     ///
     /// # Errors
     /// [`Unavailable`]
     fn store(&self, key: &str, bytes: &[u8], version: u32) -> Result<bool, Unavailable>;
 }
 
-/// Tries until nobody else has written in between.
+/// Repeats an attempt until no other worker has written in between.
 fn retry<T>(mut attempt: impl FnMut() -> Result<Option<T>, Unavailable>) -> Result<T, Unavailable> {
     for _ in 0..MAX_TRIES {
         if let Some(done) = attempt()? {
@@ -66,14 +66,14 @@ fn retry<T>(mut attempt: impl FnMut() -> Result<Option<T>, Unavailable>) -> Resu
     Err(Unavailable)
 }
 
-/// What a token counts, in thousandths.
+/// The weight of a token, in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weights {
-    /// One of the input that no cache had.
+    /// An input token that was not cached.
     pub input: u64,
-    /// One of the input that the server had in its cache.
+    /// An input token from the server's cache.
     pub cached_input: u64,
-    /// One of the output.
+    /// An output token.
     pub output: u64,
 }
 
@@ -87,27 +87,27 @@ impl Default for Weights {
     }
 }
 
-/// What is set aside for a request that does not say how much it may cost.
+/// The reservation for a request that does not state a maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reserve {
-    /// Tokens of output of a request that names no maximum.
+    /// Output tokens of a request without a maximum.
     pub output_tokens: u64,
-    /// Bytes of text that make a token of input.
+    /// Bytes of text per input token.
     pub bytes_per_token: u64,
 }
 
-/// What a request may cost, in tokens.
+/// The maximum cost of a request, in tokens.
 #[derive(Debug, Clone, Copy)]
 struct Estimate {
     input: u64,
-    /// The output that it names.
+    /// The maximum output that the request states.
     output: u64,
-    /// The output that is set aside as far as it is there.
+    /// The output that is reserved as far as the limit has it left.
     more: u64,
 }
 
 impl Reserve {
-    /// What a request may cost by its body.
+    /// The maximum cost of a request, by its body.
     fn estimate(self, asked: &Asked) -> Estimate {
         let text = asked.text.div_ceil(self.bytes_per_token.max(1));
         let input = text.saturating_add(asked.data_urls.saturating_mul(FILE_TOKENS));
@@ -133,12 +133,12 @@ impl Default for Reserve {
     }
 }
 
-/// A setting for all models, and others for some.
+/// A setting for all models, with exceptions for some.
 #[derive(Debug, Default)]
 pub struct PerModel<T> {
-    /// Of what no entry has.
+    /// The setting of models without an exception.
     pub all: T,
-    /// The models of each entry, and their setting. The first that has a model counts.
+    /// The exceptions: models and their setting. The first match counts.
     pub some: Vec<(Vec<ModelPattern>, T)>,
 }
 
@@ -156,56 +156,56 @@ impl<T: Copy> PerModel<T> {
     }
 }
 
-/// Who asks for what.
+/// The facts about a request that limits depend on.
 #[derive(Debug, Clone, Copy)]
 pub struct Who<'a> {
     /// `None` for a caller without an identity.
     pub identity: Option<&'a Identity>,
     /// The names of the groups.
     pub groups: &'a Groups,
-    /// `None` where it is not known yet, or there is none.
+    /// `None` if it is not known yet, or the request has none.
     pub model: Option<&'a ModelName>,
-    /// What is asked for.
+    /// The requested operation.
     pub operation: Operation,
 }
 
-/// What a body says of its cost.
+/// The facts in a body that its cost depends on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Asked {
     /// Bytes of its strings, without `data:` URLs.
     pub text: u64,
     /// How many `data:` URLs there are.
     pub data_urls: u64,
-    /// Tokens that one answer may have; `None` where it does not say.
+    /// The stated maximum of tokens of one answer.
     pub max_output: Option<u64>,
-    /// Answers that are asked for.
+    /// The requested number of answers.
     pub answers: u64,
 }
 
-/// What a request did cost.
+/// The actual cost of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spent {
-    /// Nothing: it was refused, or no server has worked on it.
+    /// Nothing: the request was refused, or no server has worked on it.
     Nothing,
-    /// The server took it, and no tokens came of it.
+    /// One request, and no tokens.
     Request,
-    /// So many tokens.
+    /// Tokens.
     Tokens {
-        /// Of the input, cached ones among them; `None` where only an estimate from the request is to be had.
+        /// Input tokens, including cached ones; `None` if only an estimate from the request is known.
         input: Option<u64>,
-        /// Of the input, from the server's cache.
+        /// Input tokens from the server's cache.
         cached_input: u64,
-        /// Of the output, or the estimate.
+        /// Output tokens, or their estimate.
         output: u64,
     },
-    /// Nobody knows: what was set aside stands.
+    /// Not known: the reservation counts.
     Unknown,
 }
 
-/// How a store that fails is taken.
+/// The effect of a store that fails.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Failure {
-    /// The request goes on without its limits.
+    /// The request continues without limits.
     #[default]
     Open,
     /// The request is refused.

@@ -1,5 +1,5 @@
-//! The only place that edits bodies: the request's, to ask for usage ([`ask`]); the reply's, to take out again what only
-//! we have asked for ([`hide`]), and the list of models ([`models`]).
+//! The only edits of bodies: of the request, to request usage ([`ask`]); of the reply, to remove the usage that only Tollgate
+//! requested ([`hide`]) and to filter the list of models ([`models`]).
 
 pub mod ask;
 pub mod hide;

@@ -26,6 +26,7 @@ thread_local! {
 /// Makes what all readers share.
 pub fn prepare() {
     PATHS.with(|_| {});
+    beside::prepare();
 }
 
 /// What is above this is no count: no request has two billion tokens. Servers send such numbers where a small one has

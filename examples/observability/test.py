@@ -33,7 +33,7 @@ LIVE_TRAFFIC = 3 + len(MANY_MODELS)
 # Where it answers with a total that is less than its parts.
 CONTRADICTORY = "/v1/chat/completions?contradictory=1"
 USAGE = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 3}
-# Where it answers without usage.
+# Where its reply cannot be read.
 SILENT = "/v1/chat/completions?silent=1"
 # Less than one answer costs. It notes what it would refuse.
 LIMIT = {"id": "day", "per": "tenant", "models": [LLAMA], "tokens": 10, "window": "day", "mode": "audit"}
@@ -69,7 +69,9 @@ CHANGES = {
               - match:
                   prefix: /
                   query_parameters: [{{name: silent, present_match: true}}]
-                direct_response: {{status: 200, body: {{inline_string: "{{}}"}}}}
+                route: {{cluster: inference}}
+                response_headers_to_add:
+                - header: {{key: content-encoding, value: gzip}}
                 typed_per_filter_config:
                   envoy.filters.http.set_metadata:
                     "@type": type.googleapis.com/envoy.config.route.v3.FilterConfig
@@ -251,6 +253,7 @@ class Observability(unittest.TestCase):
         # How much is guessed is for the filter's own tests; here, of whom.
         guessed = {"tenant": "acme", "model": QWEN, "type": "output"}
         self.assertGreater(scraped.pop(series("estimated_tokens", **guessed)), 2 * ANSWER)
+        self.assertGreater(scraped.pop(series("estimated_tokens", **guessed | {"type": "input"})), 0)
         self.assertEqual(scraped, dict(expected(waves=2)))
 
     def test_envoy_itself_has_counted_as_many_requests(self):

@@ -1,4 +1,4 @@
-//! Where the limits meet the host.
+//! The limits, with the host as their store and clock.
 
 use super::{Host, Map};
 use crate::access::Permit;
@@ -15,7 +15,7 @@ fn who<'a>(permit: &'a Permit, policy: &'a Policy) -> Who<'a> {
     }
 }
 
-/// Whether a request may still come in, before its body is seen. `now` is in nanoseconds since the epoch.
+/// Checks whether a request can be admitted, before its body arrives. `now` is in nanoseconds since the epoch.
 pub(super) fn look(
     host: &impl Host,
     policy: &Policy,
@@ -28,7 +28,7 @@ pub(super) fn look(
     permit.note(looked, &policy.access)
 }
 
-/// Sets aside what a request may cost. Where the mode only notes a refusal nothing is set aside.
+/// Reserves the maximum cost of a request. If the mode only records a refusal, nothing is reserved.
 pub(super) fn hold(
     host: &impl Host,
     policy: &Policy,
@@ -59,7 +59,7 @@ pub(super) fn hold(
     Ok(Box::new(holds))
 }
 
-/// Tells the client what is left, in place of what the server says of limits of its own. A reply is not worth failing for.
+/// Sets the headers that tell the client what is left. They replace the server's own. A reply passes even if this fails.
 pub(super) fn tell(host: &impl Host, left: &Left, dialect: Dialect) {
     if *left == Left::default() {
         return;
@@ -69,7 +69,7 @@ pub(super) fn tell(host: &impl Host, left: &Left, dialect: Dialect) {
     }
 }
 
-/// What a refusal by a limit tells beside its code.
+/// The headers of a refusal by a limit.
 pub(super) fn told_of_refusal(
     host: &impl Host,
     denial: &Denial,

@@ -1,5 +1,5 @@
-//! The reply on its way through: seen by the meter, and changed where it is a list of models or shows usage that only we
-//! have asked for.
+//! The reply: read by the meter, and changed only if it is a list of models, or contains usage that only Tollgate
+//! requested.
 
 use super::{Body, Host, Map};
 use crate::access::Permit;
@@ -11,13 +11,13 @@ use crate::policy::Policy;
 use crate::rewrite::hide::Hide;
 use crate::rewrite::models::{self, ModelList, Viewer};
 
-/// Tells a client when its key expires. A server's own is stripped, as all that begins with `x-tollgate-`.
+/// The header that tells a client when its key expires. The server's own is stripped, as is everything under `x-tollgate-`.
 pub(crate) const KEY_EXPIRES: &str = "x-tollgate-key-expires";
 
 /// One reply.
 #[derive(Debug)]
 pub(super) struct Reply {
-    /// `None` before its headers; zero, which is no success, where they have no status.
+    /// `None` before the headers; 0, which is not a success, if they have no status.
     status: Option<u16>,
     ended: bool,
     pub(super) dropped_by_scheduler: bool,
@@ -25,12 +25,12 @@ pub(super) struct Reply {
     pub(super) meter: Option<Meter>,
     /// A list of models that is being filtered.
     list: Option<ModelList>,
-    /// A stream whose usage only we have asked for.
+    /// A stream whose usage only Tollgate requested.
     hide: Option<Hide>,
 }
 
 impl Reply {
-    /// Nothing has come.
+    /// A reply before its headers.
     pub(super) const fn new() -> Self {
         Self {
             status: None,
@@ -43,14 +43,14 @@ impl Reply {
         }
     }
 
-    /// The status of a reply that was no error and has passed whole.
+    /// The status of a reply that was not an error and has passed completely.
     pub(super) fn success(&self) -> Option<u16> {
         self.status
             .filter(|status| self.ended && (200..400).contains(status))
     }
 
-    /// Its headers, less those that only we may say. What cannot be metered passes; a list of models that cannot be
-    /// filtered does not.
+    /// Handles the headers, and strips those that only Tollgate may set. A reply that cannot be metered passes; a list of models
+    /// that cannot be filtered does not.
     pub(super) fn begin(
         &mut self,
         host: &impl Host,
@@ -70,7 +70,7 @@ impl Reply {
         strip(host, Map::ResponseHeaders, &headers)?;
         let expires_at = permit.identity().and_then(|identity| identity.expires_at);
         if let Some(date) = expires_at.filter(|_| policy.show_expiry).and_then(rfc3339) {
-            // Without it the reply is as good.
+            // A failure must not cost the reply.
             let _ = host.set_header(Map::ResponseHeaders, KEY_EXPIRES, &date);
         }
         if filters && (200..300).contains(&status) {
@@ -93,11 +93,11 @@ impl Reply {
                 Some(&encodings.join(&b","[..])),
                 status,
             );
-            // Put into its place first: it is large to move.
+            // The meter is large, so it is moved only once.
             let meter = self.meter.insert(meter);
             meter.metadata(|| headers.first("metadata"));
-            // With a length that no longer holds a client would wait; to see the usage does it no harm. What a body is
-            // called does not tell whether it is an event stream.
+            // With a wrong length the client would wait for bytes that do not come. The content type does not tell whether the
+            // body is an event stream.
             let no_length = || {
                 headers.first("content-length").is_none()
                     || host
@@ -111,7 +111,7 @@ impl Reply {
         Ok(())
     }
 
-    /// One chunk of its body; `viewer` is who gets to see a list of models.
+    /// Handles one chunk of the body. `viewer` decides which models of a list are shown.
     pub(super) fn pass(
         &mut self,
         host: &impl Host,
@@ -126,16 +126,16 @@ impl Reply {
         }
     }
 
-    /// One chunk of a reply that is metered. It passes as it is, save the usage that only we have asked for.
+    /// Meters one chunk. It passes unchanged, except for usage that only Tollgate requested.
     fn observe(&mut self, host: &impl Host, size: usize, last: bool) -> Result<(), Denial> {
         let reads = self.meter.as_ref().is_some_and(Meter::reads_body);
         if !reads && self.hide.is_none() {
             return Ok(());
         }
         let Ok(chunk) = host.frame(Body::Response, size) else {
-            // Numbers from a reply with a hole in it are worse than none.
+            // Counts of a reply with a gap are worse than none.
             self.meter = None;
-            // What has been kept back must not be lost.
+            // Held bytes must not be lost.
             let held = self.hide.take().map(Hide::release).unwrap_or_default();
             if !held.is_empty() {
                 host.replace(Body::Response, 0, &held)?;
@@ -164,7 +164,7 @@ impl Reply {
         let instead = hide.pass(&chunk, &meter.extras(), last);
         let written = instead.map(|bytes| host.replace(Body::Response, size, &bytes));
         if let Some(Err(refused)) = written {
-            // The chunk itself goes on, and the client may see the usage. Without its beginning it must not.
+            // The chunk passes, and the client may see the usage; but a chunk must not pass without the held bytes before it.
             self.hide = None;
             if was_holding {
                 return Err(refused.into());
@@ -174,8 +174,8 @@ impl Reply {
     }
 }
 
-/// Takes out of a server's headers or trailers what only the filter may say to a client. Where they cannot be read, as where
-/// they are too many, they pass.
+/// Removes headers or trailers that only the filter may set. If they cannot be read, for example because there are too many,
+/// they pass.
 pub(super) fn strip_own(host: &impl Host, map: Map) -> Result<(), Denial> {
     host.headers(map)
         .map_or(Ok(()), |headers| strip(host, map, &headers))
@@ -188,8 +188,8 @@ fn strip(host: &impl Host, map: Map, headers: &HeaderMap) -> Result<(), Denial> 
     Ok(())
 }
 
-/// One chunk of a list of models: taken out of the reply, and the filtered list put into the place of the last.
-/// Where trailers end the reply there is no last chunk, and the reply stays empty.
+/// Removes one chunk of a list of models from the reply, and replaces the last with the filtered list. If trailers end the
+/// reply, there is no last chunk, and the reply stays empty.
 fn filter(
     host: &impl Host,
     list: &mut ModelList,
@@ -210,7 +210,7 @@ fn filter(
     Ok(())
 }
 
-/// The status of a reply; zero, which is no success, where there is none.
+/// The status of a reply; 0, which is not a success, if there is none.
 fn status(headers: &HeaderMap) -> u16 {
     let status = headers.first(":status").unwrap_or_default();
     let digits = std::str::from_utf8(status).unwrap_or_default();

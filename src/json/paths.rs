@@ -22,7 +22,7 @@ pub(super) const ROOT: Place = 0;
 pub(super) const NOWHERE: Place = Place::MAX;
 
 /// The bits by which children are distinguished before their names are compared.
-const BUCKETS: usize = 128;
+const BUCKETS: usize = 64;
 
 /// A segment of one or more paths.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! What one subject has used of one limit: arithmetic, without a clock or a store.
+//! The use of one limit by one subject: pure arithmetic, without a clock or a store.
 
 use super::window::Window;
 use crate::measure::Measure;
@@ -6,80 +6,81 @@ use crate::measure::Measure;
 /// Amounts are in thousandths, because a weight may count a token as a part of one.
 pub(super) const UNIT: u64 = 1000;
 
-/// Seconds by which a clock may be set back within one window of the calendar. A window that begins still later was the
-/// mistake of a clock.
+/// The seconds by which a clock may be set back within a calendar window. A window that begins later than that is the result of
+/// a wrong clock.
 const SANE: u64 = 62 * 86_400;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// How an account is kept.
+/// The terms of an account.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
     pub(super) measure: Measure,
     /// In thousandths, never 0.
     pub(super) amount: u64,
-    /// `None` for what is given back when the request is over.
+    /// `None` if the amount is returned when the request ends.
     pub(super) window: Option<Window>,
-    /// Seconds east of UTC, by which the calendar is read.
+    /// The calendar's offset, in seconds east of UTC.
     pub(super) offset: i32,
 }
 
-/// What one request asks for, in thousandths.
+/// The demand of one request, in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ask {
-    /// What it cannot do without.
+    /// The amount that must be available.
     pub(super) need: u64,
-    /// What else is set aside, as far as it is there.
+    /// The amount that is reserved in addition, as far as it is available.
     pub(super) wish: u64,
 }
 
-/// What was set aside for one request.
+/// The reservation for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Granted {
     pub(super) amount: u64,
-    /// The window of the calendar that it was taken from.
+    /// The calendar window that it was taken from.
     window: u64,
-    /// When, in nanoseconds since the epoch.
+    /// Its time, in nanoseconds since the epoch.
     at: u64,
-    /// What was used before, and so comes back before this.
+    /// The use at that time, which is returned before this.
     before: u64,
 }
 
-/// What there is too little of.
+/// The reason for a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shortage {
     pub(super) used: u64,
     pub(super) held: u64,
     pub(super) asked: u64,
-    /// Nanoseconds after which it may be there.
+    /// Nanoseconds until the amount may be available.
     pub(super) wait: u64,
 }
 
-/// What became of a reservation, in thousandths.
+/// The result of a settlement, in thousandths.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Settled {
-    /// What was spent beyond the limit.
+    /// The amount spent beyond the limit.
     pub(super) overshoot: u64,
-    /// What was given back.
+    /// The amount returned.
     pub(super) refunded: u64,
 }
 
 /// One subject's account with one limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Account {
-    /// Which limit, and in a shared record, whose.
+    /// Identifies the limit and, in a shared record, the subject.
     pub(super) tag: u64,
-    /// A window of the calendar: its start, in seconds. One that moves: up to when its use has come back, in nanoseconds.
+    /// For a calendar window, its start in seconds; for a moving one, the time up to which use has been returned, in
+    /// nanoseconds.
     pub(super) since: u64,
     pub(super) used: u64,
-    /// The second from which on nothing is used any more.
+    /// The second from which the account is empty.
     pub(super) until: u64,
-    /// What is set aside by each virtual machine.
+    /// The reservations of each virtual machine.
     pub(super) held: Vec<(u32, u64)>,
 }
 
 impl Account {
-    /// An account that nobody has used.
+    /// An unused account.
     pub(super) fn new(tag: u64) -> Self {
         Self {
             tag,
@@ -87,24 +88,24 @@ impl Account {
         }
     }
 
-    /// All that is set aside.
+    /// The sum of all reservations.
     pub(super) fn held(&self) -> u64 {
         let amounts = self.held.iter().map(|(_, amount)| *amount);
         amounts.fold(0, u64::saturating_add)
     }
 
-    /// What is left.
+    /// The amount that is left.
     pub(super) fn left(&self, terms: &Terms) -> u64 {
         let taken = self.used.saturating_add(self.held());
         terms.amount.saturating_sub(taken)
     }
 
-    /// Whether it can be forgotten at this moment, in nanoseconds since the epoch.
+    /// Returns true if the account is empty at this time, in nanoseconds since the epoch.
     pub(super) fn is_idle(&self, now: u64) -> bool {
         self.held.is_empty() && self.until <= now / SECOND
     }
 
-    /// Notes until when it has something to say.
+    /// Sets the time at which the account is empty.
     pub(super) fn close(&mut self, terms: &Terms) {
         self.until = match terms.window {
             None => 0,
@@ -121,14 +122,14 @@ impl Account {
         };
     }
 
-    /// Forgets what virtual machines held that are no more. Returns whether there were any.
+    /// Drops the reservations of virtual machines that are gone. Returns whether there were any.
     pub(super) fn sweep(&mut self, is_gone: &dyn Fn(u32) -> bool) -> bool {
         let before = self.held.len();
         self.held.retain(|(vm, _)| !is_gone(*vm));
         before != self.held.len()
     }
 
-    /// Brings the account up to this moment, in nanoseconds since the epoch.
+    /// Updates the account to this time, in nanoseconds since the epoch.
     pub(super) fn roll(&mut self, terms: &Terms, now: u64) {
         let Some(window) = terms.window else {
             return;
@@ -151,7 +152,7 @@ impl Account {
         }
     }
 
-    /// What was used comes back evenly. A clock that was set back gives nothing back, and takes nothing.
+    /// Returns use evenly over time. A clock that was set back changes nothing.
     fn come_back(&mut self, terms: &Terms, length: u64, now: u64) {
         let elapsed = now.saturating_sub(self.since);
         let amount = amount_in(elapsed, length, terms);
@@ -165,7 +166,7 @@ impl Account {
         }
     }
 
-    /// Sets aside what a request asks for. An account that has been [brought up to now](Self::roll) is expected.
+    /// Reserves the demand of a request. The account must be [up to date](Self::roll).
     pub(super) fn hold(
         &mut self,
         terms: &Terms,
@@ -178,7 +179,7 @@ impl Account {
         Ok(self.take(terms, now, ask.need.saturating_add(ask.wish.min(spare)), vm))
     }
 
-    /// Sets aside this much, whether it is there or not.
+    /// Reserves an amount, available or not.
     pub(super) fn take(&mut self, terms: &Terms, now: u64, amount: u64, vm: u32) -> Granted {
         let granted = Granted {
             amount,
@@ -197,7 +198,7 @@ impl Account {
         granted
     }
 
-    /// Whether what a request needs is there.
+    /// Checks that the needed amount is available.
     pub(super) fn look(&self, terms: &Terms, now: u64, ask: Ask) -> Result<(), Shortage> {
         let need = ask.need.max(1);
         let left = self.left(terms);
@@ -212,7 +213,7 @@ impl Account {
         })
     }
 
-    /// Nanoseconds until this much may be there. What is set aside comes back at any time, so that it may be sooner.
+    /// Nanoseconds until an amount is available. Reservations may be returned at any time, so it may be sooner.
     pub(super) fn wait(&self, terms: &Terms, now: u64, missing: u64) -> u64 {
         match terms.window {
             None => SECOND,
@@ -227,7 +228,7 @@ impl Account {
         }
     }
 
-    /// Replaces what was set aside by what was spent. A window of the calendar that has turned meanwhile keeps neither.
+    /// Replaces a reservation with the actual cost. A calendar window that has turned meanwhile keeps neither.
     pub(super) fn settle(
         &mut self,
         terms: &Terms,
@@ -272,14 +273,14 @@ impl Account {
     }
 }
 
-/// How much comes back in this time, rounded down.
+/// The amount that is returned in this time, rounded down.
 fn amount_in(time: u64, length: u64, terms: &Terms) -> u64 {
     let amount = u128::from(time).saturating_mul(terms.amount.into());
     let amount = amount.checked_div(length.into()).unwrap_or_default();
     u64::try_from(amount).unwrap_or(u64::MAX)
 }
 
-/// How long this much takes to come back, in nanoseconds, rounded up.
+/// The nanoseconds in which an amount is returned, rounded up.
 fn time_of(amount: u64, length: u64, terms: &Terms) -> u64 {
     let time = u128::from(amount)
         .saturating_mul(length.into())

@@ -1,4 +1,4 @@
-//! One limit: what it counts, for whom, and which requests it is for.
+//! One limit: its measure, its subjects and the requests that it applies to.
 
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
@@ -15,10 +15,10 @@ use crate::model_name::{ModelName, ModelPattern};
 use crate::operation::Operation;
 use crate::tenant::GroupId;
 
-/// Entries that the subjects share whose number nobody knows: users, and models that only a pattern names.
+/// The entries of subjects whose number is not bounded: users, and models that only a pattern names.
 const SHARED_ENTRIES: u64 = 16_384;
 
-/// Whom a limit is kept for: each tenant, each user of a tenant, and so on.
+/// The subjects of a limit: each tenant, each user of a tenant, and so on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "a set of five, not a state")]
 pub struct Per {
@@ -35,7 +35,7 @@ pub struct Per {
 }
 
 impl Per {
-    /// The more, the fewer share an account.
+    /// The greater, the fewer requests share an account.
     pub(super) fn narrowness(self) -> u8 {
         let weights = [
             (self.user, 16),
@@ -52,7 +52,7 @@ impl Per {
     }
 }
 
-/// Which requests a limit is for. An empty list is for all.
+/// The requests that a limit applies to. An empty list means all.
 #[derive(Debug, Default)]
 pub struct Selection {
     /// Tenants by name.
@@ -72,19 +72,19 @@ pub struct Selection {
 pub struct Limit {
     /// Its name in metrics, replies and the store.
     pub id: Rc<str>,
-    /// Whom it is kept for.
+    /// Its subjects.
     pub per: Per,
-    /// Which requests it is for.
+    /// The requests that it applies to.
     pub selection: Selection,
-    /// Whether it only tells what it would refuse.
+    /// Whether refusals are only recorded.
     pub audit: bool,
-    /// What becomes of requests that it cannot count.
+    /// The effect of a store that fails.
     pub failure: Failure,
     pub(crate) terms: Terms,
 }
 
 impl Limit {
-    /// `amount` is in what `measure` counts; `offset` in seconds east of UTC.
+    /// `amount` is in units of `measure`, `offset` in seconds east of UTC.
     pub(crate) const fn terms(
         measure: Measure,
         amount: u64,
@@ -99,25 +99,25 @@ impl Limit {
         }
     }
 
-    /// What it counts.
+    /// Its measure.
     #[must_use]
     pub const fn measure(&self) -> Measure {
         self.terms.measure
     }
 
-    /// How much there is.
+    /// Its amount.
     #[must_use]
     pub const fn amount(&self) -> u64 {
         self.terms.amount / UNIT
     }
 
-    /// Over which span; `None` for requests at once.
+    /// Its window; `None` for concurrent requests.
     #[must_use]
     pub const fn window(&self) -> Option<Window> {
         self.terms.window
     }
 
-    /// Whether it is for this request. Without a model only a limit for which it does not matter is.
+    /// Returns true if it applies to this request. Before the model is known, limits that depend on it do not.
     #[must_use]
     pub fn applies(&self, who: &Who<'_>) -> bool {
         let selection = &self.selection;
@@ -177,8 +177,8 @@ impl Limit {
     }
 }
 
-/// The entry and the tag of the account that a request is charged to. The tenants, keys and groups of the configuration
-/// have entries of their own; users and models share a fixed number.
+/// The entry and the tag of the account that a request is charged to. Configured tenants, keys and groups have their own
+/// entries; users and models share a fixed number.
 pub(super) fn place(limit: &Limit, who: &Who<'_>, group: Option<&str>) -> (String, u64) {
     let per = limit.per;
     let identity = who.identity;
@@ -212,7 +212,7 @@ pub(super) fn place(limit: &Limit, who: &Who<'_>, group: Option<&str>) -> (Strin
     }
 }
 
-/// The same in every build, since other instances may be of another.
+/// A hash that is the same in every build, because instances of other builds share the store.
 fn hash(value: &(impl Hash + ?Sized)) -> u64 {
     let mut hasher = SipHasher13::new();
     value.hash(&mut hasher);

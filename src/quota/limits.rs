@@ -1,4 +1,4 @@
-//! All limits, and what they set aside.
+//! All limits, and their reservations.
 
 use std::rc::Rc;
 
@@ -18,67 +18,67 @@ use crate::tenant::GroupId;
 /// All limits.
 #[derive(Debug, Default)]
 pub struct Limits {
-    /// Those that the fewest share first.
+    /// The narrowest first.
     list: Vec<Limit>,
-    /// What is set aside.
+    /// The default reservations.
     pub reserve: PerModel<Reserve>,
-    /// What a token counts.
+    /// The weights of tokens.
     pub weights: PerModel<Weights>,
 }
 
-/// What is set aside in one account.
+/// A reservation in one account.
 #[derive(Debug)]
 struct Hold {
-    /// Which of the limits.
+    /// The index of the limit.
     limit: usize,
     tag: u64,
     granted: Granted,
 }
 
-/// What is set aside in one entry of the store.
+/// The reservations in one entry of the store.
 #[derive(Debug)]
 struct Entry {
     key: String,
     holds: Vec<Hold>,
 }
 
-/// What is set aside for one request. To be [settled](Limits::settle) once.
+/// The reservations of one request. They must be [settled](Limits::settle) once.
 #[derive(Debug, Default)]
 pub struct Holds {
     entries: Vec<Entry>,
     machine: u32,
-    /// Tokens of input that were estimated.
+    /// The estimated input tokens.
     input: u64,
-    /// What a token counts.
+    /// The weights of tokens.
     weights: Weights,
-    /// What limits would have refused that only tell.
+    /// The refusal by a limit that only records.
     pub noted: Option<Denial>,
-    /// What is left of the limits that come nearest to their end, by what they count.
+    /// What is left of the tightest limits.
     pub left: Left,
 }
 
-/// The limits that come nearest to their end.
+/// The tightest limits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Left {
-    /// Of those that count requests.
+    /// Of those on requests.
     pub requests: Option<Budget>,
-    /// Of those that count tokens.
+    /// Of those on tokens.
     pub tokens: Option<Budget>,
 }
 
 /// What is left of one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// How much there is.
+    /// The amount of the limit.
     pub limit: u64,
-    /// How much is left.
+    /// The amount that is left.
     pub remaining: u64,
-    /// Nanoseconds until all of it is back.
+    /// Nanoseconds until nothing is used.
     pub reset: u64,
 }
 
 impl Left {
-    /// What is left of a limit that has refused a request.
+    /// The rest of a limit that has refused a request.
     #[must_use]
     pub fn of_refusal(over: &OverLimit) -> Self {
         let taken = over.used.saturating_add(over.reserved);
@@ -93,7 +93,7 @@ impl Left {
         left
     }
 
-    /// Where a limit that counts this is told; `None` for requests at once, which no API tells.
+    /// The place of a limit with this measure; `None` for concurrent requests, for which no API has headers.
     const fn place(&mut self, measure: Measure) -> Option<&mut Option<Budget>> {
         match measure {
             Measure::Requests => Some(&mut self.requests),
@@ -127,14 +127,14 @@ impl Left {
 /// One account that a request is charged to.
 struct Wanted<'l> {
     limit: &'l Limit,
-    /// Which of the limits that is.
+    /// The index of the limit.
     index: usize,
     key: String,
     tag: u64,
     ask: Ask,
 }
 
-/// Why an entry was not written.
+/// The reason that an entry was not written.
 enum Stopped {
     Refused(Denial),
     Unavailable,
@@ -156,24 +156,24 @@ impl Limits {
         }
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no limits.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// Whether any is kept for each user.
+    /// Returns true if any limit is per user.
     #[must_use]
     pub fn are_per_user(&self) -> bool {
         self.list.iter().any(|limit| limit.per.user)
     }
 
-    /// All of them, those that the fewest share first.
+    /// All limits, the narrowest first.
     pub fn iter(&self) -> impl Iterator<Item = &Limit> {
         self.list.iter()
     }
 
-    /// What is set aside with each limit, in what it counts.
+    /// The reservation with each limit, in units of its measure.
     pub fn held<'a>(&'a self, holds: &'a Holds) -> impl Iterator<Item = (&'a Limit, u64)> {
         let all = holds.entries.iter().flat_map(|entry| &entry.holds);
         all.filter_map(|hold| {
@@ -221,17 +221,17 @@ impl Limits {
         wanted
     }
 
-    /// The input of a request in tokens, by the length of its text.
+    /// The estimated input tokens of a request, by the length of its text.
     #[must_use]
     pub fn estimated_input(&self, model: Option<&ModelName>, asked: &Asked) -> u64 {
         self.reserve.of(model).estimate(asked).input
     }
 
-    /// Whether a request can be admitted at all, before its body is seen. Only limits for which the model does not matter
-    /// are looked at, and nothing is set aside.
+    /// Checks whether a request can be admitted, before its body arrives. Limits that depend on the model are not checked, and
+    /// nothing is reserved.
     ///
     /// # Errors
-    /// The refusal by the first limit that is used up.
+    /// The refusal by the first exhausted limit.
     pub fn look(
         &self,
         who: &Who<'_>,
@@ -264,10 +264,10 @@ impl Limits {
         Ok(())
     }
 
-    /// Sets aside what a request may cost with every limit that applies, or with none.
+    /// Reserves the maximum cost of a request with every limit that applies, or with none.
     ///
     /// # Errors
-    /// The refusal by the first limit that has too little.
+    /// The refusal by the first limit with too little left.
     pub fn hold(
         &self,
         who: &Who<'_>,
@@ -305,7 +305,7 @@ impl Limits {
         Ok(holds)
     }
 
-    /// Sets aside what is wanted of the accounts of one entry.
+    /// Reserves in the accounts of one entry.
     fn hold_entry(
         &self,
         wanted: &[Wanted<'_>],
@@ -372,7 +372,7 @@ impl Limits {
         }
     }
 
-    /// What becomes of a request that these accounts cannot be charged for.
+    /// Handles a store that failed for these accounts.
     fn failed(&self, wanted: &[Wanted<'_>], movements: &mut Vec<Movement>) -> Result<(), Denial> {
         movements.push(movement(Series::new(Metric::LimitFailures), 1));
         let mut limits = wanted.iter().map(|wanted| wanted.limit);
@@ -382,8 +382,8 @@ impl Limits {
         Ok(())
     }
 
-    /// Puts what a request did cost in the place of what was set aside. To be called once for each request, on every
-    /// ending. Returns the series that move.
+    /// Replaces the reservations of a request with its actual cost. Must be called once for each request, on every ending.
+    /// Returns the movements of series.
     pub fn settle(
         &self,
         holds: Holds,
@@ -453,7 +453,7 @@ impl Limits {
                 }
             }
         }
-        // Where others share no account with the tenant, one number says it all.
+        // If each tenant has exactly one account, gauges can show it.
         let whole = Per {
             tenant: true,
             ..Per::default()
@@ -469,7 +469,7 @@ impl Limits {
     }
 }
 
-/// What a limit is asked for.
+/// The demand on a limit.
 const fn ask(measure: Measure, estimate: Estimate, weights: Weights) -> Ask {
     let input = estimate.input.saturating_mul(weights.input);
     let output = estimate.output.saturating_mul(weights.output);
@@ -483,7 +483,7 @@ const fn ask(measure: Measure, estimate: Estimate, weights: Weights) -> Ask {
     Ask { need, wish }
 }
 
-/// What a request did cost by one measure, in thousandths.
+/// The actual cost of a request by one measure, in thousandths.
 fn cost(measure: Measure, spent: Spent, reserved: u64, holds: &Holds) -> u64 {
     let (input, cached, output) = match (measure, spent) {
         (_, Spent::Nothing) | (Measure::Concurrent, _) => return 0,
@@ -513,7 +513,7 @@ fn cost(measure: Measure, spent: Spent, reserved: u64, holds: &Holds) -> u64 {
     }
 }
 
-/// Those of each entry, which are charged together.
+/// Groups the accounts by entry. An entry is written at once.
 fn of_one_entry<'w>(wanted: &'w [Wanted<'_>]) -> impl Iterator<Item = &'w [Wanted<'w>]> {
     wanted.chunk_by(|one, other| one.key == other.key)
 }
@@ -529,7 +529,7 @@ fn load(ledger: &impl Ledger, key: &str) -> Result<(Record, u32), Unavailable> {
             let record = Record::decode(&bytes).ok_or(Unavailable)?;
             Ok((record, version))
         }
-        // A version that no entry has: who comes second must not write over the first.
+        // A version that no entry has, so that the second worker does not overwrite the first.
         None => Ok((Record::default(), u32::MAX)),
     }
 }

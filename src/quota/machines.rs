@@ -1,7 +1,8 @@
-//! The virtual machines that share a store, so that what a dead one held is not held for ever.
+//! The virtual machines that share a store, so that the reservations of a crashed one are released.
 //!
-//! Envoy runs the module once for each worker, and starts it anew after a crash. Each instance has a number, and counts up
-//! beside it with every tick. One whose count has stood still for some ticks of another is gone. No clock is compared.
+//! Envoy runs the module once for each worker, and restarts it after a crash. Each instance has a number and a counter, which
+//! it increases with every tick. An instance whose counter has not changed for several ticks of another is gone. No clocks
+//! are compared.
 
 use std::cell::RefCell;
 
@@ -9,20 +10,20 @@ use super::{Ledger, Unavailable, retry};
 
 const KEY: &str = "tollgate/1/machines";
 
-/// Ticks of ours, a second each, after which one that did not count up is gone.
+/// The ticks, one a second, after which an instance that did not count is gone.
 const MISSES: u32 = 5;
 
-/// How often the shell calls [`Machines::beat`].
+/// The interval at which the shell calls [`Machines::beat`].
 pub const TICK_MILLISECONDS: u32 = 1000;
 
-/// The virtual machine that this is, and those that it knows of.
+/// This virtual machine, and the others that it knows.
 #[derive(Debug, Default)]
 pub struct Machines(RefCell<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
     own: Option<u32>,
-    /// The number that the next one will get. Those from here on are not known yet, and so not gone.
+    /// The number of the next instance. Instances from here on are not known yet, and so not gone.
     next: u32,
     alive: Vec<Seen>,
 }
@@ -35,7 +36,7 @@ struct Seen {
 }
 
 impl Machines {
-    /// The number of this one; given by the store the first time.
+    /// The number of this instance, which the store assigns at the first call.
     ///
     /// # Errors
     /// [`Unavailable`]
@@ -51,7 +52,7 @@ impl Machines {
         self.0.try_borrow().ok()?.own
     }
 
-    /// Whether this one is known to have ended.
+    /// Returns true if an instance is known to be gone.
     pub(super) fn is_gone(&self, number: u32) -> bool {
         let Ok(known) = self.0.try_borrow() else {
             return false;
@@ -60,7 +61,7 @@ impl Machines {
         number < known.next && Some(number) != known.own && !alive.any(|seen| seen.number == number)
     }
 
-    /// Counts up, and sees who else has.
+    /// Increases this instance's counter, and reads those of the others.
     ///
     /// # Errors
     /// [`Unavailable`]; the next tick tries again.

@@ -13,7 +13,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Fails every call from now on, or no longer.
+    /// Sets whether every call fails.
     pub fn fail(&self, fails: bool) {
         self.fails.set(fails);
     }

@@ -2,10 +2,10 @@
 
 use super::account::Account;
 
-/// How a record is laid out. Another version has other keys, so that none reads another's.
+/// The version of the layout. It is part of the keys, so that no version reads another's records.
 const VERSION: u8 = 1;
 
-/// Accounts that one record may hold.
+/// The most accounts in one record.
 pub(super) const MAX_ACCOUNTS: usize = 128;
 
 /// Some accounts.
@@ -13,7 +13,7 @@ pub(super) const MAX_ACCOUNTS: usize = 128;
 pub(super) struct Record(pub(super) Vec<Account>);
 
 impl Record {
-    /// Reads a record. `None` for bytes that are none.
+    /// Decodes a record. `None` if the bytes are not a record.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut accounts = Vec::new();
         let mut reader = Reader(bytes);
@@ -35,7 +35,7 @@ impl Record {
         Some(Self(accounts))
     }
 
-    /// Writes a record, of at most 255 virtual machines an account.
+    /// Encodes a record, with at most 255 virtual machines for each account.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.0.len().saturating_mul(48).saturating_add(1));
         bytes.push(VERSION);
@@ -53,8 +53,8 @@ impl Record {
         bytes
     }
 
-    /// The account of this tag, new where there is none. `None` where there is no room for one: those that have nothing to
-    /// say at this moment, in nanoseconds since the epoch, make room.
+    /// The account with this tag, which is added if missing. Accounts that are empty at `now`, in nanoseconds since the epoch,
+    /// make room. `None` if there is no room.
     pub(super) fn account(&mut self, tag: u64, now: u64) -> Option<&mut Account> {
         if let Some(place) = self.0.iter().position(|account| account.tag == tag) {
             return self.0.get_mut(place);

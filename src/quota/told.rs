@@ -1,12 +1,12 @@
-//! What a client is told of its limits with every reply.
+//! The headers that tell a client what is left of its limits.
 
 use time::OffsetDateTime;
 
 use super::{Budget, Left};
 use crate::denial::Dialect;
 
-/// The headers, as OpenAI's API (<https://platform.openai.com/docs/guides/rate-limits>) or Anthropic's
-/// (<https://docs.anthropic.com/en/api/rate-limits>) has them. `now` is in nanoseconds since the epoch.
+/// The headers of OpenAI's API (<https://platform.openai.com/docs/guides/rate-limits>) or Anthropic's
+/// (<https://docs.anthropic.com/en/api/rate-limits>). `now` is in nanoseconds since the epoch.
 #[must_use]
 pub fn headers(left: &Left, dialect: Dialect, now: u64) -> Vec<(&'static str, String)> {
     let mut headers = Vec::new();

@@ -1,4 +1,4 @@
-//! Spans of time that a limit counts over.
+//! The windows of limits.
 
 use time::{Date, OffsetDateTime};
 
@@ -10,23 +10,23 @@ const SECOND: u64 = 1_000_000_000;
 const DAY: i64 = 86_400;
 
 named! {
-    /// The span that a limit counts over.
+    /// The window of a limit.
     pub enum Window {
-        /// Sixty seconds that move with the clock: what was used comes back evenly.
+        /// A moving window of 60 seconds: use is returned evenly.
         Minute = "minute",
-        /// The same, of 3600 seconds.
+        /// A moving window of 3,600 seconds.
         Hour = "hour",
-        /// A day of the calendar, in the limit's offset from UTC.
+        /// A calendar day, in the limit's offset from UTC.
         Day = "day",
-        /// A month of the calendar, in the limit's offset from UTC.
+        /// A calendar month, in the limit's offset from UTC.
         Month = "month",
     }
-    /// The name, as the configuration has it.
+    /// The name in the configuration.
     fn as_str;
 }
 
 impl Window {
-    /// The length of a window that moves with the clock, in nanoseconds; `None` for one of the calendar.
+    /// The length of a moving window in nanoseconds; `None` for a calendar window.
     pub(super) const fn length(self) -> Option<u64> {
         match self {
             Self::Minute => Some(60 * SECOND),
@@ -35,14 +35,13 @@ impl Window {
         }
     }
 
-    /// Whether a budget of this span is worth no retry.
+    /// Returns true if clients should not retry before the window ends.
     #[must_use]
     pub const fn is_of_calendar(self) -> bool {
         self.length().is_none()
     }
 
-    /// Start and end of the window of the calendar that holds this moment, in seconds since the epoch. `offset` is in
-    /// seconds east of UTC.
+    /// Start and end of the calendar window at this time, in seconds since the epoch. `offset` is in seconds east of UTC.
     pub(super) fn bounds(self, now: i64, offset: i32) -> (i64, i64) {
         let offset = i64::from(offset);
         let local = now.saturating_add(offset);

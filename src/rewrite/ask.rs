@@ -1,12 +1,12 @@
-//! Asks the server for the usage of a stream, in the body of the request, while it passes.
+//! Requests the usage of a stream from the server, by an edit of the request body while it passes.
 //!
 //! Servers of OpenAI's chat and text completions report the usage of a stream only if the request says
-//! `"stream_options":{"include_usage":true}`. A request that does not say so is made to: nothing is buffered, each frame
-//! goes on as soon as it has been read. Where the client sent no `stream_options`, the member is put before the brace
-//! that closes the document; where it did, its own are completed in place, so that no name stands there twice.
+//! `"stream_options":{"include_usage":true}`. This module adds that. Nothing is buffered: each frame continues as soon as it
+//! has been read. Without `stream_options` from the client, the member is added before the brace that closes the document;
+//! otherwise the client's own are completed in place, so that no name occurs twice.
 //!
-//! The length of the result is not known in the headers step. So the announced `content-length` is raised by
-//! [`ADDED_LENGTH`] there, and what is not spent on the member is spent on spaces, which JSON allows.
+//! The length of the result is not known in the headers step. The announced `content-length` is therefore raised by
+//! [`ADDED_LENGTH`], and spaces, which JSON allows, fill what the member does not need.
 
 use crate::denial::Code;
 use crate::json::{Found, Scanner};
@@ -23,21 +23,21 @@ const _: () = assert!(
     "the member is the longest edit"
 );
 
-/// Request headers that describe the bytes of the body as it came.
+/// Request headers that describe the bytes of the client's body.
 pub const DIGESTS: [&str; 4] = ["content-digest", "content-md5", "digest", "repr-digest"];
 
-/// What becomes of a frame of a body.
+/// The edit of a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// It goes on as it is.
+    /// Unchanged.
     Keep,
-    /// It goes on with so many spaces after it.
+    /// Followed by this number of spaces.
     Pad(usize),
-    /// These bytes go on in its place.
+    /// Replaced by these bytes.
     Replace(Vec<u8>),
 }
 
-/// Some bytes of a frame that others take the place of.
+/// A replacement of bytes in a frame.
 #[derive(Debug)]
 struct Change {
     start: usize,
@@ -45,32 +45,32 @@ struct Change {
     text: &'static str,
 }
 
-/// Reads what one body says of its stream, and completes it.
+/// The request for the usage of one stream.
 #[derive(Debug)]
 pub struct Ask {
-    /// Whether the model's usage is to be asked for, as far as is known before the model is.
+    /// Whether usage is requested, as far as that is known before the model.
     wanted: bool,
     /// The length that the client announced.
     length: Option<u64>,
-    /// Bytes of the announced length that are still to be spent.
+    /// Bytes of the announced length that are left.
     room: usize,
     /// `stream`, once it has been read.
     stream: Option<bool>,
     /// `include_usage` of the client, once it has been read.
     included: Option<bool>,
-    /// The body says something of its stream that not every reader reads alike.
+    /// The body's stream members can be read differently.
     ambiguous: bool,
-    /// The server has been asked by an edit.
+    /// An edit has requested the usage.
     edited: bool,
     /// The beginning of a literal that may have to be replaced, and whose end is in the next frame: at most 4 bytes.
     held: Vec<u8>,
-    /// What is to be changed in the current frame, in terms of `held` and the frame joined.
+    /// The changes of the current frame, as positions in `held` followed by the frame.
     changes: Vec<Change>,
 }
 
 impl Ask {
-    /// Nothing has been read of a body of `length` bytes, if that is announced. `wanted` says whether the usage is to be
-    /// asked for, as far as is known before the model is.
+    /// For a body of `length` bytes, if that is announced. `wanted`: whether usage is requested, as far as that is known before
+    /// the model.
     #[must_use]
     pub const fn new(length: Option<u64>, wanted: bool) -> Self {
         Self {
@@ -86,25 +86,25 @@ impl Ask {
         }
     }
 
-    /// The model is known, and with it whether its usage is to be asked for.
+    /// Sets whether usage is requested, once the model is known.
     pub const fn settle(&mut self, wanted: bool) {
         self.wanted = wanted;
     }
 
-    /// The `content-length` to announce: [`ADDED_LENGTH`] more than the client did.
+    /// The `content-length` to announce: [`ADDED_LENGTH`] more than the client's.
     #[must_use]
     pub fn announced(&self) -> Option<u64> {
         self.length
             .map(|length| length.saturating_add(ADDED_LENGTH))
     }
 
-    /// Whether the server was asked for usage that the client has not asked for, and is not to see.
+    /// Returns true if only Tollgate requested the usage, so that it is hidden from the client.
     #[must_use]
     pub fn is_hidden(&self) -> bool {
         self.edited && self.stream == Some(true)
     }
 
-    /// A member has been read, up to `end` in `frame`.
+    /// Handles a member that has been read, up to `end` in `frame`.
     pub(crate) fn value(&mut self, read: Read, found: &Found, frame: &[u8], end: usize) {
         let literal = found.value();
         let last = end.checked_sub(1).and_then(|last| frame.get(last));
@@ -133,11 +133,11 @@ impl Ask {
         }
     }
 
-    /// What becomes of `frame`, which has been scanned. `closing` says where the document's last brace is, if it is in this
+    /// The edit of `frame`, which has been scanned. `closing` is the position of the document's last brace, if it is in this
     /// frame.
     ///
     /// # Errors
-    /// [`Code::AmbiguousStream`] where a server could read something else of the stream than was read here.
+    /// [`Code::AmbiguousStream`] if a server could read the stream members differently.
     pub(crate) fn edit(
         &mut self,
         scanner: &Scanner,
@@ -179,7 +179,7 @@ impl Ask {
             return Ok(Vec::new());
         }
         if self.ambiguous {
-            // Whether it matters is up to the model, which every document names before it closes.
+            // Whether it matters depends on the model, which every document names before it closes.
             let is_named = Read::Model
                 .found(scanner)
                 .is_some_and(|found| found.complete);

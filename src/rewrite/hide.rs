@@ -1,18 +1,18 @@
-//! Takes out of an event stream the usage that only the filter has asked for, so that the client gets the bytes that it
-//! would have got without the filter.
+//! Removes from an event stream the usage that only the filter requested, so that the client gets the bytes that it would get
+//! without the filter.
 //!
-//! The [meter](crate::meter) says which documents are nothing but that; here is what that means for lines. Nothing waits
-//! that cannot be a part of such an event any more: what is kept back is a line of which the meter does not know yet, and
-//! the lines with fields before it, no more than [`MAX_HELD`] bytes. Comments exist to be seen, and pass as they come.
+//! The [meter](crate::meter) finds the documents that are nothing but that usage; this module removes their lines. A byte
+//! waits only as long as it can be part of such an event: held are a line that the meter cannot judge yet, and the lines with
+//! fields before it, at most [`MAX_HELD`] bytes. Comments pass at once.
 
 use memchr::{memchr2, memrchr};
 
 use crate::meter::{Extras, Span};
 
-/// The longest event that is looked at; a longer one passes. Usage takes a few hundred bytes.
+/// The longest event that is examined. A longer one passes; usage takes a few hundred bytes.
 pub const MAX_HELD: usize = 4 * 1024;
 
-/// What may stand before a stream, and means nothing there to the meter either.
+/// The byte order mark that may begin a stream. The meter ignores it too.
 const BEFORE: &[u8] = b" \t\n\x0C\r\xEF\xBB\xBF";
 
 /// The fields that an event with usage may have.
@@ -22,7 +22,7 @@ const LONGEST_NAME: usize = 5;
 /// Fields before a document are seldom longer.
 const LOOK_BACK: usize = 128;
 
-/// What becomes of the bytes of a line.
+/// The fate of the bytes of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Pass,
@@ -30,7 +30,7 @@ enum Fate {
     Drop,
 }
 
-/// What a line is, as far as it has come.
+/// The kind of a line, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
     Blank,
@@ -41,32 +41,32 @@ enum Line {
     Other,
 }
 
-/// One stream on its way through.
+/// One stream.
 #[derive(Debug, Default)]
 pub struct Hide {
-    /// The lines that are kept back, taken out of earlier chunks.
+    /// The held lines of earlier chunks.
     held: Vec<u8>,
-    /// Where the current line begins in `held`.
+    /// The start of the current line in `held`.
     line_start: usize,
-    /// What became of the bytes of the current line; `None` if it has none yet.
+    /// The fate of the current line's bytes; `None` if it has none yet.
     line: Option<Fate>,
-    /// What became of the CR that was the last byte. An LF right after it belongs to the same line end.
+    /// The fate of a CR that was the last byte. An LF right after it belongs to the same line end.
     after_carriage_return: Option<Fate>,
     /// A line has begun.
     has_begun: bool,
     /// The current line is a comment that passes.
     in_comment: bool,
-    /// The event has shown a line that was no comment.
+    /// A line of the event that is not a comment has passed.
     shown: bool,
-    /// A line of the event was taken out.
+    /// A line of the event was removed.
     hidden: bool,
-    /// The document that is open has passed in part, because it is too long.
+    /// A part of the open document has passed, because it is too long.
     released: bool,
 }
 
 impl Hide {
-    /// What goes on in the place of the next chunk; `None` if that is the chunk itself. `extras` is what the meter says of
-    /// it. `last` says that nothing follows.
+    /// The bytes that replace the next chunk; `None` if it passes unchanged. `extras` are the meter's findings in it. `last`
+    /// means that nothing follows.
     pub fn pass(&mut self, chunk: &[u8], extras: &Extras<'_>, last: bool) -> Option<Vec<u8>> {
         // Nearly every chunk of a stream is a whole event, or several.
         let documents = extras.documents();
@@ -79,7 +79,7 @@ impl Hide {
             return None;
         }
         let has_line_end = || memchr2(b'\n', b'\r', chunk).is_some();
-        // A part of a line that passes.
+        // Part of a line that passes.
         if no_document && self.line == Some(Fate::Pass) && !has_line_end() {
             return None;
         }
@@ -87,7 +87,7 @@ impl Hide {
         if no_document {
             let ends_line = matches!(chunk.last(), None | Some(b'\n' | b'\r'));
             match open {
-                // The document that is being kept back goes on.
+                // The held document continues.
                 Some(0)
                     if self.line == Some(Fate::Hold)
                         && !ends_line
@@ -96,7 +96,7 @@ impl Hide {
                     self.held.extend_from_slice(chunk);
                     return Some(Vec::new());
                 }
-                // It has said something else.
+                // The document contains something else.
                 None if self.line == Some(Fate::Hold)
                     && !has_line_end()
                     && self.line(chunk, false) == Line::Other =>
@@ -129,7 +129,7 @@ impl Hide {
             self.has_begun = at < chunk.len();
         }
         if self.held.is_empty() && self.line != Some(Fate::Drop) && !self.hidden {
-            // Whole events pass without a look at their lines, up to that of the first document that may not.
+            // Whole events pass without examining their lines, up to the first document that may have to be removed.
             let first = documents.first().map(|document| document.start);
             let until = first.or(open).unwrap_or(chunk.len());
             if let Some(end) = end_of_event(chunk, at, until) {
@@ -140,7 +140,7 @@ impl Hide {
             }
         }
         let mut documents = documents.iter().copied().peekable();
-        // The document that this line is a part of, and whether it is short enough to be taken out.
+        // The document of this line, and whether it is short enough to be removed.
         let mut document: Option<(Span, bool)> = None;
         while at < chunk.len() {
             let start = at;
@@ -198,19 +198,19 @@ impl Hide {
         passed.in_place_of_the_chunk()
     }
 
-    /// Whether bytes of an earlier chunk are being kept back.
+    /// Returns true if bytes of an earlier chunk are held.
     #[must_use]
     pub const fn is_holding(&self) -> bool {
         !self.held.is_empty()
     }
 
-    /// Gives up: what has been kept back, which must go on before the next chunk.
+    /// Gives up, and returns the held bytes, which must pass before the next chunk.
     #[must_use]
     pub fn release(self) -> Vec<u8> {
         self.held
     }
 
-    /// What becomes of a line that is no part of a document which is usage or can become it.
+    /// The fate of a line that does not belong to a document that is usage or can become it.
     fn fate(&mut self, line: Line) -> Fate {
         match line {
             Line::Blank if self.hidden && !self.shown => Fate::Drop,
@@ -220,7 +220,7 @@ impl Hide {
         }
     }
 
-    /// Does to a part of a line what is decided of it, and to what was held before it.
+    /// Applies the fate of a line to a part of it, and to what was held before it.
     fn put(&mut self, passed: &mut Passed<'_>, start: usize, end: usize, fate: Fate) {
         match fate {
             Fate::Pass => {
@@ -248,7 +248,8 @@ impl Hide {
         }
     }
 
-    /// What the current line is. `part` is what this chunk has of it, without its end; `ended` says that this is the rest.
+    /// The kind of the current line. `part` is its text in this chunk, without the line end; `ended` means that the line ends
+    /// here.
     fn line(&self, part: &[u8], ended: bool) -> Line {
         let begun = self.line.and_then(|_| self.held.get(self.line_start..));
         let mut bytes = begun.unwrap_or_default().iter().chain(part).copied();
@@ -278,7 +279,7 @@ impl Hide {
     }
 }
 
-/// Where the last event ends before `until`, and behind `from`, if it ends close by, and with line feeds.
+/// The end of the last event between `from` and `until`, if it is close and ends with line feeds.
 fn end_of_event(chunk: &[u8], from: usize, until: usize) -> Option<usize> {
     let nearest = from.max(until.saturating_sub(LOOK_BACK));
     let mut part = chunk.get(nearest..until)?;
@@ -291,10 +292,10 @@ fn end_of_event(chunk: &[u8], from: usize, until: usize) -> Option<usize> {
     None
 }
 
-/// What of a chunk goes on. Copied only once it differs from the chunk.
+/// The output for a chunk. It is copied only if it differs from the chunk.
 struct Passed<'c> {
     chunk: &'c [u8],
-    /// So much of the chunk goes on as it is, as long as there is no copy.
+    /// The length that passes unchanged, as long as there is no copy.
     unchanged: usize,
     copy: Option<Vec<u8>>,
 }

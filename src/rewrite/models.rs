@@ -1,4 +1,4 @@
-//! The upstream's list of models, cut down to what the caller may use.
+//! Filters the upstream's list of models to those that the caller may use.
 //!
 //! The list is taken out of the reply chunk by chunk and emitted, filtered, at its end, so Envoy never buffers it and
 //! no unfiltered byte can go out: not behind a large reply, not before trailers, not when the upstream breaks off.
@@ -21,7 +21,7 @@ use crate::entries::Entries;
 use crate::headers::HeaderMap;
 use crate::model_name::ModelName;
 
-/// Bytes of a list that are taken in. A longer one is answered as an empty list.
+/// The most bytes of a list. A longer one becomes an empty list.
 pub const MAX_LIST: usize = 1024 * 1024;
 
 /// Headers by which a client could get an answer about the unfiltered list: encoded, in part, or "not modified".
@@ -33,7 +33,7 @@ pub const CONDITIONS: [&str; 5] = [
     "range",
 ];
 
-/// What the reply says of itself from now on: it is for this caller alone.
+/// The headers of the filtered reply, which is for this caller alone.
 pub const REPLY_HEADERS: [(&str, &str); 2] = [
     ("content-type", "application/json"),
     ("cache-control", "private, no-store"),
@@ -61,7 +61,7 @@ pub fn outdated(headers: &HeaderMap) -> impl Iterator<Item = &'static str> {
         .filter(|name| headers.first(name).is_some())
 }
 
-/// Who gets to see a list.
+/// The caller who sees a list.
 #[allow(
     missing_debug_implementations,
     reason = "functions have nothing to show"
@@ -73,7 +73,7 @@ pub struct Viewer<'a> {
     pub is_known: &'a dyn Fn(&str) -> bool,
 }
 
-/// A list of models on its way through.
+/// A list of models that is being filtered.
 #[derive(Debug, Default)]
 pub struct ModelList {
     taken: Vec<u8>,
@@ -81,7 +81,7 @@ pub struct ModelList {
 }
 
 impl ModelList {
-    /// Takes in the next chunk, which must be deleted from the reply.
+    /// Adds the next chunk, which must be deleted from the reply.
     pub fn take(&mut self, chunk: &[u8]) {
         if self.taken.len().saturating_add(chunk.len()) > MAX_LIST {
             self.spoil();
@@ -91,7 +91,7 @@ impl ModelList {
         }
     }
 
-    /// A chunk was lost: the list cannot be told any more.
+    /// Marks the list as incomplete, because a chunk was lost.
     pub fn spoil(&mut self) {
         self.spoiled = true;
         self.taken = Vec::new();
@@ -147,7 +147,7 @@ fn filtered(text: &str, viewer: &Viewer<'_>) -> Option<String> {
     Some(format!("{{{}}}", kept.join(",")))
 }
 
-/// An entry that stays.
+/// An entry that is kept.
 struct Usable<'a> {
     name: String,
     text: &'a str,

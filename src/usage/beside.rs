@@ -12,6 +12,11 @@ thread_local! {
     static PATHS: Rc<Paths> = Rc::new(Paths::new(&ITERATIONS.wanted));
 }
 
+/// Makes what all readers share.
+pub(super) fn prepare() {
+    PATHS.with(|_| {});
+}
+
 /// What is to be added to a usage object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Beside {

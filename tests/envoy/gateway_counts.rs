@@ -47,8 +47,10 @@ fn disagreement() -> String {
 }
 
 fn missing() -> String {
+    let labels = format!("tenant=\"acme\",model=\"{LLAMA}\"");
+    // Six tokens of input, by the text of the request.
     format!(
-        "tollgate_usage_missing_total{{tenant=\"acme\",model=\"{LLAMA}\",reason=\"no_usage\"}} 1\n"
+        "tollgate_estimated_tokens_total{{{labels},type=\"input\"}} 6\ntollgate_usage_missing_total{{{labels},reason=\"no_usage\"}} 1\n"
     )
 }
 
@@ -88,13 +90,13 @@ fn counts_of_ai_gateway_stand_in_for_missing_ones_and_are_held_against_reported_
             "zeros are no counts",
             json!({"choices": [], "counted": {"in": 0, "out": 0}}),
             missing(),
-            json!(["none", null, null, "0"]),
+            json!(["none", null, null, "6"]),
         ),
         (
             "nobody says anything",
             json!({"choices": []}),
             missing(),
-            json!(["none", null, null, "0"]),
+            json!(["none", null, null, "6"]),
         ),
     ] {
         let gateway = Gateway::builder()

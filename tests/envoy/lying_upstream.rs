@@ -51,6 +51,8 @@ const REPORTED: [&str; 4] = ["ok", "reported", "11", "7"];
 const NONE: [&str; 4] = ["ok", "none", "-", "-"];
 const STREAMED: [&str; 4] = ["ok", "reported", "3", "2"];
 const ESTIMATED: [&str; 4] = ["ok", "estimated", "-", "-"];
+const CUT_ESTIMATED: [&str; 4] = ["truncated", "estimated", "-", "-"];
+const CUT_NONE: [&str; 4] = ["truncated", "none", "-", "-"];
 const NO_REPLY: [&str; 4] = ["ok", "not_applicable", "-", "-"];
 const RESET: [&str; 4] = ["upstream_reset", "none", "-", "-"];
 const REFUSED: [&str; 4] = ["upstream_reset", "not_applicable", "-", "-"];
@@ -74,7 +76,7 @@ const ROWS: &[Row] = &[
                 &[EVENT.as_bytes(), DOCUMENT.as_bytes()],
             )
         },
-        (200, true, ESTIMATED),
+        (200, true, CUT_ESTIMATED),
     ),
     (
         "a document that turns into a stream",
@@ -94,12 +96,12 @@ const ROWS: &[Row] = &[
     (
         "an event without an end",
         || endless("text/event-stream", ENDLESS_EVENT, 2),
-        (200, true, NONE),
+        (200, true, CUT_NONE),
     ),
     (
         "a line without an end that is no field",
         || endless("text/event-stream", "", 2),
-        (200, true, NONE),
+        (200, true, CUT_NONE),
     ),
     (
         "a string without an end",

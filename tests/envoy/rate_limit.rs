@@ -108,16 +108,16 @@ fn every_request_is_charged_once_with_its_tokens_however_it_ends() {
             58,
         ),
         (
-            "a stream without usage: an estimate",
+            "a stream without usage: an estimate, 6 in, 8 out",
             eight_tokens(false, None),
             None,
-            8,
+            14,
         ),
         (
             "a stream that the client leaves: an estimate",
             eight_tokens(false, Some(Piece::UntilClosed)),
             Some(": eight"),
-            8,
+            14,
         ),
         (
             "a stream that the client leaves, with running counts: 9 in, 8 out",
@@ -129,7 +129,7 @@ fn every_request_is_charged_once_with_its_tokens_however_it_ends() {
             "a stream that the server cuts: an estimate",
             eight_tokens(false, Some(Piece::Cut)),
             None,
-            8,
+            14,
         ),
         (
             "a server's error: nothing",

@@ -1,6 +1,6 @@
 //! [`tollgate::meter::Meter`]: the same numbers whatever the cut, in bounded memory.
 
-use tollgate::meter::{End, MAX_MEMORY, Meter, Metered, Work, Worth};
+use tollgate::meter::{self, End, MAX_MEMORY, Meter, Metered, Work, Worth};
 
 use crate::cuts::cuts;
 use crate::memory::{held, held_since};
@@ -73,9 +73,7 @@ fn check_echo(input: &[u8]) {
 }
 
 fn read((operation, content_type, status, end): Announced, chunks: &[&[u8]]) -> Read {
-    // What all meters of a thread share is there from now on.
-    let mut first = Meter::new(operation, content_type, None, status);
-    first.push(b"data");
+    meter::prepare();
     let before = held();
     let mut meter = Meter::new(operation, content_type, None, status);
     let mut seen = false;
