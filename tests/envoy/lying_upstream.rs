@@ -112,12 +112,12 @@ const ROWS: &[Row] = &[
                 2,
             )
         },
-        (200, true, NONE),
+        (200, true, CUT_NONE),
     ),
     (
         "a name without an end",
         || endless("application/json", "{\"usage\":{\"", 2),
-        (200, true, NONE),
+        (200, true, CUT_NONE),
     ),
     (
         "gzip that is cut",
@@ -155,7 +155,7 @@ const ROWS: &[Row] = &[
             );
             raw(&head, DOCUMENT)
         },
-        (200, true, ESTIMATED),
+        (200, true, CUT_ESTIMATED),
     ),
     (
         "two lengths",

@@ -297,7 +297,7 @@ fn an_unasked_stream_that_is_only_observed_is_estimated() {
             "tollgate_usage_missing_total",
         ],
         &format!(
-            "tollgate_estimated_tokens_total{{{labels},type=\"input\"}} 5\ntollgate_estimated_tokens_total{{{labels},type=\"output\"}} 5\ntollgate_usage_missing_total{{{labels},reason=\"no_usage\"}} 1\n"
+            "tollgate_estimated_tokens_total{{{labels},type=\"input\"}} 5\ntollgate_estimated_tokens_total{{{labels},type=\"output\"}} 3\ntollgate_usage_missing_total{{{labels},reason=\"no_usage\"}} 1\n"
         ),
     );
 }
