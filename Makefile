@@ -140,6 +140,7 @@ test-limits: build ## test limits for minutes: a hundred runs on two and four wo
 	ENVOY="$$(envoy/find-envoy.sh)" && export ENVOY && \
 	  cargo test -p tollgate-tests --test envoy quotas:: -- --ignored --nocapture
 	cargo test -p tollgate-tests --test host many_users:: -- --ignored --nocapture
+	cargo test --release --lib a_million_users -- --ignored
 
 .PHONY: test-rate-limit
 test-rate-limit: build ## test budgets of several gateways with the real rate limit server (envoyproxy/ratelimit, Redis)

@@ -18,6 +18,16 @@ impl Memory {
         self.fails.set(fails);
     }
 
+    /// The number of entries, and the bytes of their keys and values.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        let entries = self.entries.borrow();
+        let bytes = entries
+            .iter()
+            .map(|(key, (value, _))| key.len().saturating_add(value.len()));
+        (entries.len(), bytes.sum())
+    }
+
     fn available(&self) -> Result<(), Unavailable> {
         if self.fails.get() {
             Err(Unavailable)

@@ -50,7 +50,6 @@ const CUT_GZIP: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x01\xff\0\0\xff{\"usage\"
 const REPORTED: [&str; 4] = ["ok", "reported", "11", "7"];
 const NONE: [&str; 4] = ["ok", "none", "-", "-"];
 const STREAMED: [&str; 4] = ["ok", "reported", "3", "2"];
-const ESTIMATED: [&str; 4] = ["ok", "estimated", "-", "-"];
 const CUT_ESTIMATED: [&str; 4] = ["truncated", "estimated", "-", "-"];
 const CUT_NONE: [&str; 4] = ["truncated", "none", "-", "-"];
 const NO_REPLY: [&str; 4] = ["ok", "not_applicable", "-", "-"];

@@ -497,3 +497,37 @@ fn models_have_reservations_and_weights_of_their_own() {
         assert_eq!(sent.moved("tollgate_limit_used"), [used], "{model}");
     }
 }
+
+#[cfg(not(target_family = "wasm"))]
+#[test]
+#[ignore = "takes a minute, with --release"]
+fn a_million_users_are_counted_apart_in_bounded_memory() {
+    const USERS: usize = 1_000_000;
+    let proof = "a secret between two gateways";
+    let limit =
+        json!([{"id": "day", "per": "user", "requests": 1, "window": "day", "failure": "closed"}]);
+    let front = json!({
+        "proof": {"header": "x-front-proof", "secretHash": fixtures::key_hash(proof)},
+        "principalHeader": "x-user",
+        "defaultTenant": "acme",
+    });
+    let anybody = json!({"*": {"access": "authenticated"}});
+    let gateway = Gateway::with(&[
+        ("limits", limit),
+        ("trustedHeaders", front),
+        ("models", anybody),
+    ]);
+    let ask = |user: usize| {
+        let user = format!("user-{user}@example.com");
+        let headers = fixtures::chat(&[("x-front-proof", proof), ("x-user", &user)]);
+        let sent = gateway.send_as(&headers, &chat_body(r#","messages":[]"#), 0);
+        sent.answer("200", &usage(1, 1), 0).code()
+    };
+    let refused = (0..USERS).filter(|user| ask(*user).is_some()).count();
+    let (entries, bytes) = gateway.shared.memory().size();
+    assert_eq!(refused, 0);
+    assert_eq!((entries, bytes / USERS), (16_385, 33));
+    for user in [0, USERS / 2, USERS - 1] {
+        assert_eq!(ask(user), Some("quota_requests"), "user {user} again");
+    }
+}
