@@ -19,9 +19,14 @@ pub(crate) enum Variant {
     Native,
     /// Of these, the one that reads event streams.
     SseToMetadata,
+    /// Tollgate with a limit for each tenant.
+    OneLimit,
+    /// The same, and two more.
+    ThreeLimits,
 }
 
 impl Variant {
+    /// Those that are compared with each other.
     pub(crate) const ALL: [Self; 5] = [
         Self::Alone,
         Self::Empty,
@@ -37,6 +42,8 @@ impl Variant {
             Self::Tollgate => "Tollgate",
             Self::Native => "native filters",
             Self::SseToMetadata => "sse_to_metadata",
+            Self::OneLimit => "one limit",
+            Self::ThreeLimits => "three limits",
         }
     }
 
@@ -96,6 +103,8 @@ impl Variant {
                 sse_to_metadata(),
             ],
             Self::SseToMetadata => vec![sse_to_metadata()],
+            Self::OneLimit => vec![limited(1)],
+            Self::ThreeLimits => vec![limited(3)],
         }
     }
 }
@@ -120,6 +129,18 @@ fn configuration(keys: Option<usize>) -> String {
         configuration["keys"] = numbered.collect();
     }
     configuration.to_string()
+}
+
+/// Tollgate with the first of these limits, none of which is ever reached.
+fn limited(count: usize) -> Value {
+    let limits = [
+        json!({"id": "tokens", "per": "tenant", "tokens": 1_000_000_000, "window": "minute"}),
+        json!({"id": "requests", "per": "key", "requests": 1_000_000_000, "window": "day"}),
+        json!({"id": "flight", "per": "tenant", "concurrent": 1_000_000}),
+    ];
+    let mut configuration = demo::config();
+    configuration["limits"] = limits.into_iter().take(count).collect();
+    wasm(&tollgate_tests::filter(), &configuration.to_string())
 }
 
 fn wasm(module: &Path, configuration: &str) -> Value {

@@ -3,6 +3,7 @@
 mod core;
 mod events;
 mod keys;
+mod limits;
 mod requests;
 mod start;
 mod streams;
@@ -19,7 +20,9 @@ use crate::report::{Report, Samples};
 use crate::upstream::Upstream;
 
 /// The parts by the names that the command line takes.
-pub(crate) const NAMES: [&str; 6] = ["requests", "events", "start", "keys", "streams", "core"];
+pub(crate) const NAMES: [&str; 7] = [
+    "requests", "events", "limits", "start", "keys", "streams", "core",
+];
 
 /// How much is done for a number.
 pub(crate) struct Effort {
@@ -117,6 +120,9 @@ impl Run {
         }
         if wanted("events") {
             events::measure(&mut self).await?;
+        }
+        if wanted("limits") {
+            limits::measure(&mut self).await?;
         }
         if wanted("start") {
             start::measure(&mut self).await?;
