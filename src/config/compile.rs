@@ -141,21 +141,9 @@ impl Compiler<'_> {
         let public_paths = self.public_paths(&config);
         let fairness = self.fairness(&config);
         let limits = self.limits(&config, &keys);
-        let none_tried = self.faults.is_empty()
-            && keys.is_empty()
-            && issuers.is_empty()
-            && trusted_headers.is_none();
-        let sections = [
-            config.keys,
-            config.keys_from,
-            config.jwt,
-            config.trusted_headers,
-        ];
-        if mode != Mode::Open && (none_tried || sections.iter().all(Option::is_none)) {
-            self.fault(
-                "",
-                "no caller can be identified; expected at least one entry in `keys`, `keysFrom` or `jwt`, or `trustedHeaders`",
-            );
+        let has_callers = !keys.is_empty() || !issuers.is_empty() || trusted_headers.is_some();
+        if mode != Mode::Open {
+            self.check_callers(&config, has_callers);
         }
         Some(Policy {
             paths: Paths {
@@ -194,6 +182,24 @@ impl Compiler<'_> {
             limits,
             fingerprint: fingerprint(text),
         })
+    }
+
+    /// Unless the mode is `open`, somebody must be identifiable.
+    fn check_callers(&mut self, config: &Config<'_>, has_callers: bool) {
+        let sections = [
+            config.keys,
+            config.keys_from,
+            config.jwt,
+            config.trusted_headers,
+        ];
+        // A section with a fault has its own.
+        let is_empty = self.faults.is_empty() && !has_callers;
+        if is_empty || sections.iter().all(Option::is_none) {
+            self.fault(
+                "",
+                "no caller can be identified; expected at least one entry in `keys`, `keysFrom` or `jwt`, or `trustedHeaders`",
+            );
+        }
     }
 
     fn fault(&mut self, path: impl ToString, message: impl Into<String>) {

@@ -184,12 +184,32 @@ fn cost_key() -> Value {
     json!({"pattern": format!("^[!-~]{{1,{MAX_COST_KEY}}}$")})
 }
 
-/// Rules that the types cannot express, by path.
-fn rules() -> Vec<(&'static str, Value)> {
+/// A rule that the types cannot express, with its path.
+type Rule = (&'static str, Value);
+
+/// Rules that the types cannot express.
+fn rules() -> Vec<Rule> {
+    let whole = vec![("", whole())];
+    [
+        whole,
+        tenants_and_keys(),
+        credentials(),
+        tokens(),
+        front(),
+        access(),
+        requests(),
+        limits_of_use(),
+        metering(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Of tenants and keys.
+fn tenants_and_keys() -> Vec<Rule> {
     let date = || json!({"format": "date-time", "examples": ["2027-01-01T00:00:00Z"]});
-    let filled = || json!({"minLength": 1});
     vec![
-        ("", whole()),
         ("tenants", json!({"propertyNames": name()})),
         ("tenants.NAME.objective", name()),
         ("keys[].id", name()),
@@ -202,21 +222,12 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("keys[].objective", name()),
         ("keys[].models[]", json!({"pattern": model_pattern()})),
         ("keysFrom[].env", variable()),
-        ("headers.strip[]", header_pattern()),
-        ("headers.allow[]", header_pattern()),
-        ("headers.tenant[]", token()),
-        ("body.deny[]", member()),
-        ("body.allow[]", member()),
-        (
-            "admittedHeader",
-            json!({"oneOf": [{"required": ["value"]}, {"required": ["env"]}]}),
-        ),
-        ("admittedHeader.name", token()),
-        (
-            "admittedHeader.value",
-            json!({"pattern": "^[!-+--~]{1,512}$"}),
-        ),
-        ("admittedHeader.env", variable()),
+    ]
+}
+
+/// Of credentials.
+fn credentials() -> Vec<Rule> {
+    vec![
         (
             "credentials.sources",
             json!({
@@ -238,6 +249,12 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("credentials.sources[].scheme", token()),
         ("credentials.forward", json!({"default": "strip"})),
         ("credentials.forward.env", variable()),
+    ]
+}
+
+/// Of tokens.
+fn tokens() -> Vec<Rule> {
+    vec![
         ("jwt[].metadataKey", filled()),
         ("jwt[].issuer", filled()),
         (
@@ -261,6 +278,12 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("jwt[].tenantClaim", claim(json!(["tenant", "azp"]))),
         ("jwt[].userClaim", claim(json!(["sub"]))),
         ("jwt[].tenantFromGroup", json!({"default": []})),
+    ]
+}
+
+/// Of the headers of a gateway in front.
+fn front() -> Vec<Rule> {
+    vec![
         (
             "trustedHeaders",
             json!({"anyOf": [{"required": ["tenantAttribute"]}, {"required": ["defaultTenant"]}]}),
@@ -282,6 +305,12 @@ fn rules() -> Vec<(&'static str, Value)> {
             "trustedHeaders.attributeHeaders",
             json!({"propertyNames": token(), "default": {}}),
         ),
+    ]
+}
+
+/// Of models, and of who may use them.
+fn access() -> Vec<Rule> {
+    vec![
         (
             "models",
             json!({"propertyNames": {"pattern": model_pattern(), "not": {"enum": RESERVED_NAMES}}}),
@@ -299,15 +328,42 @@ fn rules() -> Vec<(&'static str, Value)> {
             "modelHeader",
             json!({"default": {"name": DEFAULT_MODEL_HEADER}}),
         ),
+        ("fairness", json!({"default": {"from": "tenant"}})),
+        ("hideDeniedModels", json!({"default": false})),
+        ("mode", json!({"default": "enforce"})),
+    ]
+}
+
+/// Of what passes of a request.
+fn requests() -> Vec<Rule> {
+    vec![
+        ("headers.strip[]", header_pattern()),
+        ("headers.allow[]", header_pattern()),
+        ("headers.tenant[]", token()),
+        ("body.deny[]", member()),
+        ("body.allow[]", member()),
+        (
+            "admittedHeader",
+            json!({"oneOf": [{"required": ["value"]}, {"required": ["env"]}]}),
+        ),
+        ("admittedHeader.name", token()),
+        (
+            "admittedHeader.value",
+            json!({"pattern": "^[!-+--~]{1,512}$"}),
+        ),
+        ("admittedHeader.env", variable()),
         ("pathPrefixes[]", path_prefix()),
         ("pathsWithoutVersion", json!({"default": "unambiguous"})),
         ("extraPaths[].method", method()),
         ("extraPaths[].path", plain_path()),
         ("publicPaths[].method", method()),
         ("publicPaths[].path", plain_path()),
-        ("fairness", json!({"default": {"from": "tenant"}})),
-        ("hideDeniedModels", json!({"default": false})),
-        ("mode", json!({"default": "enforce"})),
+    ]
+}
+
+/// Of limits.
+fn limits_of_use() -> Vec<Rule> {
+    vec![
         ("limits", json!({"maxItems": limits::MAX_LIMITS})),
         ("limits[]", limit()),
         ("limits[].id", name()),
@@ -354,6 +410,12 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("weights.input", weight()),
         ("weights.cachedInput", dependent_weight()),
         ("weights.output", weight()),
+    ]
+}
+
+/// Of metering.
+fn metering() -> Vec<Rule> {
+    vec![
         ("metering.streamUsage", json!({"default": "inject"})),
         ("metering.stripAcceptEncoding", json!({"default": true})),
         (
@@ -364,6 +426,10 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("metering.gatewayCounts.aiGateway.input", cost_key()),
         ("metering.gatewayCounts.aiGateway.output", cost_key()),
     ]
+}
+
+fn filled() -> Value {
+    json!({"minLength": 1})
 }
 
 fn amount() -> Value {
