@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::bootstrap::Variant;
 use crate::chance::Chance;
 use crate::envoy::Envoy;
+use crate::load::Connections;
 use crate::machine;
 use crate::report::{Report, Samples};
 use crate::upstream::Upstream;
@@ -147,6 +148,28 @@ impl Run {
             fleet.push(Envoy::start(variant, self.upstream.address, 1, None).await?);
         }
         Ok(fleet)
+    }
+
+    /// Adds the µs CPU of a request of each Envoy, in rounds in which they take turns in random order.
+    async fn cost_of_requests(
+        &mut self,
+        fleet: &mut [(Envoy, Connections)],
+        cost: &mut [Samples],
+    ) -> io::Result<()> {
+        let requests = self.effort.requests;
+        for round in 0..=self.effort.rounds {
+            for turn in self.chance.order(fleet.len()) {
+                let (envoy, clients) = &mut fleet[turn];
+                let before = envoy.process.cpu()?;
+                clients.send(requests).await?;
+                let spent = envoy.process.cpu()? - before;
+                // In the first round V8 still compiles.
+                if round > 0 {
+                    cost[turn].push(spent as f64 / requests as f64 / 1e3);
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -231,12 +231,15 @@ fn content_type(permit: &Permit, headers: &HeaderMap) -> Option<Rc<str>> {
     }
 }
 
+/// The identity that the headers are set from; `None` where nobody is asked for one.
+fn identity_of(permit: &Permit) -> Option<&Identity> {
+    let asks = permit.operation.needs_identity();
+    permit.identity().filter(|_| asks)
+}
+
 fn identity_headers(permit: &Permit, policy: &Policy) -> Vec<(&'static str, Rc<str>)> {
     let mut set = Vec::new();
-    if !permit.operation.needs_identity() {
-        return set;
-    }
-    let Some(identity) = permit.identity() else {
+    let Some(identity) = identity_of(permit) else {
         return set;
     };
     let tenant = identity.tenant();
@@ -263,9 +266,7 @@ fn identity_headers(permit: &Permit, policy: &Policy) -> Vec<(&'static str, Rc<s
 
 /// The tenant's name, in the headers of the configuration.
 fn named_headers(permit: &Permit, policy: &Policy) -> Vec<(Rc<str>, Rc<str>)> {
-    let identity = permit.identity();
-    let identity = identity.filter(|_| permit.operation.needs_identity());
-    let Some(tenant) = identity.map(Identity::tenant) else {
+    let Some(tenant) = identity_of(permit).map(Identity::tenant) else {
         return Vec::new();
     };
     let names = policy.tenant_headers.iter();

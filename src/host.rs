@@ -331,7 +331,7 @@ pub(crate) fn move_series(movement: &Movement) {
 
 thread_local! {
     // One VM serves successive configurations. A metric that is defined again would take another entry in Envoy.
-    // Room for the series of several models from the start: what grows amid requests and stays leaves holes in the memory.
+    // Room for the first series from the start: what grows amid requests and stays leaves holes in the memory.
     static METRIC_IDS: RefCell<FxHashMap<Series, u32>> =
         RefCell::new(FxHashMap::with_capacity_and_hasher(28, FxBuildHasher));
 }

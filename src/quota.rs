@@ -191,8 +191,8 @@ pub enum Spent {
     Request,
     /// Tokens.
     Tokens {
-        /// Input tokens, including cached ones; `None` if only an estimate from the request is known.
-        input: Option<u64>,
+        /// Input tokens, including cached ones, or their estimate.
+        input: u64,
         /// Input tokens from the server's cache.
         cached_input: u64,
         /// Output tokens, or their estimate.

@@ -177,7 +177,9 @@ impl Record {
         let status = self.facts.ending.status;
         let metered = &self.metered;
         let tokens = |output: Option<u64>| Spent::Tokens {
-            input: metered.usage.input,
+            input: (metered.usage.input)
+                .or(self.facts.estimated_input)
+                .unwrap_or_default(),
             cached_input: metered.usage.cached_input.unwrap_or_default(),
             output: output.unwrap_or_default(),
         };

@@ -117,17 +117,5 @@ async fn requests(run: &mut Run, cost: &mut [Samples]) -> io::Result<()> {
         let clients = Connections::open(envoy.address, CONNECTIONS, Some(keys)).await?;
         fleet.push((envoy, clients));
     }
-    let requests = run.effort.requests;
-    for round in 0..=run.effort.rounds {
-        for turn in run.chance.order(fleet.len()) {
-            let (envoy, clients) = &mut fleet[turn];
-            let before = envoy.process.cpu()?;
-            clients.send(requests).await?;
-            let spent = envoy.process.cpu()? - before;
-            if round > 0 {
-                cost[turn].push(spent as f64 / requests as f64 / 1e3);
-            }
-        }
-    }
-    Ok(())
+    run.cost_of_requests(&mut fleet, cost).await
 }

@@ -47,8 +47,6 @@ struct Entry {
 pub struct Holds {
     entries: Vec<Entry>,
     machine: u32,
-    /// The estimated input tokens.
-    input: u64,
     /// The weights of tokens.
     weights: Weights,
     /// The refusal by a limit that only records.
@@ -279,7 +277,6 @@ impl Limits {
     ) -> Result<Holds, Denial> {
         let wanted = self.wanted(who, asked);
         let mut holds = Holds {
-            input: self.estimated_input(who.model, asked),
             weights: self.weights.of(who.model),
             ..Holds::default()
         };
@@ -434,7 +431,7 @@ impl Limits {
     ) {
         let terms = &limit.terms;
         account.roll(terms, now);
-        let cost = cost(terms.measure, spent, hold.granted.amount, holds);
+        let cost = cost(terms.measure, spent, hold.granted.amount, &holds.weights);
         let settled = account.settle(terms, now, &hold.granted, cost, holds.machine);
         account.close(terms);
         let series = |metric| {
@@ -484,7 +481,7 @@ const fn ask(measure: Measure, estimate: Estimate, weights: Weights) -> Ask {
 }
 
 /// The actual cost of a request by one measure, in thousandths.
-fn cost(measure: Measure, spent: Spent, reserved: u64, holds: &Holds) -> u64 {
+fn cost(measure: Measure, spent: Spent, reserved: u64, weights: &Weights) -> u64 {
     let (input, cached, output) = match (measure, spent) {
         (_, Spent::Nothing) | (Measure::Concurrent, _) => return 0,
         (Measure::Requests, _) => return UNIT,
@@ -497,10 +494,9 @@ fn cost(measure: Measure, spent: Spent, reserved: u64, holds: &Holds) -> u64 {
                 cached_input,
                 output,
             },
-        ) => (input.unwrap_or(holds.input), cached_input, output),
+        ) => (input, cached_input, output),
     };
     let cached = cached.min(input);
-    let weights = &holds.weights;
     let input = input
         .saturating_sub(cached)
         .saturating_mul(weights.input)
