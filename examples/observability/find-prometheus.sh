@@ -31,24 +31,12 @@ if command -v "$program"; then
     exit
 fi
 
-tools=$(cd "$(dirname "$0")/../.." && pwd)/target/tools
-folder=$tools/prometheus
-
-# apt-get with all that it writes in a folder of ours: it neither asks for root nor touches the system's lists.
-apt() {
-    apt-get -qq -o Dir::State::Lists="$folder.new/lists" -o Dir::Cache="$folder.new/cache" \
-        -o APT::Sandbox::User="$(id -un)" "$@"
-}
+root=$(cd "$(dirname "$0")/../.." && pwd)
+. "$root/examples/packages.sh"
+folder=$root/target/tools/prometheus
 
 unpack() {
-    rm -rf "$folder.new" &&
-        mkdir -p "$folder.new/lists/partial" "$folder.new/cache/archives/partial" &&
-        cd "$folder.new" &&
-        apt update &&
-        apt download prometheus &&
-        dpkg-deb -x prometheus_*.deb . &&
-        rm -rf lists cache prometheus_*.deb &&
-        cd "$tools" &&
+    unpacked "$folder.new" prometheus &&
         mv "$folder.new" "$folder"
 }
 

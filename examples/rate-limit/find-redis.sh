@@ -18,25 +18,16 @@ if command -v redis-server; then
     exit
 fi
 
-tools=$(cd "$(dirname "$0")/../.." && pwd)/target/tools
+root=$(cd "$(dirname "$0")/../.." && pwd)
+. "$root/examples/packages.sh"
+tools=$root/target/tools
 folder=$tools/redis
 program=$folder/redis-server
 
-# apt-get with all that it writes in a folder of ours: it neither asks for root nor touches the system's lists.
-apt() {
-    apt-get -qq -o Dir::State::Lists="$folder.new/lists" -o Dir::Cache="$folder.new/cache" \
-        -o APT::Sandbox::User="$(id -un)" "$@"
-}
-
 # The server is in redis-tools. It comes with the libraries that few systems have; the others are everywhere.
 unpack() {
-    rm -rf "$folder.new" &&
-        mkdir -p "$folder.new/lists/partial" "$folder.new/cache/archives/partial" &&
+    unpacked "$folder.new" redis-tools liblzf1 libjemalloc2 &&
         cd "$folder.new" &&
-        apt update &&
-        apt download redis-tools liblzf1 libjemalloc2 &&
-        for package in *.deb; do dpkg-deb -x "$package" . || return; done &&
-        rm -rf lists cache ./*.deb &&
         libraries=$(dirname "$(find usr/lib -name 'liblzf.so.*' | head -n 1)") &&
         printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' "$folder/$libraries" "$folder/usr/bin/redis-check-rdb" \
             >redis-server &&

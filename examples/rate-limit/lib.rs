@@ -9,6 +9,7 @@
 //! | `descriptors.rs` | the limits, from the file that envoyproxy/ratelimit reads |
 //! | `budgets.rs` | who has spent how much |
 //! | `service.rs` | the gRPC service |
+//! | `served.rs` | what serves any gRPC method, for the servers of tests too |
 //! | `main.rs` | the command line |
 #![cfg_attr(
     test,
@@ -23,6 +24,7 @@
 mod budgets;
 mod descriptors;
 pub mod messages;
+mod served;
 mod service;
 
 pub use budgets::Budgets;

@@ -1,22 +1,19 @@
 //! The gRPC services: rate limits, and health.
 
-use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use tokio::net::TcpListener;
-use tonic::body::Body;
-use tonic::codegen::{Body as HttpBody, BoxFuture, Service, StdError, http};
-use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::codegen::BoxFuture;
+use tonic::server::{NamedService, UnaryService};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
-use tonic_prost::ProstCodec;
 
 use crate::messages::{
     HealthCheckRequest, HealthCheckResponse, RateLimitRequest, RateLimitResponse,
 };
+use crate::served;
 
 /// The path of the one method.
 pub const SHOULD_RATE_LIMIT: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
@@ -49,34 +46,9 @@ impl NamedService for RateLimitService {
     const NAME: &'static str = "envoy.service.ratelimit.v3.RateLimitService";
 }
 
-impl<B> Service<http::Request<B>> for RateLimitService
-where
-    B: HttpBody + Send + 'static,
-    B::Error: Into<StdError> + Send + 'static,
-{
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<Self::Response, Self::Error>;
+served!(RateLimitService, unary, SHOULD_RATE_LIMIT);
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let method = ShouldRateLimit(Arc::clone(&self.0));
-        Box::pin(async move {
-            if request.uri().path() != SHOULD_RATE_LIMIT {
-                return Ok(Status::unimplemented("only ShouldRateLimit").into_http());
-            }
-            let mut grpc = Grpc::new(ProstCodec::default());
-            Ok(grpc.unary(method, request).await)
-        })
-    }
-}
-
-struct ShouldRateLimit(Arc<Answer>);
-
-impl UnaryService<RateLimitRequest> for ShouldRateLimit {
+impl UnaryService<RateLimitRequest> for RateLimitService {
     type Response = RateLimitResponse;
     type Future = BoxFuture<Response<RateLimitResponse>, Status>;
 
@@ -94,33 +66,9 @@ impl NamedService for HealthService {
     const NAME: &'static str = "grpc.health.v1.Health";
 }
 
-impl<B> Service<http::Request<B>> for HealthService
-where
-    B: HttpBody + Send + 'static,
-    B::Error: Into<StdError> + Send + 'static,
-{
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<Self::Response, Self::Error>;
+served!(HealthService, unary, CHECK_HEALTH);
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        Box::pin(async move {
-            if request.uri().path() != CHECK_HEALTH {
-                return Ok(Status::unimplemented("only Check").into_http());
-            }
-            let mut grpc = Grpc::new(ProstCodec::default());
-            Ok(grpc.unary(Check, request).await)
-        })
-    }
-}
-
-struct Check;
-
-impl UnaryService<HealthCheckRequest> for Check {
+impl UnaryService<HealthCheckRequest> for HealthService {
     type Response = HealthCheckResponse;
     type Future = Ready<Result<Response<HealthCheckResponse>, Status>>;
 

@@ -1,20 +1,16 @@
 //! The processor as a gRPC service on a port of its own.
 
-use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::body::Body;
-use tonic::codegen::{Body as HttpBody, BoxFuture, Service, StdError, http};
-use tonic::server::{Grpc, NamedService, StreamingService};
+use tollgate_rate_limit::served;
+use tonic::server::{NamedService, StreamingService};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
-use tonic_prost::ProstCodec;
 
 use super::messages::{ProcessingRequest, ProcessingResponse};
 use super::processor::{Desk, Exchange, Settings};
@@ -61,31 +57,13 @@ impl NamedService for ExternalProcessor {
     const NAME: &'static str = "envoy.service.ext_proc.v3.ExternalProcessor";
 }
 
-impl<B> Service<http::Request<B>> for ExternalProcessor
-where
-    B: HttpBody + Send + 'static,
-    B::Error: Into<StdError> + Send + 'static,
-{
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<Self::Response, Self::Error>;
+served!(
+    ExternalProcessor,
+    streaming,
+    "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
+);
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let process = Process(Arc::clone(&self.0));
-        Box::pin(async move {
-            let mut grpc = Grpc::new(ProstCodec::default());
-            Ok(grpc.streaming(process, request).await)
-        })
-    }
-}
-
-struct Process(Arc<Mutex<Desk>>);
-
-impl StreamingService<ProcessingRequest> for Process {
+impl StreamingService<ProcessingRequest> for ExternalProcessor {
     type Response = ProcessingResponse;
     type ResponseStream = ReceiverStream<Result<ProcessingResponse, Status>>;
     type Future = Ready<Result<Response<Self::ResponseStream>, Status>>;

@@ -1,19 +1,15 @@
 //! A collector that keeps what it gets: OpenTelemetry's two services over gRPC.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
-use tonic::body::Body;
-use tonic::codegen::{Body as HttpBody, BoxFuture, Service, StdError, http};
-use tonic::server::{Grpc, NamedService, UnaryService};
+use tollgate_rate_limit::served;
+use tonic::server::{NamedService, UnaryService};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
-use tonic_prost::ProstCodec;
 
 use super::messages::{ExportLogs, ExportTraces, Exported, KeyValue};
 use crate::harness::Served;
@@ -127,31 +123,13 @@ impl UnaryService<ExportTraces> for Traces {
     }
 }
 
-macro_rules! served {
-    ($service:ty) => {
-        impl<B> Service<http::Request<B>> for $service
-        where
-            B: HttpBody + Send + 'static,
-            B::Error: Into<StdError> + Send + 'static,
-        {
-            type Response = http::Response<Body>;
-            type Error = Infallible;
-            type Future = BoxFuture<Self::Response, Self::Error>;
-
-            fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-                Poll::Ready(Ok(()))
-            }
-
-            fn call(&mut self, request: http::Request<B>) -> Self::Future {
-                let service = self.clone();
-                Box::pin(async move {
-                    let mut grpc = Grpc::new(ProstCodec::default());
-                    Ok(grpc.unary(service, request).await)
-                })
-            }
-        }
-    };
-}
-
-served!(Logs);
-served!(Traces);
+served!(
+    Logs,
+    unary,
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+);
+served!(
+    Traces,
+    unary,
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+);
